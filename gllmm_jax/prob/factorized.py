@@ -1,0 +1,38 @@
+"""The factorised prior of the hyper-latents: one learned univariate density a channel.
+
+Its CDF is sigmoid(logits(v)), `logits` an increasing chain of small affine stages 1-3-3-3-1. Parameters are a dict of
+`matrix0..3` [N, out, in], `bias0..3` [N, out, 1] and `factor0..2` [N, out, 1]: 43 numbers a channel.
+Source: Balle et al. 2018, appendix 6.1, as in TensorFlow-Compression's `EntropyBottleneck` (defaults of version 1.2).
+"""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+
+from gllmm_jax.prob.quantize import lower_bound
+
+FILTERS = (1, 3, 3, 3, 1)
+INIT_SCALE = 10.0
+LIKELIHOOD_MIN = 1e-9
+
+
+def logits(params: Mapping[str, jax.Array], v: jax.Array) -> jax.Array:
+    """Logits of the CDF at `v` [N, n], per channel -> [N, n]; increasing in `v`."""
+    x = v[:, None, :]
+    last = len(FILTERS) - 2
+    for i in range(last + 1):
+        x = jax.nn.softplus(params[f"matrix{i}"]) @ x + params[f"bias{i}"]
+        if i < last:
+            x = x + jnp.tanh(params[f"factor{i}"]) * jnp.tanh(x)
+    return x[:, 0, :]
+
+
+def bin_bits(params: Mapping[str, jax.Array], z: jax.Array) -> jax.Array:
+    """Information content of the unit bin around every `z` [..., N], in bits; same shape as `z`, at most 29.9."""
+    v = jnp.moveaxis(z, -1, 0).reshape(z.shape[-1], -1)
+    lower, upper = logits(params, v - 0.5), logits(params, v + 0.5)
+    sign = -jnp.sign(jax.lax.stop_gradient(lower + upper))  # take the difference where the sigmoid is small
+    mass = jnp.abs(jax.nn.sigmoid(sign * upper) - jax.nn.sigmoid(sign * lower))
+    bits = -jnp.log2(lower_bound(mass, LIKELIHOOD_MIN))
+    return jnp.moveaxis(bits.reshape(z.shape[-1], *z.shape[:-1]), 0, -1)

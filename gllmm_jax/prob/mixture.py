@@ -1,0 +1,76 @@
+"""The Gaussian-Laplacian-Logistic mixture of one latent, in floats: what training minimises.
+
+M channels of latents; every latent has C = families x components components. Arrays of a mixture are [..., C, M],
+families in the order of the config. Rates are bits.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gllmm_jax.config import Family
+from gllmm_jax.prob.families import LOG_MASS
+from gllmm_jax.prob.quantize import lower_bound
+
+SCALE_MIN = 0.01
+"""Floor of every scale, in units of the quantisation step: guards the division, far below what changes the model."""
+
+PROBABILITY_MIN = 1e-6
+"""Floor of a bin's probability: no latent costs more than 19.93 bits. Source: the authors' code."""
+
+
+class Mixture(NamedTuple):
+    """`log_weight` (natural, normalised over C), `mean` and `scale` (units of the quantisation step), each [..., C, M]."""
+
+    log_weight: jax.Array
+    mean: jax.Array
+    scale: jax.Array
+
+
+def numbers_per_latent(families: Sequence[Family], components: int) -> int:
+    """How many network outputs describe one latent: 30 for three families of three. A softmax over one has no logit."""
+    per_component = 3 if components > 1 else 2
+    return len(families) * components * per_component + (len(families) if len(families) > 1 else 0)
+
+
+def split(raw: jax.Array, families: Sequence[Family], components: int) -> Mixture:
+    """Network outputs [..., P * M] as a mixture of M channels, P = `numbers_per_latent`.
+
+    Order of the P groups of M channels: for each family, for each component: weight logit (where components > 1), mean,
+    raw scale; then the family logits (where there are several). The weight of a component is the product of two softmaxes:
+    over the components of its family and over the families. The scale is the absolute value of the raw one.
+    Source: GLLMM, the authors' code; the floor of the scale is ours.
+    """
+    groups = numbers_per_latent(families, components)
+    raw = raw.reshape(*raw.shape[:-1], groups, raw.shape[-1] // groups)
+    f, k, m = len(families), components, raw.shape[-1]
+    per_component = 3 if k > 1 else 2
+    body = raw[..., : f * k * per_component, :].reshape(*raw.shape[:-2], f, k, per_component, m)
+    mean, scale = body[..., -2, :], lower_bound(jnp.abs(body[..., -1, :]), SCALE_MIN)
+    log_weight = jnp.zeros_like(mean)
+    if k > 1:
+        log_weight += jax.nn.log_softmax(body[..., 0, :], axis=-2)
+    if f > 1:
+        log_weight += jax.nn.log_softmax(raw[..., -f:, :], axis=-2)[..., None, :]
+    merge = (*raw.shape[:-2], f * k, m)
+    return Mixture(log_weight.reshape(merge), mean.reshape(merge), scale.reshape(merge))
+
+
+def log_mass(v: jax.Array, mixture: Mixture, families: Sequence[Family]) -> jax.Array:
+    """Natural log of the probability of the unit bin around `v` [..., M], not floored. Source: GLLMM; the safe form is ours."""
+    distance = jnp.abs(v[..., None, :] - mixture.mean)
+    k = mixture.mean.shape[-2] // len(families)
+    parts = [LOG_MASS[name](distance[..., i * k : (i + 1) * k, :], mixture.scale[..., i * k : (i + 1) * k, :])
+             for i, name in enumerate(families)]  # fmt: skip
+    return jax.nn.logsumexp(jnp.concatenate(parts, axis=-2) + mixture.log_weight, axis=-2)
+
+
+def bin_bits(v: jax.Array, mixture: Mixture, families: Sequence[Family]) -> jax.Array:
+    """Information content of the unit bin around every `v` [..., M], in bits, between 0 and 19.93.
+
+    `v` need not be an integer: in training it carries uniform noise. The gradient stays alive beyond the floor of the probability.
+    """
+    floored = lower_bound(log_mass(v, mixture, families), jnp.log(PROBABILITY_MIN))
+    return jnp.maximum(-floored / jnp.log(2.0), 0.0)

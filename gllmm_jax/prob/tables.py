@@ -1,0 +1,120 @@
+"""Integer probabilities: stored CDF tables and the mixture CDF evaluated on them, in int32 arithmetic only.
+
+The decoder evaluates no exp, erf or sigmoid. Each family's CDF is a table over the standardised argument, made once in
+float64 and stored with the weights; a mixture is an integer weighted sum of looked-up entries.
+
+Units: means and scales in 1/256 of a latent step (`FRACTION` bits), the standardised argument in 1/256 of a scale,
+logits to base 2 in 1/64 (`LOGIT_FRACTION` bits), component weights in 1/32768, cumulative frequencies in 1/65536.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+TOTAL_BITS = 16
+TOTAL = 1 << TOTAL_BITS  # every distribution's frequencies sum to this
+FRACTION = 8
+LOGIT_FRACTION = 6
+WEIGHT_BITS = 15
+REACH = 12  # families are flat beyond this many scales
+EDGE = REACH << FRACTION
+SCALE_LOW, SCALE_HIGH = 4, 1 << 18  # 1/64 to 1024 latent steps
+MEAN_LIMIT = 1 << 22
+POWERS = (WEIGHT_BITS + 1) << LOGIT_FRACTION
+Y_LIMIT = 8191
+"""Largest magnitude of a latent the coder carries."""
+
+
+class IntegerMixture(NamedTuple):
+    """Mixtures of C components for X latents; every field int32 [..., C, X], components ordered family by family."""
+
+    mean: jax.Array  # 1/256
+    span: jax.Array  # distance from the mean, 1/256, beyond which the CDF is flat
+    reciprocal: jax.Array  # 2^24 // scale
+    weight: jax.Array  # sums to 2^15 over C
+
+
+def family_table(families: tuple[str, ...]) -> np.ndarray:
+    """CDFs of the standardised families at t = -12 ... 12 in steps of 1/256, int32 [families, 6145], below 2^16."""
+    t = np.arange(-EDGE, EDGE + 1) / (1 << FRACTION)
+    cdfs = {
+        "gaussian": lambda: np.array([0.5 * math.erfc(-v / math.sqrt(2.0)) for v in t]),
+        "laplace": lambda: np.where(t < 0, np.exp(-np.abs(t)) / 2, 1 - np.exp(-np.abs(t)) / 2),
+        "logistic": lambda: 1 / (1 + np.exp(-t)),
+    }
+    return np.stack([np.rint(cdfs[f]() * (TOTAL - 1)) for f in families]).astype(np.int32)
+
+
+def power_table() -> np.ndarray:
+    """2^(-j/64) in 1/32768 for j = 0, 1, ..., ending in 0, int32."""
+    j = np.arange(POWERS + 1)
+    table = np.rint(2.0 ** (WEIGHT_BITS - j / (1 << LOGIT_FRACTION)))
+    return np.where(j == POWERS, 0, table).astype(np.int32)
+
+
+def cumulative(cdf: np.ndarray) -> np.ndarray:
+    """Integer CDF of one symbol set from its float CDF.
+
+    Args:
+      cdf: float64 [..., n + 1], non-decreasing, at the lower edge of each symbol and the upper edge of the last.
+
+    Returns: int32 [..., n + 1], from 0 to 2^16, strictly increasing: mass beyond the ends goes to the end symbols.
+    """
+    n = cdf.shape[-1] - 1
+    if n >= TOTAL:
+        raise ValueError(f"a table holds fewer than {TOTAL} symbols, not {n}")
+    table = np.floor(np.clip(cdf, 0, 1) * (TOTAL - n)).astype(np.int32) + np.arange(n + 1, dtype=np.int32)
+    table[..., 0], table[..., -1] = 0, TOTAL
+    return table
+
+
+def softmax(powers: jax.Array, logits: jax.Array) -> jax.Array:
+    """Integer softmax to base 2 over axis -2: int32 logits [..., K, X] -> weights that sum to at most 2^15."""
+    gap = jnp.max(logits, axis=-2, keepdims=True) - logits
+    power = powers.at[jnp.minimum(gap, POWERS)].get(mode="promise_in_bounds")
+    total = jnp.sum(power, axis=-2, keepdims=True)
+    return lax.div(power << WEIGHT_BITS, jnp.broadcast_to(total, power.shape))
+
+
+def complete(weight: jax.Array) -> jax.Array:
+    """Give what rounding left of 2^15 to the largest weight (the first of equals); axis -2 is components."""
+    largest = jnp.argmax(weight, axis=-2, keepdims=True).astype(jnp.int32)
+    rest = (1 << WEIGHT_BITS) - jnp.sum(weight, axis=-2, keepdims=True)
+    index = lax.broadcasted_iota(jnp.int32, weight.shape, weight.ndim - 2)
+    return weight + jnp.where(index == largest, rest, 0)
+
+
+def mixture(mean: jax.Array, scale: jax.Array, weight: jax.Array) -> IntegerMixture:
+    """Bring means and raw (signed) scales, int32 [..., C, X] in 1/256, into the domain of `mixture_cdf`."""
+    scale = jnp.clip(jnp.abs(scale), SCALE_LOW, SCALE_HIGH)
+    # |span * reciprocal| <= 13 * 2^24 < 2^31
+    reciprocal = lax.div(jnp.full_like(scale, 1 << 24), scale)
+    return IntegerMixture(jnp.clip(mean, -MEAN_LIMIT, MEAN_LIMIT), (REACH + 1) * scale, reciprocal, weight)
+
+
+def mixture_cdf(table: jax.Array, mix: IntegerMixture, k: jax.Array, radius: jax.Array) -> jax.Array:
+    """Cumulative frequency below symbol `k`, in 1/65536.
+
+    Args:
+      table: int32 [families * 6145], the flattened `family_table`.
+      mix: fields [..., C, X].
+      k: int32 [..., X] in -radius ... radius + 1.
+      radius: int32 [..., X]; symbols are -radius ... radius, at most `Y_LIMIT`. Radius 0 leaves one symbol, for free.
+
+    Returns: int32 [..., X], 0 at -radius, 2^16 at radius + 1, strictly increasing in between.
+    """
+    components, row = mix.mean.shape[-2], 2 * EDGE + 1
+    family = lax.broadcasted_iota(jnp.int32, mix.mean.shape, mix.mean.ndim - 2)
+    family = lax.div(family, components * row // table.shape[0])
+    d = jnp.expand_dims((k << FRACTION) - (1 << (FRACTION - 1)), -2) - mix.mean
+    d = jnp.clip(d, -mix.span, mix.span)
+    t = jnp.clip((d * mix.reciprocal) >> 16, -EDGE, EDGE) + (family * row + EDGE)
+    # weights sum to 2^15 and entries are below 2^16: the sum is below 2^31
+    mass = jnp.sum(mix.weight * table.at[t].get(mode="promise_in_bounds"), axis=-2) >> WEIGHT_BITS
+    free = (TOTAL - 1 - 2 * radius).astype(jnp.uint32)
+    f = ((mass.astype(jnp.uint32) * free) >> 16).astype(jnp.int32) + (k + radius)
+    return jnp.where(k <= -radius, 0, jnp.where(k > radius, TOTAL, f))

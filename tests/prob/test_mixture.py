@@ -1,0 +1,106 @@
+"""The mixture likelihood: totals, limits, an independent implementation, gradients that stay alive."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from gllmm_jax.config import FAMILIES
+from gllmm_jax.prob import families, mixture
+
+SCIPY = {"gaussian": stats.norm, "laplace": stats.laplace, "logistic": stats.logistic}
+
+
+def random_mixture(seed: int, m: int = 5, spread: float = 8.0) -> mixture.Mixture:
+    raw = spread * jax.random.normal(jax.random.PRNGKey(seed), (30 * m,))
+    return mixture.split(raw, FAMILIES, 3)
+
+
+def scipy_log_mass(name: str, a: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """Both edges on the lower side, in float64; log difference through logcdf."""
+    big, small = SCIPY[name].logcdf((0.5 - a) / s), SCIPY[name].logcdf(-(0.5 + a) / s)
+    return big + np.log(-np.expm1(small - big))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_masses_sum_to_one(seed):
+    mix = random_mixture(seed)
+    v = jnp.arange(-300.0, 301.0)[:, None] * jnp.ones(5)
+    spread = mixture.Mixture(*(jnp.broadcast_to(a, (601, *a.shape)) for a in mix))
+    total = jnp.sum(jnp.exp(mixture.log_mass(v, spread, FAMILIES)), axis=0)
+    np.testing.assert_allclose(total, 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_log_mass_against_scipy(name):
+    a, s = np.meshgrid(np.linspace(0, 40, 161), np.geomspace(0.02, 60, 40))
+    expected = scipy_log_mass(name, a, s)
+    keep = expected > np.log(1e-12)
+    try:
+        jax.config.update("jax_enable_x64", True)
+        exact = np.asarray(families.LOG_MASS[name](jnp.asarray(a), jnp.asarray(s)))
+    finally:
+        jax.config.update("jax_enable_x64", False)
+    np.testing.assert_allclose(exact[keep], expected[keep], rtol=1e-6, atol=1e-9)
+    single = np.asarray(families.LOG_MASS[name](jnp.asarray(a, jnp.float32), jnp.asarray(s, jnp.float32)))
+    np.testing.assert_allclose(single[keep], expected[keep], rtol=3e-4, atol=2e-5)
+
+
+def test_mixture_against_scipy():
+    mix, v = random_mixture(7, spread=3.0), np.array([-3.0, 0.0, 1.0, 2.0, 11.0])
+    masses = np.zeros(5)
+    for c in range(9):
+        family = SCIPY[FAMILIES[c // 3]](loc=np.asarray(mix.mean[c], float), scale=np.asarray(mix.scale[c], float))
+        masses += np.exp(np.asarray(mix.log_weight[c], float)) * (family.cdf(v + 0.5) - family.cdf(v - 0.5))
+    bits = mixture.bin_bits(jnp.asarray(v, jnp.float32), mix, FAMILIES)
+    np.testing.assert_allclose(bits, -np.log2(np.maximum(masses, 1e-6)), rtol=1e-4, atol=1e-4)
+
+
+def test_split_order_and_two_level_weights():
+    m = 2
+    raw = np.zeros((30, m), np.float32)
+    raw[9 + 1], raw[9 + 2] = 5.0, -0.25  # Laplace component 0: mean, raw scale (a negative one)
+    raw[9], raw[28] = 1.0, 2.0  # its weight logit; the Laplace family's logit
+    mix = mixture.split(jnp.asarray(raw.reshape(-1)), FAMILIES, 3)
+    np.testing.assert_allclose(mix.mean[3], 5.0)
+    np.testing.assert_allclose(mix.scale[3], 0.25)
+    family, inside = np.exp(2) / (np.exp(2) + 2), np.exp(1) / (np.exp(1) + 2)
+    np.testing.assert_allclose(np.exp(mix.log_weight[3]), family * inside, rtol=1e-6)
+    np.testing.assert_allclose(np.exp(mix.log_weight).sum(0), 1.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("names", "k", "numbers"), [(FAMILIES, 3, 30), (FAMILIES, 1, 9), (("gaussian",), 1, 2), (("laplace",), 3, 9)])
+def test_other_mixtures(names, k, numbers):
+    assert mixture.numbers_per_latent(names, k) == numbers
+    mix = mixture.split(jax.random.normal(jax.random.PRNGKey(0), (4, numbers * 6)), names, k)
+    assert mix.mean.shape == (4, len(names) * k, 6)
+    np.testing.assert_allclose(np.exp(mix.log_weight).sum(-2), 1.0, rtol=1e-5)
+
+
+def test_one_component_is_the_component():
+    raw = jnp.array([1.5, 0.7])
+    bits = mixture.bin_bits(jnp.array([2.0]), mixture.split(raw, ("logistic",), 1), ("logistic",))
+    expected = stats.logistic(1.5, 0.7).cdf(2.5) - stats.logistic(1.5, 0.7).cdf(1.5)
+    np.testing.assert_allclose(bits, -np.log2(expected), rtol=1e-5)
+
+
+def test_vanishing_scale_is_a_box():
+    raw = jnp.array([1.2, 0.0])
+    for v, expected in ((1.0, 0.0), (2.0, -np.log2(mixture.PROBABILITY_MIN))):
+        bits = mixture.bin_bits(jnp.array([v]), mixture.split(raw, ("laplace",), 1), ("laplace",))
+        np.testing.assert_allclose(bits, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("v", [0.0, 0.5, 6.0, 200.0, 30000.0])
+@pytest.mark.parametrize("scale", [0.0, 1e-3, 1.0, 500.0])
+def test_finite_and_alive_at_extremes(name, v, scale):
+    def bits(raw):
+        return mixture.bin_bits(jnp.array([v]), mixture.split(raw, (name,), 1), (name,)).sum()
+
+    value, gradient = jax.value_and_grad(bits)(jnp.array([0.3, scale]))
+    assert jnp.isfinite(value) and jnp.all(jnp.isfinite(gradient))
+    assert jnp.isfinite(jnp.square(gradient).sum())  # or the norm of a whole step's gradient overflows
+    if v >= 6.0:  # far off: moving the mean nearer must always pay
+        assert gradient[0] < 0

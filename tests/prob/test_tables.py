@@ -1,0 +1,87 @@
+"""Integer tables and the integer mixture against SciPy and against their own promises."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from gllmm_jax.config import FAMILIES
+from gllmm_jax.prob import tables
+
+LAWS = {"gaussian": stats.norm, "laplace": stats.laplace, "logistic": stats.logistic}
+FLAT = jnp.asarray(tables.family_table(FAMILIES).reshape(-1))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_family_table_is_the_cdf(family):
+    (table,) = tables.family_table((family,))
+    t = np.arange(-tables.EDGE, tables.EDGE + 1) / 256
+    np.testing.assert_allclose(table, LAWS[family].cdf(t) * 65535, atol=0.5)
+    assert (np.diff(table) >= 0).all() and table.max() < tables.TOTAL
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=300))
+@settings(deadline=None, max_examples=100)
+def test_any_pmf_becomes_a_decodable_table(pmf):
+    pmf = np.array(pmf) + 1e-9
+    pmf /= pmf.sum()
+    table = tables.cumulative(np.concatenate([[0], np.cumsum(pmf)]))
+    frequency = np.diff(table)
+    assert table[0] == 0 and table[-1] == tables.TOTAL and (frequency >= 1).all()
+    loss = (pmf * np.log2(pmf / (frequency / tables.TOTAL))).sum()
+    assert loss < 0.0001 + 3 * len(pmf) / tables.TOTAL
+
+
+def random_mixture(components, n, seed=0, scale=(0, 1 << 12)):
+    key = np.random.default_rng(seed)
+    mean = jnp.asarray(key.integers(-5000, 5000, (components, n)), jnp.int32)
+    raw = jnp.asarray(key.integers(*scale, (components, n)), jnp.int32)
+    weight = tables.softmax(
+        jnp.asarray(tables.power_table()), jnp.asarray(key.integers(-300, 300, (components, n)), jnp.int32)
+    )
+    return tables.mixture(mean, raw, tables.complete(weight))
+
+
+@pytest.mark.parametrize("components", [3, 9])
+@pytest.mark.parametrize("radius", [0, 1, 7, 127])
+def test_mixture_cdf_is_strictly_increasing_and_complete(components, radius):
+    mix = random_mixture(components, 50)
+    reach = jnp.full((50,), radius, jnp.int32)
+    rows = [tables.mixture_cdf(FLAT, mix, jnp.full_like(reach, k), reach) for k in range(-radius, radius + 2)]
+    f = np.stack(rows)
+    assert (f[0] == 0).all() and (f[-1] == tables.TOTAL).all() and (np.diff(f, axis=0) >= 1).all()
+
+
+def test_mixture_cdf_survives_the_extremes():
+    end = tables.Y_LIMIT
+    for mean in (-(1 << 30), 1 << 30, 0):
+        for scale in (0, 1, -(1 << 24), 1 << 24):
+            column = [jnp.full((3, 1), v, jnp.int32) for v in (mean, scale, 1 << 13)]
+            mix = tables.mixture(column[0], column[1], tables.complete(column[2]))
+            ks = jnp.arange(-end, end + 2, dtype=jnp.int32)
+            wide = tables.IntegerMixture(*(jnp.broadcast_to(a, (3, len(ks))) for a in mix))
+            f = np.asarray(tables.mixture_cdf(FLAT, wide, ks, jnp.full_like(ks, end)))
+            assert f[0] == 0 and f[-1] == tables.TOTAL and (np.diff(f) >= 1).all()
+
+
+def test_mixture_cdf_is_close_to_the_float_mixture():
+    mix = random_mixture(9, 200, scale=(20, 4000))
+    reach = jnp.full((200,), 31, jnp.int32)
+    weight = np.asarray(mix.weight, np.float64) / (1 << tables.WEIGHT_BITS)
+    mean, scale = np.asarray(mix.mean) / 256, np.asarray(mix.span) / 13 / 256
+    for k in (-20, -3, 0, 1, 12):
+        ours = np.asarray(tables.mixture_cdf(FLAT, mix, jnp.full_like(reach, k), reach)) / tables.TOTAL
+        law = [
+            LAWS[f].cdf((k - 0.5 - mean[3 * i : 3 * i + 3]) / scale[3 * i : 3 * i + 3]) for i, f in enumerate(FAMILIES)
+        ]
+        np.testing.assert_allclose(ours, (weight * np.concatenate(law)).sum(0), atol=0.004)
+
+
+def test_weights_sum_to_one_and_follow_the_logits():
+    logits = jnp.asarray(np.random.default_rng(0).integers(-500, 500, (9, 300)), jnp.int32)
+    weight = np.asarray(tables.complete(tables.softmax(jnp.asarray(tables.power_table()), logits)))
+    assert (weight.sum(0) == 1 << tables.WEIGHT_BITS).all() and (weight >= 0).all()
+    power = 2.0 ** (np.asarray(logits) / 64)
+    np.testing.assert_allclose(weight / 32768, power / power.sum(0), atol=0.001)
