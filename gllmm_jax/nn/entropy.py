@@ -1,0 +1,104 @@
+"""Networks of the entropy model: hyper-analysis, hyper-synthesis, masked context, entropy-parameter net, prior of z.
+
+M channels of latents y, N of hyper-latents z. Source: the authors' code (Cheng et al. 2020 but for the widths).
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gllmm_jax.config import CONTEXT_RADIUS, ModelConfig
+from gllmm_jax.nn.layers import conv, leaky_relu, up_conv
+from gllmm_jax.prob import factorized
+from gllmm_jax.prob.mixture import numbers_per_latent
+
+
+class HyperAnalysis(nn.Module):
+    """h_a: y [B, h, w, M], h and w multiples of 4 -> z [B, h/4, w/4, N]."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, y: jax.Array) -> jax.Array:
+        n = self.config.hyper
+        x = leaky_relu(conv(n, name="conv0")(y))
+        x = leaky_relu(conv(n, name="conv1")(x))
+        x = leaky_relu(conv(n, stride=2, name="conv2")(x))
+        x = leaky_relu(conv(n, name="conv3")(x))
+        return conv(n, stride=2, name="conv4")(x)
+
+
+class HyperSynthesis(nn.Module):
+    """h_s: z_hat [B, h, w, N] -> phi [B, 4h, 4w, 2M]."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, z_hat: jax.Array) -> jax.Array:
+        n = self.config.hyper
+        x = leaky_relu(conv(n, name="conv0")(z_hat))
+        x = leaky_relu(up_conv(n, name="up1")(x))
+        x = leaky_relu(conv(n * 3 // 2, name="conv2")(x))
+        x = leaky_relu(up_conv(n * 3 // 2, name="up3")(x))
+        return conv(2 * self.config.latents, name="conv4")(x)
+
+
+def causal_mask(radius: int = CONTEXT_RADIUS) -> np.ndarray:
+    """[2r + 1, 2r + 1, 1, 1] of 0 and 1: open above the centre and left of it in its row (mask A, no channel order)."""
+    side = 2 * radius + 1
+    mask = (np.arange(side * side) < side * side // 2).astype(np.float32)
+    return mask.reshape(side, side, 1, 1)
+
+
+class MaskedContext(nn.Module):
+    """Causal 5x5 convolution of y_hat [B, h, w, M] -> [B, h, w, 2M]; position (i, j) sees what raster order decoded before it."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, y_hat: jax.Array) -> jax.Array:
+        m, side = self.config.latents, 2 * CONTEXT_RADIUS + 1
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), (side, side, m, 2 * m))
+        bias = self.param("bias", nn.initializers.zeros_init(), (2 * m,))
+        live = (kernel * causal_mask())[: CONTEXT_RADIUS + 1]  # the rows below are closed: do not multiply zeros
+        padding = ((CONTEXT_RADIUS, 0), (CONTEXT_RADIUS, CONTEXT_RADIUS))
+        dimensions = ("NHWC", "HWIO", "NHWC")
+        return jax.lax.conv_general_dilated(y_hat, live, (1, 1), padding, dimension_numbers=dimensions) + bias
+
+
+class EntropyParameters(nn.Module):
+    """Three 1x1 layers from [context, phi] [..., 4M] to the raw mixture numbers [..., P M] (`prob.mixture.split` gives them names)."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, context: jax.Array, phi: jax.Array) -> jax.Array:
+        c = self.config
+        x = jnp.concatenate([context, phi], axis=-1)
+        x = leaky_relu(nn.Dense(c.hidden[0], name="dense0")(x))
+        x = leaky_relu(nn.Dense(c.hidden[1], name="dense1")(x))
+        return nn.Dense(numbers_per_latent(c.families, c.components) * c.latents, use_bias=False, name="dense2")(x)
+
+
+class Prior(nn.Module):
+    """The factorised prior: bits of every z [..., N]. Start as in TensorFlow-Compression 1.2 (`init_scale` 10)."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, z: jax.Array) -> jax.Array:
+        n, filters = self.config.hyper, factorized.FILTERS
+        scale = factorized.INIT_SCALE ** (1 / (len(filters) - 1))
+        params = {}
+        for i, (inner, outer) in enumerate(zip(filters[:-1], filters[1:], strict=True)):
+            start = float(np.log(np.expm1(1 / scale / outer)))
+            params[f"matrix{i}"] = self.param(f"matrix{i}", nn.initializers.constant(start), (n, outer, inner))
+            params[f"bias{i}"] = self.param(f"bias{i}", _centred_uniform, (n, outer, 1))
+            if i < len(filters) - 2:
+                params[f"factor{i}"] = self.param(f"factor{i}", nn.initializers.zeros_init(), (n, outer, 1))
+        return factorized.bin_bits(params, z)
+
+
+def _centred_uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    return jax.random.uniform(key, shape, minval=-0.5, maxval=0.5)

@@ -1,0 +1,65 @@
+"""Primitive layers, aligned as in the authors' TensorFlow-Compression code. All images and features are NHWC."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gllmm_jax.prob.quantize import lower_bound
+
+LEAK = 0.2
+"""Slope of every leaky ReLU outside the attention blocks."""
+
+
+def leaky_relu(x: jax.Array) -> jax.Array:
+    """max(x, 0.2 x)."""
+    return jnp.where(x >= 0, x, LEAK * x)
+
+
+def conv(features: int, kernel: int = 3, *, stride: int = 1, bias: bool = True, zero: bool = False, name: str | None = None) -> nn.Conv:
+    """Convolution zero-padded by `kernel // 2` on every side, outputs at input positions 0, stride, 2 stride, ...
+
+    Flax's "SAME" would sit one pixel off for even sizes and stride 2. `zero` starts the kernel at zero, for a branch that has to
+    begin silent.
+    """
+    pad = kernel // 2
+    init = nn.initializers.zeros_init() if zero else nn.initializers.lecun_normal()
+    return nn.Conv(features, (kernel, kernel), (stride, stride), padding=((pad, pad), (pad, pad)), use_bias=bias, kernel_init=init,
+                   name=name)  # fmt: skip
+
+
+def up_conv(features: int, *, name: str | None = None) -> nn.ConvTranspose:
+    """3x3 convolution on the input spread to twice its size: out[2i] sees x[i], out[2i + 1] sees x[i] and x[i + 1]."""
+    return nn.ConvTranspose(features, (3, 3), (2, 2), padding=((1, 2), (1, 2)), name=name)
+
+
+def depth_to_space(x: jax.Array, block: int = 2) -> jax.Array:
+    """[B, h, w, block² C] -> [B, block h, block w, C] in TensorFlow's order: out[b i + a, b j + c] = x[i, j, (b a + c) C : ...]."""
+    b, h, w, c = x.shape
+    x = x.reshape(b, h, w, block, block, c // block**2).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(b, h * block, w * block, c // block**2)
+
+
+def space_to_depth(x: jax.Array, block: int = 2) -> jax.Array:
+    """Inverse of `depth_to_space`; height and width must be multiples of `block`."""
+    b, h, w, c = x.shape
+    x = x.reshape(b, h // block, block, w // block, block, c).transpose(0, 1, 3, 2, 4, 5)
+    return x.reshape(b, h // block, w // block, block**2 * c)
+
+
+class GDN(nn.Module):
+    """Generalised divisive normalisation: x / sqrt(beta + gamma^T x²) per pixel; `inverse` multiplies instead.
+
+    Stored numbers are square roots, so beta and gamma stay non-negative. Source: Balle et al. 2016, as in TensorFlow-Compression.
+    """
+
+    inverse: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        c, pedestal = x.shape[-1], 2.0**-36
+        beta = self.param("beta", lambda _, shape: jnp.sqrt(jnp.ones(shape) + pedestal), (c,))
+        gamma = self.param("gamma", lambda _, shape: jnp.sqrt(0.1 * jnp.eye(shape[0]) + pedestal), (c, c))
+        beta = jnp.square(lower_bound(beta, (1e-6 + pedestal) ** 0.5)) - pedestal
+        gamma = jnp.square(lower_bound(gamma, pedestal**0.5)) - pedestal
+        norm = jnp.square(x) @ gamma + beta
+        return x * jnp.sqrt(norm) if self.inverse else x * jax.lax.rsqrt(norm)

@@ -1,0 +1,81 @@
+"""The light transforms: the paper's ideas for a laptop, width growing as resolution falls. Ours.
+
+A linear transform of 16x16 blocks runs beside the network at both ends, so a codec whose linear part starts from the KLT of
+photographs already works at step 0, and the network (whose last layers start at zero) learns what a linear block transform
+cannot do. In g_s the network also sees the linear picture, where block edges are easiest to mend:
+
+    g_a:  x -- 4x4 planes -- conv, block -- /2 -- blocks -- /2 -- blocks -- conv --(+)-- y
+           \\------------------- 16x16 planes -- linear ------------------------/
+    g_s:  y -- conv, blocks -- x2 -- blocks -- x2 --(+)-- block -- conv --(+)-- x_hat
+           \\-- linear -- 16x16 planes to 4x4 planes --\\-- conv --/        /
+                                                       \\------------------/
+Every resolution change is a space-to-depth or its inverse with a 1x1 product: XLA trains those several times faster on a CPU than strided
+kernels.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gllmm_jax.config import STRIDE, ModelConfig
+from gllmm_jax.nn.blocks import LeakyResidual, residual
+from gllmm_jax.nn.layers import GDN, conv, depth_to_space, leaky_relu, space_to_depth
+
+FINE = 4
+"""Side of the pixel blocks whose planes the network reads and writes."""
+
+BLOCK_VALUES = 3 * STRIDE**2
+"""Numbers in one 16x16 RGB block."""
+
+
+class Linear(nn.Module):
+    """x @ (kernel / sqrt(768)) * exp(log_gain) + bias over the last axis.
+
+    The kernel of an orthonormal transform then has entries around one and the gains are logarithms, so Adam's steps of one size
+    fit both.
+    """
+
+    features: int
+    gain_on_input: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        kernel = self.param("kernel", nn.initializers.normal(1.0), (x.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        channels = x.shape[-1] if self.gain_on_input else self.features
+        gain = jnp.exp(self.param("log_gain", nn.initializers.zeros_init(), (channels,)))
+        product = (x * gain if self.gain_on_input else x) @ (kernel / BLOCK_VALUES**0.5)
+        return product + bias if self.gain_on_input else product * gain + bias
+
+
+class LightAnalysis(nn.Module):
+    """g_a: x [B, H, W, 3] in [0, 1], H and W multiples of 16 -> y [B, H/16, W/16, M]."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        c, (fine, middle, coarse) = self.config, self.config.widths
+        x = x - 0.5
+        linear = Linear(c.latents, name="linear")(space_to_depth(x, STRIDE))
+        h = LeakyResidual()(leaky_relu(conv(fine)(space_to_depth(x, FINE))))
+        h = residual(c.block)(GDN()(conv(middle, 1)(space_to_depth(h))))
+        h = residual(c.block)(GDN()(conv(coarse, 1)(space_to_depth(h))))
+        return linear + conv(c.latents, zero=True, name="last")(h)
+
+
+class LightSynthesis(nn.Module):
+    """g_s: y_hat [B, h, w, M] -> x_hat [B, 16h, 16w, 3], not clipped."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, y_hat: jax.Array) -> jax.Array:
+        c, (fine, middle, coarse) = self.config, self.config.widths
+        blocks = Linear(BLOCK_VALUES, gain_on_input=True, name="linear")(y_hat)
+        picture = space_to_depth(depth_to_space(blocks, STRIDE), FINE)
+        h = residual(c.block)(conv(coarse)(y_hat))
+        h = residual(c.block)(GDN(inverse=True)(depth_to_space(conv(4 * middle, 1)(h))))
+        h = GDN(inverse=True)(depth_to_space(conv(4 * fine, 1)(h)))
+        h = LeakyResidual()(leaky_relu(h + conv(fine, name="from_picture")(picture)))
+        return depth_to_space(picture + conv(picture.shape[-1], zero=True, name="last")(h), FINE) + 0.5

@@ -1,0 +1,108 @@
+"""One codec's networks, wired.
+
+    x -- g_a -- y --+-- round -- y_hat --+---------------------- g_s -- x_hat
+                    |                    |
+                   h_a                context --+-- entropy net -- mixture of every y
+                    |                           |
+                    z -- round -- z_hat -- h_s --
+
+Pure functions of parameters: `Model(config).apply({"params": params}, x, method=Model.analysis)`, and so on.
+"""
+
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gllmm_jax.config import HYPER_STRIDE, STRIDE, ModelConfig
+from gllmm_jax.nn import entropy
+from gllmm_jax.nn.light import LightAnalysis, LightSynthesis
+from gllmm_jax.nn.paper import PaperAnalysis, PaperSynthesis
+from gllmm_jax.prob import mixture
+from gllmm_jax.prob.quantize import add_noise, round_straight_through
+
+TRANSFORMS = {"paper": (PaperAnalysis, PaperSynthesis), "light": (LightAnalysis, LightSynthesis)}
+
+
+class Output(NamedTuple):
+    """`x_hat` [B, H, W, 3] (not clipped), rates `bits_y` and `bits_z` [B] in bits per image."""
+
+    x_hat: jax.Array
+    bits_y: jax.Array
+    bits_z: jax.Array
+
+
+class Model(nn.Module):
+    """g_a, g_s, h_a, h_s, context, entropy net and prior under one roof. Source: GLLMM, figure 2."""
+
+    config: ModelConfig
+
+    def setup(self) -> None:
+        analysis, synthesis = TRANSFORMS[self.config.transform]
+        self.g_a, self.g_s = analysis(self.config), synthesis(self.config)
+        self.h_a, self.h_s = entropy.HyperAnalysis(self.config), entropy.HyperSynthesis(self.config)
+        self.context_net = entropy.MaskedContext(self.config, name="context")
+        self.entropy_net = entropy.EntropyParameters(self.config, name="entropy")
+        self.prior = entropy.Prior(self.config)
+
+    def analysis(self, x: jax.Array) -> jax.Array:
+        """g_a: x [B, H, W, 3] in [0, 1], sides multiples of 16 -> y [B, H/16, W/16, M]."""
+        return self.g_a(x)
+
+    def synthesis(self, y_hat: jax.Array) -> jax.Array:
+        """g_s: y_hat [B, h, w, M] -> x_hat [B, 16h, 16w, 3], not clipped."""
+        return self.g_s(y_hat)
+
+    def hyper_analysis(self, y: jax.Array) -> jax.Array:
+        """h_a: y [B, h, w, M], sides multiples of 4 -> z [B, h/4, w/4, N]."""
+        return self.h_a(y)
+
+    def hyper_synthesis(self, z_hat: jax.Array) -> jax.Array:
+        """h_s: z_hat [B, h, w, N] -> phi [B, 4h, 4w, 2M]."""
+        return self.h_s(z_hat)
+
+    def context(self, y_hat: jax.Array) -> jax.Array:
+        """Causal context of y_hat [B, h, w, M] -> [B, h, w, 2M]."""
+        return self.context_net(y_hat)
+
+    def parameters(self, context: jax.Array, phi: jax.Array) -> jax.Array:
+        """Raw mixture numbers [..., P M] from context and phi, both [..., 2M]."""
+        return self.entropy_net(context, phi)
+
+    def mixture(self, y_hat: jax.Array, phi: jax.Array) -> mixture.Mixture:
+        """The distribution of every latent given those before it: arrays [B, h, w, C, M], all positions at once."""
+        raw = self.parameters(self.context(y_hat), phi)
+        return mixture.split(raw, self.config.families, self.config.components)
+
+    def prior_bits(self, z: jax.Array) -> jax.Array:
+        """Information content of every z [..., N], in bits."""
+        return self.prior(z)
+
+    def bits(self, y_hat: jax.Array, z_hat: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Rates (bits_y, bits_z), [B] each, of latents [B, h, w, M] and hyper-latents [B, ceil(h/4), ceil(w/4), N]."""
+        phi = self.hyper_synthesis(z_hat)[:, : y_hat.shape[1], : y_hat.shape[2]]
+        bits_y = mixture.bin_bits(y_hat, self.mixture(y_hat, phi), self.config.families)
+        return jnp.sum(bits_y, axis=(1, 2, 3)), jnp.sum(self.prior_bits(z_hat), axis=(1, 2, 3))
+
+    def __call__(self, x: jax.Array, key: jax.Array | None = None) -> Output:
+        """Everything at once, for images [B, H, W, 3] with sides multiples of 64.
+
+        With a `key`, as in training: the rate and its networks see additive uniform noise, g_s sees rounded latents with a
+        straight-through gradient. Without, as the codec does it: everything is rounded.
+        """
+        y = self.analysis(x)
+        z = self.hyper_analysis(y)
+        if key is None:
+            y_rate, z_rate = jnp.round(y), jnp.round(z)
+        else:
+            key_y, key_z = jax.random.split(key)
+            y_rate, z_rate = add_noise(key_y, y), add_noise(key_z, z)
+        bits_y, bits_z = self.bits(y_rate, z_rate)
+        return Output(self.synthesis(round_straight_through(y)), bits_y, bits_z)
+
+
+def init_params(config: ModelConfig, key: jax.Array) -> Any:
+    """Fresh float32 parameters: {"g_a", "g_s", "h_a", "h_s", "context", "entropy", "prior"}, each a tree of arrays."""
+    side = STRIDE * HYPER_STRIDE
+    return jax.jit(Model(config).init)(key, jnp.zeros((1, side, side, 3)))["params"]
