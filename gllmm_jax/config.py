@@ -1,4 +1,7 @@
-"""Values that say what a model is and how it is trained. No code, no arrays: a config is saved with every checkpoint and weights file."""
+"""Values that say what a model is and how it is trained: no code, no arrays.
+
+A config is saved with every checkpoint and weights file.
+"""
 
 import dataclasses
 import json
@@ -45,7 +48,8 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
         """Inverse of `to_dict`, tolerant of JSON's lists. Raises `TypeError` on an unknown field."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        restored: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**restored)
 
     def to_json(self) -> str:
         """Canonical text: equal configs give equal text."""

@@ -63,7 +63,10 @@ class Bottleneck(nn.Module):
 
 
 class Attention(nn.Module):
-    """x + sigmoid(mask(x)) * trunk(x), both branches three bottleneck units. Source: Cheng et al. 2020 (nothing non-local in it)."""
+    """x + sigmoid(mask(x)) * trunk(x), both branches three bottleneck units.
+
+    Source: Cheng et al. 2020, whose name for it is simplified attention; nothing in it is non-local.
+    """
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:

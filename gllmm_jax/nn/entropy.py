@@ -3,6 +3,9 @@
 M channels of latents y, N of hyper-latents z. Source: the authors' code (Cheng et al. 2020 but for the widths).
 """
 
+import functools
+import itertools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -13,6 +16,8 @@ from gllmm_jax.nn.layers import conv, leaky_relu, up_conv
 from gllmm_jax.prob import factorized
 from gllmm_jax.prob.mixture import numbers_per_latent
 
+_conv = functools.partial(conv, variance=1.0)  # no shortcuts here: a smaller start would leave z at zero
+
 
 class HyperAnalysis(nn.Module):
     """h_a: y [B, h, w, M], h and w multiples of 4 -> z [B, h/4, w/4, N]."""
@@ -22,11 +27,11 @@ class HyperAnalysis(nn.Module):
     @nn.compact
     def __call__(self, y: jax.Array) -> jax.Array:
         n = self.config.hyper
-        x = leaky_relu(conv(n, name="conv0")(y))
-        x = leaky_relu(conv(n, name="conv1")(x))
-        x = leaky_relu(conv(n, stride=2, name="conv2")(x))
-        x = leaky_relu(conv(n, name="conv3")(x))
-        return conv(n, stride=2, name="conv4")(x)
+        x = leaky_relu(_conv(n, name="conv0")(y))
+        x = leaky_relu(_conv(n, name="conv1")(x))
+        x = leaky_relu(_conv(n, stride=2, name="conv2")(x))
+        x = leaky_relu(_conv(n, name="conv3")(x))
+        return _conv(n, stride=2, name="conv4")(x)
 
 
 class HyperSynthesis(nn.Module):
@@ -37,11 +42,11 @@ class HyperSynthesis(nn.Module):
     @nn.compact
     def __call__(self, z_hat: jax.Array) -> jax.Array:
         n = self.config.hyper
-        x = leaky_relu(conv(n, name="conv0")(z_hat))
+        x = leaky_relu(_conv(n, name="conv0")(z_hat))
         x = leaky_relu(up_conv(n, name="up1")(x))
-        x = leaky_relu(conv(n * 3 // 2, name="conv2")(x))
+        x = leaky_relu(_conv(n * 3 // 2, name="conv2")(x))
         x = leaky_relu(up_conv(n * 3 // 2, name="up3")(x))
-        return conv(2 * self.config.latents, name="conv4")(x)
+        return _conv(2 * self.config.latents, name="conv4")(x)
 
 
 def causal_mask(radius: int = CONTEXT_RADIUS) -> np.ndarray:
@@ -52,7 +57,10 @@ def causal_mask(radius: int = CONTEXT_RADIUS) -> np.ndarray:
 
 
 class MaskedContext(nn.Module):
-    """Causal 5x5 convolution of y_hat [B, h, w, M] -> [B, h, w, 2M]; position (i, j) sees what raster order decoded before it."""
+    """Causal 5x5 convolution of y_hat [B, h, w, M] -> [B, h, w, 2M].
+
+    Position (i, j) sees what raster order decoded before it.
+    """
 
     config: ModelConfig
 
@@ -68,7 +76,10 @@ class MaskedContext(nn.Module):
 
 
 class EntropyParameters(nn.Module):
-    """Three 1x1 layers from [context, phi] [..., 4M] to the raw mixture numbers [..., P M] (`prob.mixture.split` gives them names)."""
+    """Three 1x1 layers from [context, phi] [..., 4M] to the raw mixture numbers [..., P M].
+
+    `prob.mixture.split` gives them names.
+    """
 
     config: ModelConfig
 
@@ -91,7 +102,7 @@ class Prior(nn.Module):
         n, filters = self.config.hyper, factorized.FILTERS
         scale = factorized.INIT_SCALE ** (1 / (len(filters) - 1))
         params = {}
-        for i, (inner, outer) in enumerate(zip(filters[:-1], filters[1:], strict=True)):
+        for i, (inner, outer) in enumerate(itertools.pairwise(filters)):
             start = float(np.log(np.expm1(1 / scale / outer)))
             params[f"matrix{i}"] = self.param(f"matrix{i}", nn.initializers.constant(start), (n, outer, inner))
             params[f"bias{i}"] = self.param(f"bias{i}", _centred_uniform, (n, outer, 1))

@@ -15,25 +15,37 @@ def leaky_relu(x: jax.Array) -> jax.Array:
     return jnp.where(x >= 0, x, LEAK * x)
 
 
-def conv(features: int, kernel: int = 3, *, stride: int = 1, bias: bool = True, zero: bool = False, name: str | None = None) -> nn.Conv:
+def conv(
+    features: int,
+    kernel: int = 3,
+    *,
+    stride: int = 1,
+    bias: bool = True,
+    variance: float = 1 / 3,
+    name: str | None = None,
+) -> nn.Conv:
     """Convolution zero-padded by `kernel // 2` on every side, outputs at input positions 0, stride, 2 stride, ...
 
-    Flax's "SAME" would sit one pixel off for even sizes and stride 2. `zero` starts the kernel at zero, for a branch that has to
-    begin silent.
+    Flax's "SAME" would sit one pixel off for even sizes and stride 2. Kernels start uniform with `variance` / fan-in:
+    a third in the transforms (PyTorch's default), because TensorFlow-Compression's one starts these deep residual
+    networks at pictures of 1e10, inverse GDN squaring whatever is large; 0 for a branch that has to begin silent.
     """
     pad = kernel // 2
-    init = nn.initializers.zeros_init() if zero else nn.initializers.lecun_normal()
-    return nn.Conv(features, (kernel, kernel), (stride, stride), padding=((pad, pad), (pad, pad)), use_bias=bias, kernel_init=init,
-                   name=name)  # fmt: skip
+    init = nn.initializers.variance_scaling(variance, "fan_in", "uniform") if variance else nn.initializers.zeros_init()
+    padding = ((pad, pad), (pad, pad))
+    return nn.Conv(features, (kernel, kernel), (stride, stride), padding, use_bias=bias, kernel_init=init, name=name)
 
 
 def up_conv(features: int, *, name: str | None = None) -> nn.ConvTranspose:
-    """3x3 convolution on the input spread to twice its size: out[2i] sees x[i], out[2i + 1] sees x[i] and x[i + 1]."""
+    """3x3 convolution of the input spread to twice its size: out[2i] sees x[i], out[2i + 1] sees x[i] and x[i + 1]."""
     return nn.ConvTranspose(features, (3, 3), (2, 2), padding=((1, 2), (1, 2)), name=name)
 
 
 def depth_to_space(x: jax.Array, block: int = 2) -> jax.Array:
-    """[B, h, w, block² C] -> [B, block h, block w, C] in TensorFlow's order: out[b i + a, b j + c] = x[i, j, (b a + c) C : ...]."""
+    """[B, h, w, block² C] -> [B, block h, block w, C].
+
+    In TensorFlow's order: out[b i + a, b j + c] = x[i, j, (b a + c) C :][:C].
+    """
     b, h, w, c = x.shape
     x = x.reshape(b, h, w, block, block, c // block**2).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(b, h * block, w * block, c // block**2)
@@ -49,7 +61,8 @@ def space_to_depth(x: jax.Array, block: int = 2) -> jax.Array:
 class GDN(nn.Module):
     """Generalised divisive normalisation: x / sqrt(beta + gamma^T x²) per pixel; `inverse` multiplies instead.
 
-    Stored numbers are square roots, so beta and gamma stay non-negative. Source: Balle et al. 2016, as in TensorFlow-Compression.
+    Stored numbers are square roots, so beta and gamma stay non-negative. Source: Balle et al. 2016, as in
+    TensorFlow-Compression.
     """
 
     inverse: bool = False

@@ -1,16 +1,16 @@
 """The light transforms: the paper's ideas for a laptop, width growing as resolution falls. Ours.
 
-A linear transform of 16x16 blocks runs beside the network at both ends, so a codec whose linear part starts from the KLT of
-photographs already works at step 0, and the network (whose last layers start at zero) learns what a linear block transform
-cannot do. In g_s the network also sees the linear picture, where block edges are easiest to mend:
+A linear transform of 16x16 blocks runs beside the network at both ends, so a codec whose linear part starts from the
+KLT of photographs already works at step 0, and the network (whose last layers start at zero) learns what a linear
+block transform cannot do. In g_s the network also sees the linear picture, where block edges are easiest to mend:
 
     g_a:  x -- 4x4 planes -- conv, block -- /2 -- blocks -- /2 -- blocks -- conv --(+)-- y
            \\------------------- 16x16 planes -- linear ------------------------/
     g_s:  y -- conv, blocks -- x2 -- blocks -- x2 --(+)-- block -- conv --(+)-- x_hat
            \\-- linear -- 16x16 planes to 4x4 planes --\\-- conv --/        /
                                                        \\------------------/
-Every resolution change is a space-to-depth or its inverse with a 1x1 product: XLA trains those several times faster on a CPU than strided
-kernels.
+Every resolution change is a space-to-depth or its inverse with a 1x1 product: XLA trains those several times faster
+on a CPU than strided kernels.
 """
 
 import flax.linen as nn
@@ -28,11 +28,15 @@ BLOCK_VALUES = 3 * STRIDE**2
 """Numbers in one 16x16 RGB block."""
 
 
+LATENT_SCALE = 1 / 8
+"""What the network multiplies latents by, which are tens of steps where the picture is flat: inverse GDN likes ones."""
+
+
 class Linear(nn.Module):
     """x @ (kernel / sqrt(768)) * exp(log_gain) + bias over the last axis.
 
-    The kernel of an orthonormal transform then has entries around one and the gains are logarithms, so Adam's steps of one size
-    fit both.
+    The kernel of an orthonormal transform then has entries around one and the gains are logarithms, so Adam's steps
+    of one size fit both.
     """
 
     features: int
@@ -61,7 +65,7 @@ class LightAnalysis(nn.Module):
         h = LeakyResidual()(leaky_relu(conv(fine)(space_to_depth(x, FINE))))
         h = residual(c.block)(GDN()(conv(middle, 1)(space_to_depth(h))))
         h = residual(c.block)(GDN()(conv(coarse, 1)(space_to_depth(h))))
-        return linear + conv(c.latents, zero=True, name="last")(h)
+        return linear + conv(c.latents, variance=0, name="last")(h)
 
 
 class LightSynthesis(nn.Module):
@@ -74,8 +78,8 @@ class LightSynthesis(nn.Module):
         c, (fine, middle, coarse) = self.config, self.config.widths
         blocks = Linear(BLOCK_VALUES, gain_on_input=True, name="linear")(y_hat)
         picture = space_to_depth(depth_to_space(blocks, STRIDE), FINE)
-        h = residual(c.block)(conv(coarse)(y_hat))
+        h = residual(c.block)(conv(coarse)(y_hat * LATENT_SCALE))
         h = residual(c.block)(GDN(inverse=True)(depth_to_space(conv(4 * middle, 1)(h))))
         h = GDN(inverse=True)(depth_to_space(conv(4 * fine, 1)(h)))
         h = LeakyResidual()(leaky_relu(h + conv(fine, name="from_picture")(picture)))
-        return depth_to_space(picture + conv(picture.shape[-1], zero=True, name="last")(h), FINE) + 0.5
+        return depth_to_space(picture + conv(picture.shape[-1], variance=0, name="last")(h), FINE) + 0.5

@@ -6,9 +6,10 @@
                     |                           |
                     z -- round -- z_hat -- h_s --
 
-Pure functions of parameters: `Model(config).apply({"params": params}, x, method=Model.analysis)`, and so on.
+Pure functions of parameters: `apply(config, params, x, method=Model.analysis)`, and so on.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -71,7 +72,7 @@ class Model(nn.Module):
         return self.entropy_net(context, phi)
 
     def mixture(self, y_hat: jax.Array, phi: jax.Array) -> mixture.Mixture:
-        """The distribution of every latent given those before it: arrays [B, h, w, C, M], all positions at once."""
+        """The distribution of every latent given those before it: arrays [B, h, w, C, M], all at once."""
         raw = self.parameters(self.context(y_hat), phi)
         return mixture.split(raw, self.config.families, self.config.components)
 
@@ -88,8 +89,8 @@ class Model(nn.Module):
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> Output:
         """Everything at once, for images [B, H, W, 3] with sides multiples of 64.
 
-        With a `key`, as in training: the rate and its networks see additive uniform noise, g_s sees rounded latents with a
-        straight-through gradient. Without, as the codec does it: everything is rounded.
+        With a `key`, as in training: the rate and its networks see additive uniform noise, g_s sees rounded latents
+        with a straight-through gradient. Without, as the codec does it: everything is rounded.
         """
         y = self.analysis(x)
         z = self.hyper_analysis(y)
@@ -102,7 +103,17 @@ class Model(nn.Module):
         return Output(self.synthesis(round_straight_through(y)), bits_y, bits_z)
 
 
+def apply(config: ModelConfig, params: Any, *arrays: Any, method: Callable[..., Any] = Model.__call__) -> Any:
+    """`method` of the config's model, at `params` (a tree as of `init_params`) and `arrays`: a pure function."""
+    return Model(config).apply({"params": params}, *arrays, method=method)
+
+
 def init_params(config: ModelConfig, key: jax.Array) -> Any:
-    """Fresh float32 parameters: {"g_a", "g_s", "h_a", "h_s", "context", "entropy", "prior"}, each a tree of arrays."""
+    """Fresh float32 parameters: {"g_a", "g_s", "h_a", "h_s", "context", "entropy", "prior"}, each a tree of arrays.
+
+    The numbers of one `key` are the same on one kind of device, not across kinds: the generator is XLA's own, because
+    the portable one takes three times as long to compile.
+    """
+    key = jax.random.wrap_key_data(jnp.resize(jax.random.key_data(key), (4,)), impl="unsafe_rbg")
     side = STRIDE * HYPER_STRIDE
     return jax.jit(Model(config).init)(key, jnp.zeros((1, side, side, 3)))["params"]

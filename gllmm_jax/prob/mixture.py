@@ -22,7 +22,7 @@ PROBABILITY_MIN = 1e-6
 
 
 class Mixture(NamedTuple):
-    """`log_weight` (natural, normalised over C), `mean` and `scale` (units of the quantisation step), each [..., C, M]."""
+    """`log_weight` (natural, normalised over C), `mean`, `scale` (in quantisation steps), each [..., C, M]."""
 
     log_weight: jax.Array
     mean: jax.Array
@@ -39,8 +39,8 @@ def split(raw: jax.Array, families: Sequence[Family], components: int) -> Mixtur
     """Network outputs [..., P * M] as a mixture of M channels, P = `numbers_per_latent`.
 
     Order of the P groups of M channels: for each family, for each component: weight logit (where components > 1), mean,
-    raw scale; then the family logits (where there are several). The weight of a component is the product of two softmaxes:
-    over the components of its family and over the families. The scale is the absolute value of the raw one.
+    raw scale; then the family logits (where there are several). The weight of a component is the product of two
+    softmaxes: over the components of its family and over the families. The scale is the absolute value of the raw one.
     Source: GLLMM, the authors' code; the floor of the scale is ours.
     """
     groups = numbers_per_latent(families, components)
@@ -59,7 +59,10 @@ def split(raw: jax.Array, families: Sequence[Family], components: int) -> Mixtur
 
 
 def log_mass(v: jax.Array, mixture: Mixture, families: Sequence[Family]) -> jax.Array:
-    """Natural log of the probability of the unit bin around `v` [..., M], not floored. Source: GLLMM; the safe form is ours."""
+    """Natural log of the probability of the unit bin around `v` [..., M], not floored.
+
+    Source: GLLMM; the safe form is ours.
+    """
     distance = jnp.abs(v[..., None, :] - mixture.mean)
     k = mixture.mean.shape[-2] // len(families)
     parts = [LOG_MASS[name](distance[..., i * k : (i + 1) * k, :], mixture.scale[..., i * k : (i + 1) * k, :])
@@ -70,7 +73,8 @@ def log_mass(v: jax.Array, mixture: Mixture, families: Sequence[Family]) -> jax.
 def bin_bits(v: jax.Array, mixture: Mixture, families: Sequence[Family]) -> jax.Array:
     """Information content of the unit bin around every `v` [..., M], in bits, between 0 and 19.93.
 
-    `v` need not be an integer: in training it carries uniform noise. The gradient stays alive beyond the floor of the probability.
+    `v` need not be an integer: in training it carries uniform noise. The gradient stays alive beyond the floor of the
+    probability.
     """
     floored = lower_bound(log_mass(v, mixture, families), jnp.log(PROBABILITY_MIN))
     return jnp.maximum(-floored / jnp.log(2.0), 0.0)

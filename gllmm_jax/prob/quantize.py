@@ -5,7 +5,10 @@ import jax.numpy as jnp
 
 
 def add_noise(key: jax.Array, y: jax.Array) -> jax.Array:
-    """y + U(-1/2, 1/2), any shape: the differentiable stand-in for rounding in the rate. Source: GLLMM, training recipe."""
+    """y + U(-1/2, 1/2), any shape: the differentiable stand-in for rounding in the rate.
+
+    Source: GLLMM, training recipe.
+    """
     return y + jax.random.uniform(key, y.shape, y.dtype, -0.5, 0.5)
 
 

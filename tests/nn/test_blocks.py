@@ -1,5 +1,7 @@
 """Wiring of the blocks, written out with the same parameters."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,14 +13,16 @@ from gllmm_jax.nn.layers import leaky_relu
 X = jax.random.normal(jax.random.PRNGKey(0), (1, 6, 5, 4))
 
 
-def init(module):
+def init(module) -> tuple[Any, Any]:
     params = module.init(jax.random.PRNGKey(1), X)["params"]
     return module.apply({"params": params}, X), params
 
 
 def convolve(p, x):
     pad = p["kernel"].shape[0] // 2
-    out = jax.lax.conv_general_dilated(x, p["kernel"], (1, 1), ((pad, pad), (pad, pad)), dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    out = jax.lax.conv_general_dilated(
+        x, p["kernel"], (1, 1), ((pad, pad), (pad, pad)), dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
     return out + p["bias"]
 
 
@@ -28,7 +32,9 @@ def leaky(p, x):  # Flax numbers layers as they are made, and the outer one of a
 
 def test_plain_and_leaky():
     out, p = init(blocks.PlainResidual())
-    np.testing.assert_allclose(out, X + convolve(p["Conv_0"], jax.nn.relu(convolve(p["Conv_1"], X))), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        out, X + convolve(p["Conv_0"], jax.nn.relu(convolve(p["Conv_1"], X))), rtol=1e-5, atol=1e-6
+    )
     out, p = init(blocks.LeakyResidual())
     np.testing.assert_allclose(out, leaky(p, X), rtol=1e-5, atol=1e-6)
 
@@ -62,7 +68,14 @@ def test_resolution():
     assert blocks.Up().init_with_output(jax.random.PRNGKey(0), x)[0].shape == (1, 16, 12, 4)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("plain", blocks.PlainResidual), ("leaky", blocks.LeakyResidual),
-                                            ("crm2", blocks.ConcatenatedResidual), ("crm3", blocks.ConcatenatedResidual)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("plain", blocks.PlainResidual),
+        ("leaky", blocks.LeakyResidual),
+        ("crm2", blocks.ConcatenatedResidual),
+        ("crm3", blocks.ConcatenatedResidual),
+    ],
+)
 def test_by_name(name, kind):
     assert isinstance(blocks.residual(name), kind)

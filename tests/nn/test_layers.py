@@ -1,5 +1,7 @@
 """Alignment of the primitive layers, by impulses, against the arithmetic written out."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from gllmm_jax.nn import layers
 
 
-def apply(module, x, **arrays):
+def apply(module, x, **arrays) -> Any:
     variables = module.init(jax.random.PRNGKey(0), x)
     params = {k: jnp.asarray(arrays.get(k, v), jnp.float32) for k, v in variables["params"].items()}
     return module.apply({"params": params}, x)
@@ -22,8 +24,12 @@ def test_strided_conv_reads_even_positions(size):
     padded = np.pad(x[0, ..., 0], 1)
     for i in range(out.shape[1]):
         for j in range(out.shape[2]):
-            np.testing.assert_allclose(out[0, i, j, 0], (padded[2 * i : 2 * i + 3, 2 * j : 2 * j + 3] * kernel[..., 0, 0]).sum(),
-                                       rtol=1e-4, atol=1e-4)  # fmt: skip
+            np.testing.assert_allclose(
+                out[0, i, j, 0],
+                (padded[2 * i : 2 * i + 3, 2 * j : 2 * j + 3] * kernel[..., 0, 0]).sum(),
+                rtol=1e-4,
+                atol=1e-4,
+            )
 
 
 def test_pointwise_strided_conv_is_subsampling():
@@ -33,7 +39,14 @@ def test_pointwise_strided_conv_is_subsampling():
 
 def test_up_conv():
     x, k = np.array([2.0, 3.0, 5.0]), np.array([7.0, 11.0, 13.0])
-    expected = [k[1] * x[0], k[0] * x[0] + k[2] * x[1], k[1] * x[1], k[0] * x[1] + k[2] * x[2], k[1] * x[2], k[0] * x[2]]
+    expected = [
+        k[1] * x[0],
+        k[0] * x[0] + k[2] * x[1],
+        k[1] * x[1],
+        k[0] * x[1] + k[2] * x[2],
+        k[1] * x[2],
+        k[0] * x[2],
+    ]
     along = np.zeros((3, 3, 1, 1))
     along[:, 1, 0, 0] = k
     out = apply(layers.up_conv(1), jnp.asarray(x).reshape(1, 3, 1, 1), kernel=along)

@@ -10,7 +10,7 @@ import pytest
 
 from gllmm_jax.config import PRESETS, ModelConfig
 from gllmm_jax.nn.entropy import causal_mask
-from gllmm_jax.nn.model import Model, init_params
+from gllmm_jax.nn.model import Model, apply, init_params
 
 MU = PRESETS["mu"]
 LIGHT = dataclasses.replace(PRESETS["light"], widths=(8, 8, 8), latents=8, hyper=8, hidden=(16, 16))
@@ -25,21 +25,57 @@ def count(tree) -> int:
     return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))
 
 
-@pytest.mark.parametrize(("n", "total", "parts"), [
-    (128, 17_848_204, {"g_a": 3_418_112, "h_a": 737_920, "h_s": 1_291_136, "context": 819_456, "entropy": 6_064_000, "g_s": 5_511_692}),
-    (192, 35_169_164, {"g_a": 7_683_072, "h_a": 1_659_840, "h_s": 2_904_384, "context": 1_843_584, "entropy": 8_685_440,
-                       "g_s": 12_384_012}),
-    (256, 58_361_740, {"g_a": 13_651_968, "h_a": 2_950_400, "h_s": 5_162_752, "context": 3_277_312, "entropy": 11_306_880,
-                       "g_s": 22_000_652}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("n", "total", "parts"),
+    [
+        (
+            128,
+            17_848_204,
+            {
+                "g_a": 3_418_112,
+                "h_a": 737_920,
+                "h_s": 1_291_136,
+                "context": 819_456,
+                "entropy": 6_064_000,
+                "g_s": 5_511_692,
+            },
+        ),
+        (
+            192,
+            35_169_164,
+            {
+                "g_a": 7_683_072,
+                "h_a": 1_659_840,
+                "h_s": 2_904_384,
+                "context": 1_843_584,
+                "entropy": 8_685_440,
+                "g_s": 12_384_012,
+            },
+        ),
+        (
+            256,
+            58_361_740,
+            {
+                "g_a": 13_651_968,
+                "h_a": 2_950_400,
+                "h_s": 5_162_752,
+                "context": 3_277_312,
+                "entropy": 11_306_880,
+                "g_s": 22_000_652,
+            },
+        ),
+    ],
+)
 def test_parameter_totals_of_the_paper(n, total, parts):
     shapes = jax.eval_shape(functools.partial(init_params, PRESETS[f"gllmm-{n}"]), jax.random.PRNGKey(0))
     assert count(shapes) == total - 3 * n  # no quantiles are kept
     assert {k: count(shapes[k]) for k in parts} == parts
 
 
-@pytest.mark.parametrize(("block", "mixture", "total"), [("leaky", {}, 15.78), ("crm3", {}, 19.91),
-                                                         ("crm2", {"families": ("gaussian",)}, 14.41)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("block", "mixture", "total"),
+    [("leaky", {}, 15.78), ("crm3", {}, 19.91), ("crm2", {"families": ("gaussian",)}, 14.41)],
+)
 def test_parameter_totals_of_variants(block, mixture, total):
     config = dataclasses.replace(PRESETS["gllmm-128"], block=block, **mixture)
     shapes = jax.eval_shape(functools.partial(init_params, config), jax.random.PRNGKey(0))
@@ -48,7 +84,7 @@ def test_parameter_totals_of_variants(block, mixture, total):
 
 def shape_of(config, x, method):
     tree = jax.eval_shape(functools.partial(init_params, config), jax.random.PRNGKey(0))
-    return jax.eval_shape(lambda p, x: Model(config).apply({"params": p}, x, method=method), tree, jnp.zeros(x)).shape
+    return jax.eval_shape(lambda p, x: apply(config, p, x, method=method), tree, jnp.zeros(x)).shape
 
 
 @pytest.mark.parametrize("preset", ["gllmm-128", "gllmm-192", "gllmm-256", "light", "mu"])
@@ -69,11 +105,10 @@ def test_mask():
 def test_context_is_causal():
     """No parameter at (3, 4) moves with a latent at or after (3, 4), and all before within reach do move it."""
     y = jax.random.normal(jax.random.PRNGKey(1), (1, 7, 9, MU.latents))
-    variables = {"params": params(MU)}
 
     def at(y):
-        context = Model(MU).apply(variables, y, method=Model.context)
-        return jnp.abs(Model(MU).apply(variables, context, jnp.zeros_like(context), method=Model.parameters)[0, 3, 4]).sum()
+        context = apply(MU, params(MU), y, method=Model.context)
+        return jnp.abs(apply(MU, params(MU), context, jnp.zeros_like(context), method=Model.parameters)[0, 3, 4]).sum()
 
     moved = np.abs(np.asarray(jax.grad(at)(y)))[0].sum(-1) > 0
     expected = np.zeros((7, 9), bool)
@@ -86,7 +121,7 @@ def test_forward_and_gradient(config):
     x = jax.random.uniform(jax.random.PRNGKey(2), (2, 64, 128, 3))
 
     def loss(p, key):
-        out = Model(config).apply({"params": p}, x, key)
+        out = apply(config, p, x, key)
         return jnp.mean((out.x_hat - x) ** 2) * 1e3 + jnp.sum(out.bits_y + out.bits_z) / 16384, out
 
     gradient, out = jax.grad(loss, has_aux=True)(params(config), jax.random.PRNGKey(3))
@@ -100,13 +135,14 @@ def test_forward_and_gradient(config):
 
 def test_rounding_is_what_the_codec_sees():
     x = jax.random.uniform(jax.random.PRNGKey(2), (1, 64, 64, 3))
-    variables = {"params": params(MU)}
-    y_hat = jnp.round(Model(MU).apply(variables, x, method=Model.analysis))
-    z_hat = jnp.round(Model(MU).apply(variables, Model(MU).apply(variables, x, method=Model.analysis), method=Model.hyper_analysis))
-    out = Model(MU).apply(variables, x)
-    bits_y, bits_z = Model(MU).apply(variables, y_hat, z_hat, method=Model.bits)
+    y_hat = jnp.round(apply(MU, params(MU), x, method=Model.analysis))
+    z_hat = jnp.round(
+        apply(MU, params(MU), apply(MU, params(MU), x, method=Model.analysis), method=Model.hyper_analysis)
+    )
+    out = apply(MU, params(MU), x)
+    bits_y, bits_z = apply(MU, params(MU), y_hat, z_hat, method=Model.bits)
     np.testing.assert_allclose([out.bits_y, out.bits_z], [bits_y, bits_z], rtol=1e-5)
-    np.testing.assert_allclose(out.x_hat, Model(MU).apply(variables, y_hat, method=Model.synthesis), atol=1e-5)
+    np.testing.assert_allclose(out.x_hat, apply(MU, params(MU), y_hat, method=Model.synthesis), atol=1e-5)
 
 
 def multiply_adds(jaxpr) -> int:
@@ -131,9 +167,8 @@ def decode_cost(config: ModelConfig) -> float:
     shapes = jax.eval_shape(functools.partial(init_params, config), jax.random.PRNGKey(0))
 
     def decode(p, y_hat, z_hat):
-        model = Model(config)
-        phi = model.apply({"params": p}, z_hat, method=Model.hyper_synthesis)
-        return model.apply({"params": p}, y_hat, phi, method=Model.mixture), model.apply({"params": p}, y_hat, method=Model.synthesis)
+        phi = apply(config, p, z_hat, method=Model.hyper_synthesis)
+        return apply(config, p, y_hat, phi, method=Model.mixture), apply(config, p, y_hat, method=Model.synthesis)
 
     jaxpr = jax.make_jaxpr(decode)(shapes, jnp.zeros((1, 16, 16, config.latents)), jnp.zeros((1, 4, 4, config.hyper)))
     return multiply_adds(jaxpr.jaxpr) / 256**2 / 1e3

@@ -1,6 +1,7 @@
 """The factorised prior is a distribution on the integers, and starts as TensorFlow-Compression's does."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from gllmm_jax.prob import factorized
 
 
 @functools.cache
-def start():
+def start() -> Any:
     return Prior(PRESETS["mu"]).init(jax.random.PRNGKey(0), jnp.zeros((1, 16)))["params"]
 
 
@@ -46,6 +47,6 @@ def test_bits_are_finite_and_pull_back_from_afar():
 
 def test_module_is_the_formula():
     z = jnp.round(3 * jax.random.normal(jax.random.PRNGKey(1), (2, 3, 4, 16)))
-    bits = Prior(PRESETS["mu"]).apply({"params": start()}, z)
+    bits: Any = Prior(PRESETS["mu"]).apply({"params": start()}, z)
     np.testing.assert_allclose(bits, factorized.bin_bits(start(), z))
     assert bits.shape == z.shape

@@ -70,7 +70,9 @@ def test_split_order_and_two_level_weights():
     np.testing.assert_allclose(np.exp(mix.log_weight).sum(0), 1.0, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("names", "k", "numbers"), [(FAMILIES, 3, 30), (FAMILIES, 1, 9), (("gaussian",), 1, 2), (("laplace",), 3, 9)])
+@pytest.mark.parametrize(
+    ("names", "k", "numbers"), [(FAMILIES, 3, 30), (FAMILIES, 1, 9), (("gaussian",), 1, 2), (("laplace",), 3, 9)]
+)
 def test_other_mixtures(names, k, numbers):
     assert mixture.numbers_per_latent(names, k) == numbers
     mix = mixture.split(jax.random.normal(jax.random.PRNGKey(0), (4, numbers * 6)), names, k)

@@ -22,5 +22,7 @@ def test_noise_is_uniform_in_the_unit_bin():
 def test_lower_bound_lets_pass_what_raises():
     x = jnp.array([0.0, 2.0])
     np.testing.assert_array_equal(lower_bound(x, 1.0), [1.0, 2.0])
-    np.testing.assert_array_equal(jax.grad(lambda v: lower_bound(v, 1.0).sum())(x), [0.0, 1.0])  # minimising would sink it
+    np.testing.assert_array_equal(
+        jax.grad(lambda v: lower_bound(v, 1.0).sum())(x), [0.0, 1.0]
+    )  # minimising would sink it
     np.testing.assert_array_equal(jax.grad(lambda v: -lower_bound(v, 1.0).sum())(x), [-1.0, -1.0])
