@@ -1,0 +1,30 @@
+"""Learned image codecs whose files decode anywhere.
+
+`gllmm_jax.load()` gives a codec; `codec.compress(pixels)` gives bytes and `codec.decompress(data)` the pixels again.
+Importing this package imports nothing heavy: the networks come with the first `load`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gllmm_jax.codec.codec import load
+    from gllmm_jax.codec.errors import BitstreamError
+
+__version__ = "0.1.0"
+__all__ = ["BitstreamError", "__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "load":
+        from gllmm_jax.codec.codec import load
+
+        return load
+    if name == "BitstreamError":
+        from gllmm_jax.codec.errors import BitstreamError
+
+        return BitstreamError
+    raise AttributeError(f"module 'gllmm_jax' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,163 @@
+"""The integer networks of the exact path: hyper-synthesis, context and entropy-parameter nets.
+
+Activations and weights are integers held in float32. Every sum of |weight| * |input| is proven below 2^24 when the
+twin is made, so each partial sum is exact in any order, fused or not, on any device. Convolutions are shifted matrix
+products: a library convolution may choose Winograd or FFT, which are not exact.
+"""
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from gllmm_jax.config import CONTEXT_RADIUS, ModelConfig
+from gllmm_jax.prob import tables
+from gllmm_jax.prob.tables import IntegerMixture
+
+HYPER = ("conv0", "up1", "conv2", "up3", "conv4")
+ENTROPY = ("context", "dense0", "dense1", "dense2")
+SATURATION = 1 << 16  # so that 205 times an activation stays below 2^24
+TAPS = tuple((dy, dx) for dy in (-2, -1, 0) for dx in range(-2, 3) if (dy, dx) < (0, 0))
+"""The causal neighbours of the 5x5 window, in the kernel's order."""
+
+ODD = ((0, 0), (2, 1))  # an upsampled odd sample: tap 0 of x[i], tap 2 of x[i + 1]
+EVEN = ((1, 0),)
+
+
+class Layer(NamedTuple):
+    """One affine layer and its requantisation; integers in float32."""
+
+    kernel: jax.Array  # [taps, in, out]
+    bias: jax.Array  # [out], the half that rounds included
+    scale: jax.Array  # [out], powers of two
+    limit: jax.Array  # [out], the output is clipped to +-limit
+
+
+class Nets(NamedTuple):
+    """Everything `parameters` and `hyper_synthesis` need, on the device."""
+
+    layers: dict[str, Layer]
+    y_limit: jax.Array  # int32 [M], clip of what the context sees
+    powers: jax.Array  # int32, `tables.power_table`
+    families: jax.Array  # int32, `tables.family_table`, flattened
+
+
+def nets(arrays: Mapping[str, np.ndarray]) -> Nets:
+    """Device form of a twin's arrays."""
+
+    def layer(name: str) -> Layer:
+        kernel, bias, limit = (arrays[f"{name}.{k}"].astype(np.float32) for k in ("kernel", "bias", "limit"))
+        scale = np.ldexp(np.float32(1), -arrays[f"{name}.shift"].astype(np.int32)).astype(np.float32)
+        return Layer(*(jnp.asarray(a) for a in (kernel, bias, scale, limit)))
+
+    def integer(name: str) -> jax.Array:
+        return jnp.asarray(arrays[name].astype(np.int32))
+
+    layers = {name: layer(name) for name in HYPER + ENTROPY}
+    return Nets(layers, integer("y.limit"), integer("powers"), integer("families").reshape(-1))
+
+
+def dot(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Exact product of integer-valued float32 [..., in] and [in, out]: never TF32 or bfloat16."""
+    return lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())), precision=lax.Precision.HIGHEST)
+
+
+def requantise(total: jax.Array, layer: Layer, *, leaky: bool) -> jax.Array:
+    """floor((total + bias) * scale), then the leaky ReLU (slope 205/1024) if asked for, clipped."""
+    rank = (1,) * (total.ndim - 1) + (-1,)
+    bias, scale, limit = (a.reshape(rank) for a in layer[1:])
+    a = jnp.floor((total + bias) * scale)
+    if leaky:
+        a = jnp.clip(a, -SATURATION, SATURATION)
+        a = jnp.where(a < 0, jnp.floor(a * (205 / 1024)), a)
+    return jnp.clip(a, -limit, limit)
+
+
+def dense(x: jax.Array, layer: Layer, *, leaky: bool) -> jax.Array:
+    """Affine layer over the last axis, [..., taps * in] -> [..., out]."""
+    kernel = layer.kernel.reshape(-1, layer.kernel.shape[-1])
+    return requantise(dot(x, kernel), layer, leaky=leaky)
+
+
+def _total(products: Iterable[tuple[jax.Array, jax.Array]]) -> jax.Array:
+    return functools.reduce(jnp.add, (dot(x, kernel) for x, kernel in products))
+
+
+def conv(x: jax.Array, layer: Layer, *, leaky: bool) -> jax.Array:
+    """3x3 convolution of [h, w, in] with a border of zeros -> [h, w, out]."""
+    h, w, _ = x.shape
+    x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
+    windows = [x[i : i + h, j : j + w] for i in range(3) for j in range(3)]
+    return requantise(_total(zip(windows, layer.kernel, strict=True)), layer, leaky=leaky)
+
+
+def upsample(x: jax.Array, layer: Layer, *, leaky: bool) -> jax.Array:
+    """3x3 up-convolution by 2, [h, w, in] -> [2h, 2w, out]: the four phases of a convolution of the dilated input."""
+    h, w, _ = x.shape
+    x = jnp.pad(x, ((0, 1), (0, 1), (0, 0)))
+
+    def phase(rows, columns):
+        taps = [(3 * p + q, i, j) for p, i in rows for q, j in columns]
+        return requantise(_total((x[i : i + h, j : j + w], layer.kernel[t]) for t, i, j in taps), layer, leaky=leaky)
+
+    rows = [jnp.stack([phase(r, c) for c in (EVEN, ODD)], axis=2) for r in (EVEN, ODD)]
+    return jnp.stack(rows, axis=1).reshape(2 * h, 2 * w, -1)
+
+
+def hyper_synthesis(layers: dict[str, Layer], z_hat: jax.Array, size: tuple[jax.Array, jax.Array]) -> jax.Array:
+    """Hyper-synthesis of a plane that may be larger than the picture.
+
+    Args:
+      layers: of `Nets`.
+      z_hat: int32 [hz, wz, N], zero outside `size`.
+      size: rows and columns of z that are the picture's; may be traced.
+
+    Returns: phi, integer-valued float32 [4 hz, 4 wz, 2M], zero outside 4 * size.
+    """
+    x, zoom = z_hat.astype(jnp.float32), 1
+    for name in HYPER:
+        up = name.startswith("up")
+        x = (upsample if up else conv)(x, layers[name], leaky=name != HYPER[-1])
+        zoom *= 2 if up else 1
+        # beyond the picture lies the zero border that each layer expects
+        rows = jnp.arange(x.shape[0])[:, None, None] < zoom * size[0]
+        x = jnp.where(rows & (jnp.arange(x.shape[1])[None, :, None] < zoom * size[1]), x, 0.0)
+    return x
+
+
+def parameters(config: ModelConfig, net: Nets, taps: jax.Array, phi: jax.Array) -> IntegerMixture:
+    """Distributions of the latents at P positions.
+
+    Args:
+      taps: int32 [P, 12, M], the causal neighbours in `TAPS` order, zero outside the picture.
+      phi: [P, 2M] from `hyper_synthesis`.
+
+    Returns: fields int32 [P, C, M].
+    """
+    assert len(TAPS) == 2 * CONTEXT_RADIUS * (CONTEXT_RADIUS + 1)
+    taps = jnp.clip(taps, -net.y_limit[None, None, :], net.y_limit[None, None, :])
+    x = taps.astype(jnp.float32).reshape(taps.shape[0], -1)
+    x = jnp.concatenate([dense(x, net.layers["context"], leaky=False), phi], axis=-1)
+    for name in ("dense0", "dense1", "dense2"):
+        x = dense(x, net.layers[name], leaky=name != "dense2")
+    return _split(config, net, x.astype(jnp.int32))
+
+
+def _split(config: ModelConfig, net: Nets, raw: jax.Array) -> IntegerMixture:
+    families, k, m = len(config.families), config.components, config.latents
+    c = families * k
+    raw = raw.reshape(raw.shape[0], -1, m)
+    mean, scale, logits = raw[:, :c], raw[:, c : 2 * c], raw[:, 2 * c :]
+    weight = jnp.full_like(mean, 1 << tables.WEIGHT_BITS)
+    if k > 1:
+        inner = tables.softmax(net.powers, logits[:, :c].reshape(-1, families, k, m))
+        weight = tables.complete(inner).reshape(-1, c, m)
+        logits = logits[:, c:]
+    if families > 1:
+        outer = tables.complete(tables.softmax(net.powers, logits))
+        weight = (weight * jnp.repeat(outer, k, axis=1)) >> tables.WEIGHT_BITS
+    return tables.mixture(mean, scale, tables.complete(weight))

@@ -1,0 +1,36 @@
+"""Trained parameters become weights that can be shipped."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gllmm_jax import zoo
+from gllmm_jax.codec import integer
+from gllmm_jax.codec.codec import analyse
+from gllmm_jax.config import ModelConfig
+
+_WIDE = 2**20  # the support of z is not known before the twin is
+
+
+def make_weights(
+    name: str,
+    config: ModelConfig,
+    params: zoo.Tree,
+    pictures: Sequence[np.ndarray],
+    provenance: Mapping[str, Any] | None = None,
+) -> zoo.Weights:
+    """Round the parameters to what a weights file holds and make the integer twin, calibrated on `pictures`.
+
+    `pictures` are uint8 [height, width, 3 or 1], photographs like those of the training; one size compiles once.
+    Raises `ValueError` without pictures or where a bound of the twin cannot hold (naming the layer), `zoo.WeightsError`
+    on a bad name or number.
+    """
+    if not pictures:
+        raise ValueError("the integer twin is calibrated on pictures: give at least one")
+    stored = zoo.half(params)
+    floats = zoo.single(stored)
+    wide = (np.full(config.hyper, -_WIDE), np.full(config.hyper, _WIDE))
+    calibration = [analyse(config, floats, picture, wide) for picture in pictures]
+    twin = integer.make_twin(config, floats, calibration)
+    return zoo.Weights(zoo.check_name(name), config, stored, integer.twin_arrays(twin), dict(provenance or {}))

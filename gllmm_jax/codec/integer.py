@@ -1,0 +1,69 @@
+"""The integer twin of a trained model: a bag of integer arrays that fixes every probability of every stream.
+
+Made once from the float parameters, stored with them, and used by encoder and decoder alike.
+"""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from gllmm_jax.codec import calibrate, exact
+from gllmm_jax.config import ModelConfig
+
+VERSION = 1
+"""Of the arithmetic. Raise it with every change that gives other frequencies for the same arrays."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Twin:
+    """Integer arrays by name, as stored; `nets` is what the programs take."""
+
+    config: ModelConfig
+    arrays: Mapping[str, np.ndarray]
+
+    @functools.cached_property
+    def nets(self) -> exact.Nets:
+        """The networks on the default device, moved there once."""
+        return exact.nets(self.arrays)
+
+
+def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[tuple[np.ndarray, np.ndarray]]) -> Twin:
+    """The integer twin of trained parameters.
+
+    Args:
+      params: the model's parameter tree; `h_s`, `context`, `entropy` and `prior` are read.
+      calibration: pairs of y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N] of typical pictures. They set
+        the ranges of activations; a picture outside them costs bits, never correctness.
+
+    Raises: `ValueError`, naming the layer, where integers below 2^24 cannot carry it.
+    """
+    return Twin(config, calibrate.twin_arrays(config, params, calibration))
+
+
+def twin_arrays(twin: Twin) -> dict[str, np.ndarray]:
+    """What to store: integer arrays by name."""
+    return dict(twin.arrays)
+
+
+def twin_from_arrays(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> Twin:
+    """Inverse of `twin_arrays`, with the bounds proven again. Raises `ValueError` on arrays that are not a twin's."""
+    calibrate.check(config, arrays)
+    return Twin(config, dict(arrays))
+
+
+def fingerprint(twin: Twin) -> bytes:
+    """8 bytes that differ wherever two twins may give different frequencies."""
+    digest = hashlib.sha256(f"{VERSION} {sorted(twin.config.families)} {twin.config.components}".encode())
+    for name in sorted(twin.arrays):
+        array = twin.arrays[name]
+        digest.update(f"{name} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array, "<i4").tobytes())
+    return digest.digest()[:8]
+
+
+def z_support(twin: Twin) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest z_hat a stream can carry, int32 [N] each."""
+    return twin.arrays["prior.low"].astype(np.int32), twin.arrays["prior.high"].astype(np.int32)

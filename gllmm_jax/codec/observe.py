@@ -1,0 +1,95 @@
+"""Ranges of activations of the float networks on calibration latents, and the float prior of z. NumPy only.
+
+The same wiring as `nn`, written apart from it because every picture has another shape and nothing is worth compiling.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gllmm_jax.codec.exact import EVEN, HYPER, ODD, TAPS
+
+SAMPLES = 2048
+"""Latent positions looked at, of all calibration pictures together."""
+
+
+class Range(NamedTuple):
+    """What one tensor did, by channel."""
+
+    peak: np.ndarray  # largest magnitude [C]
+    power: np.ndarray  # mean square [C]
+
+
+def activations(layers: Mapping, calibration: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, Range]:
+    """Range of the input of every layer, by the layer's name; of y_hat under "y"."""
+    samples: dict[str, list[np.ndarray]] = {}
+    key = np.random.default_rng(0)
+    for y_hat, z_hat in calibration:
+        h, w, _ = y_hat.shape
+        x = z_hat.astype(np.float32)
+        for name in HYPER:
+            samples.setdefault(name, []).append(x.reshape(-1, x.shape[-1]))
+            x = (_upsample if name.startswith("up") else _conv)(x, layers[name])
+            x = x if name == HYPER[-1] else _leaky(x)
+        sites = key.choice(h * w, min(h * w, max(SAMPLES // len(calibration), 16)), replace=False)
+        taken = _entropy(layers, y_hat, x[:h, :w].reshape(h * w, -1), sites)
+        for name, value in taken.items():
+            samples.setdefault(name, []).append(value)
+        samples.setdefault("y", []).append(y_hat.reshape(h * w, -1).astype(np.float32))
+    whole = {name: np.concatenate(v) for name, v in samples.items()}
+    return {name: Range(np.abs(v).max(0), np.square(v).mean(0)) for name, v in whole.items()}
+
+
+def _entropy(layers, y_hat, phi, sites) -> dict[str, np.ndarray]:
+    _h, w, m = y_hat.shape
+    plane = np.pad(y_hat, ((2, 0), (2, 2), (0, 0))).reshape(-1, m)
+    rows = (sites // w + 2) * (w + 4) + sites % w + 2
+    taps = plane[rows[:, None] + np.array([dy * (w + 4) + dx for dy, dx in TAPS])]
+    x = taps.reshape(len(sites), -1).astype(np.float32)
+    x = np.concatenate([_affine(x, layers["context"]), phi[sites]], axis=1)
+    taken = {"dense0": x}
+    for name, following in (("dense0", "dense1"), ("dense1", "dense2")):
+        x = taken[following] = _leaky(_affine(x, layers[name]))
+    return taken
+
+
+def _leaky(x):
+    return np.where(x < 0, np.float32(0.2) * x, x)
+
+
+def _affine(x, layer):
+    kernel, bias = (a.astype(np.float32) for a in layer)
+    return x @ kernel.reshape(-1, kernel.shape[-1]) + bias
+
+
+def _conv(x, layer):
+    h, w, _ = x.shape
+    x = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+    return _affine(np.concatenate([x[i : i + h, j : j + w] for i in range(3) for j in range(3)], axis=-1), layer)
+
+
+def _upsample(x, layer):
+    h, w, _ = x.shape
+    kernel, bias = (a.astype(np.float32) for a in layer)
+    x, out = np.pad(x, ((0, 1), (0, 1), (0, 0))), np.zeros((2 * h, 2 * w, kernel.shape[-1]), np.float32)
+    for a, rows in enumerate((EVEN, ODD)):
+        for b, columns in enumerate((EVEN, ODD)):
+            for p, i in rows:
+                for q, j in columns:
+                    out[a::2, b::2] += x[i : i + h, j : j + w] @ kernel[3 * p + q]
+    return out + bias
+
+
+def prior_cdf(prior: Mapping, v: np.ndarray) -> np.ndarray:
+    """CDF of the factorised prior, float64 [N, n], at v [n].
+
+    Source: Balle et al. 2018, appendix 6.1; the same chain as `prob.factorized.logits`.
+    """
+    leaf = {k: np.asarray(a, np.float64) for k, a in prior.items()}
+    x = np.broadcast_to(v, (leaf["matrix0"].shape[0], 1, len(v)))
+    for i in range(4):
+        x = np.logaddexp(0, leaf[f"matrix{i}"]) @ x + leaf[f"bias{i}"]
+        if i < 3:
+            x = x + np.tanh(leaf[f"factor{i}"]) * np.tanh(x)
+    return 1 / (1 + np.exp(-x[:, 0].clip(-700, 700)))

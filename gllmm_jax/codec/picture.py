@@ -1,0 +1,149 @@
+"""Pictures on disk and as arrays: uint8 [height, width, 3] (RGB) or [height, width, 1] (gray).
+
+Whatever can become such an array without losing anything does so silently; the rest needs `convert=True` (`--convert`).
+"""
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from gllmm_jax import files
+
+_CONVERT = "--convert does it"
+
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"lossless": True},
+    "AVIF": {"quality": 95, "subsampling": "4:4:4"},
+}
+"""Where a format may lose something, lose little: the picture has been through one codec already."""
+
+
+class PictureError(ValueError):
+    """A picture that cannot be read or written as asked; the message is one sentence."""
+
+
+def read(path: str | os.PathLike[str], *, convert: bool = False) -> np.ndarray:
+    """The picture in a file, upright -> uint8 [height, width, 3 or 1].
+
+    Palettes without transparency, bilevel and YCbCr pictures, and alpha that is opaque everywhere are converted, since
+    nothing is lost. With `convert` also transparency (laid on white), 16 bits a sample (the upper 8), CMYK, and the
+    first frame of an animation. Raises `PictureError`.
+    """
+    with _opened(path) as image:
+        moving = getattr(image, "is_animated", False) and image.format != "MPO"  # MPO: a photograph with extras
+        if moving and not convert:
+            raise PictureError(f"{path} has several frames; to keep only the first: {_CONVERT}")
+        deep = _is_deep(image)
+        image.load()
+        image = ImageOps.exif_transpose(image)
+        if deep:
+            image = _from_deep(image, path, convert)
+        image = _flatten(image, path, convert)
+        pixels = np.array(image, np.uint8)
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def write(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
+    """Write uint8 [height, width, 3 or 1], whole or not at all, in the format of the suffix: PNG where there is none.
+
+    Raises `PictureError` on a suffix Pillow does not write, `files.WriteError` where the disk refuses.
+    """
+    kind = format_of(path)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    with files.replacing(path) as file:
+        try:
+            image.save(file, format=kind, **_SAVE_OPTIONS.get(kind, {}))
+        except (ValueError, KeyError) as error:
+            raise PictureError(f"cannot write {path}: {kind} does not take this picture ({error})") from error
+
+
+def format_of(path: str | os.PathLike[str]) -> str:
+    """Pillow's name of the format a suffix stands for. Raises `PictureError` on one it does not write."""
+    suffix = Path(path).suffix.lower()
+    kind = Image.registered_extensions().get(suffix, "") if suffix else "PNG"
+    if kind not in Image.SAVE:
+        raise PictureError(f"cannot write {path}: '{suffix}' is not a picture format known here; .png always is")
+    return kind
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """Pillow's many ways to fail, as one."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about sizes it is still willing to open, and odd metadata
+            with Image.open(path) as image:
+                yield image
+    except PictureError:
+        raise
+    except FileNotFoundError as error:
+        raise PictureError(f"there is no file {path}") from error
+    except IsADirectoryError as error:
+        raise PictureError(f"{path} is a folder, not a picture") from error
+    except PermissionError as error:
+        raise PictureError(f"cannot read {path}: permission denied") from error
+    except UnidentifiedImageError as error:
+        raise PictureError(f"{path} {_not_a_picture(path)}") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{path} announces more pixels than Pillow is willing to read") from error
+    except MemoryError as error:
+        raise PictureError(f"{path} does not fit into memory") from error
+    except Exception as error:  # a broken file may raise nearly anything from the format's parser
+        raise PictureError(f"{path} is a damaged or incomplete picture ({error})") from error
+
+
+def _not_a_picture(path: str | os.PathLike[str]) -> str:
+    with open(path, "rb") as file:
+        start = file.read(4)
+    if not start:
+        return "is empty"
+    return "is compressed already" if start == b"\x8aGLM" else "is not a picture that can be read here"
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """More than 8 bits a sample, in an image not loaded yet. Of such RGB, Pillow keeps 8 and tells only its decoder."""
+    if image.mode.startswith(("I", "F")):
+        return True
+    arguments = [tile[3] for tile in getattr(image, "tile", [])]
+    largest = [a[1] for a in arguments if isinstance(a, tuple) and len(a) == 2 and image.format == "PPM"]
+    return ";16" in str(arguments) or any(value > 255 for value in largest)
+
+
+def _from_deep(image: Image.Image, path: str | os.PathLike[str], convert: bool) -> Image.Image:
+    """8 bits a sample: of RGB Pillow has kept only those, single planes come whole."""
+    if image.mode == "F":
+        raise PictureError(f"{path} holds floating-point samples: save it with 8 bits first")
+    if not convert:
+        raise PictureError(f"{path} has 16 bits a sample; to keep the upper 8: {_CONVERT}")
+    if image.mode.startswith("I"):
+        plane = np.asarray(image).astype(np.int64)
+        return Image.fromarray(((np.clip(plane, 0, 65535) + 128) // 257).astype(np.uint8))
+    return image
+
+
+def _flatten(image: Image.Image, path: str | os.PathLike[str], convert: bool) -> Image.Image:
+    """RGB or L."""
+    if image.mode in ("CMYK", "LAB", "HSV") and not convert:
+        raise PictureError(f"{path} is in {image.mode} colours; to turn them into RGB approximately: {_CONVERT}")
+    if image.has_transparency_data:
+        image = _drop_alpha(image, path, convert)
+    if image.mode == "1":
+        return image.convert("L")
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def _drop_alpha(image: Image.Image, path: str | os.PathLike[str], convert: bool) -> Image.Image:
+    gray = image.mode in ("L", "LA", "La", "1")
+    full = image.convert("RGBA")
+    if full.getchannel("A").getextrema() != (255, 255):
+        if not convert:
+            raise PictureError(f"{path} is partly transparent; to lay it on white: {_CONVERT}")
+        full = Image.alpha_composite(Image.new("RGBA", full.size, "white"), full)
+    return full.convert("RGB").getchannel(0) if gray else full.convert("RGB")

@@ -1,0 +1,141 @@
+"""Interleaved rANS: L lanes, 32-bit states, bytes, frequencies that sum to 2^16; all of it traceable by JAX.
+
+Step t codes L symbols, one a lane. The decoder pops a step's symbols and then refills the lanes that fell below 2^24
+with the next bytes, lane by lane; the encoder walks the steps backwards and does the opposite. A symbol of frequency
+2^16 changes nothing and costs nothing, so padding is that. (16-bit words would need half the refills and lose 0.003
+bits on every symbol, the states being too short against 2^16.)
+
+Source: Duda 2013, "Asymmetric numeral systems"; Giesen 2014, "Interleaved entropy coders".
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from gllmm_jax.codec.errors import BitstreamError
+
+LOWEST = 1 << 24  # states stay in [2^24, 2^32)
+SLOTS = 1 << 16
+MAX_LANES = 64
+SYMBOLS_PER_LANE = 24576
+
+
+class Lanes(NamedTuple):
+    """State of the coder."""
+
+    state: jax.Array  # uint32 [L]
+    pointer: jax.Array  # int32, bytes consumed
+
+
+def lane_count(symbols: int, channels: int) -> int:
+    """Lanes for a stream: a power of two that divides `channels`. A lane costs about 3.5 bytes and saves time."""
+    lanes = 1
+    while lanes < MAX_LANES and channels % (2 * lanes) == 0 and symbols > lanes * SYMBOLS_PER_LANE:
+        lanes *= 2
+    return lanes
+
+
+def slots(lanes: Lanes) -> jax.Array:
+    """Where in [0, 2^16) each lane's next symbol lies, int32 [L]."""
+    return (lanes.state & (SLOTS - 1)).astype(jnp.int32)
+
+
+def search(cdf: Callable, slot: jax.Array, low: jax.Array, width: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Find the symbols k with cdf(k) <= slot < cdf(k + 1), bit by bit.
+
+    Args:
+      cdf: maps int32 [L] to int32 [L]; 0 at `low`, increasing, 2^16 wherever there are no more symbols.
+      slot, low: int32 [L].
+      width: int32 power of two, or 0 for a single symbol; symbols lie in low ... low + 2 * width - 1.
+
+    Returns: (k, cdf(k), cdf(k + 1) - cdf(k)), int32 [L] each.
+    """
+
+    def halve(c):
+        k, width = c
+        return jnp.where(cdf(k + width) <= slot, k + width, k), width >> 1
+
+    # little to carry, and the CDFs only at the end: decoding waits for this loop, and each kernel in it costs
+    k, _ = lax.while_loop(lambda c: c[1] > 0, halve, (low, width))
+    below = cdf(k)
+    return k, below, cdf(k + 1) - below
+
+
+def byte_pairs(data: np.ndarray) -> np.ndarray:
+    """What `advance` reads from: at each place the next two bytes, uint32 [bucketed], zero past the end."""
+    padded = np.zeros(max(4096, 1 << int(len(data) + 1).bit_length()), np.uint32)
+    padded[: len(data)] = data
+    padded[:-1] = padded[:-1] << 8 | padded[1:]
+    return padded
+
+
+def advance(lanes: Lanes, pairs: jax.Array, low: jax.Array, frequency: jax.Array) -> Lanes:
+    """Pop one step's symbols, given their intervals, and refill each lane with 0, 1 or 2 bytes of `byte_pairs`."""
+    x = lanes.state
+    x = frequency.astype(jnp.uint32) * (x >> 16) + (x & (SLOTS - 1)) - low.astype(jnp.uint32)
+    need = (x < LOWEST).astype(jnp.int32) + (x < SLOTS).astype(jnp.int32)
+    n = x.shape[0]
+    # where each lane reads, and, last, where the next step does
+    before = lax.broadcasted_iota(jnp.int32, (n + 1, n), 1) < lax.broadcasted_iota(jnp.int32, (n + 1, n), 0)
+    place = lanes.pointer + jnp.sum(jnp.where(before, need[None, :], 0), axis=1)
+    # past the end of a damaged stream every byte is zero
+    pair = pairs.at[jnp.minimum(place[:n], pairs.shape[0] - 1)].get(mode="promise_in_bounds")
+    shift = (8 * need).astype(jnp.uint32)
+    return Lanes((x << shift) | (pair >> (16 - shift)), place[n])
+
+
+@jax.jit
+def encode(low: jax.Array, frequency: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Encode int32 [T, L] intervals, in decoding order.
+
+    Returns: final states uint32 [L]; bytes uint8 [T, L, 2] and which of them were emitted, bool [T, L, 2].
+    """
+
+    def push(x, interval):
+        low, f = (a.astype(jnp.uint32) for a in interval)
+        one, two = (x >> 16) >= f, (x >> 24) >= f
+        out = jnp.stack([x >> 8, x], axis=-1).astype(jnp.uint8)
+        x = x >> (8 * (one.astype(jnp.uint32) + two.astype(jnp.uint32)))
+        whole = lax.div(x, f)
+        # a frequency of 2^16 brings no overflow: x // f < 2^16
+        return (whole << 16) + (x - whole * f) + low, (out, jnp.stack([two, one], axis=-1))
+
+    start = jnp.full(low.shape[1:], LOWEST, jnp.uint32)
+    x, (out, emitted) = lax.scan(push, start, (low, frequency), reverse=True)
+    return x, out, emitted
+
+
+def pack(states: np.ndarray, out: np.ndarray, emitted: np.ndarray) -> bytes:
+    """Bytes of one stream: the states, then what was emitted, in decoding order.
+
+    A state is 3 bits of length (25 to 32) and that many bits less the leading one.
+    """
+    value = size = 0
+    for x in states.tolist():
+        length = x.bit_length()
+        value |= ((length - 25) | (x - (1 << (length - 1))) << 3) << size
+        size += 2 + length
+    return value.to_bytes((size + 7) // 8, "little") + out[emitted].tobytes()
+
+
+def unpack(data: bytes, lanes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Inverse of `pack`: (states uint32 [lanes], bytes uint8). Raises `BitstreamError`."""
+    value, size, states = int.from_bytes(data[: 5 * lanes], "little"), 0, []
+    for _ in range(lanes):
+        length = ((value >> size) & 7) + 25
+        states.append((1 << (length - 1)) | ((value >> (size + 3)) & ((1 << (length - 1)) - 1)))
+        size += 2 + length
+    head = (size + 7) // 8
+    if head > len(data):
+        raise BitstreamError("the latent stream is truncated")
+    return np.array(states, np.uint32), np.frombuffer(data[head:], np.uint8)
+
+
+def check_finished(lanes: Lanes, size: int) -> None:
+    """Raise `BitstreamError` unless the decoder stands where the encoder began: all bytes used, all lanes empty."""
+    if int(lanes.pointer) != size or (np.asarray(lanes.state) != LOWEST).any():
+        raise BitstreamError("the latent stream is damaged, or was made with other weights")

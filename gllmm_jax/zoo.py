@@ -1,0 +1,181 @@
+"""Weights at rest: everything a codec needs in one .npz file, without pickle.
+
+Members: `meta` (UTF-8 JSON: format, name, config, provenance), `params/...` (float16, the path of each parameter in its
+tree) and `tables/...` (the integer twin as `codec.integer` lays it out). The installed files lie in
+`gllmm_jax/weights`, named as the models are.
+"""
+
+import difflib
+import io
+import json
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gllmm_jax import files
+from gllmm_jax.config import ModelConfig
+
+DEFAULT = "light-0.0130"
+FORMAT = 1
+FOLDER = Path(__file__).parent / "weights"
+
+Tree = Mapping[str, Any]
+"""Nested mappings with arrays as leaves."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}")
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError, TypeError, NotImplementedError)
+
+
+class WeightsError(ValueError):
+    """Weights that are not there or cannot be used; the message is one sentence that says what to do."""
+
+
+class Weights(NamedTuple):
+    """One trained codec: `params` floats of any width, `tables` integers, `provenance` JSON (lmbda, steps, ...)."""
+
+    name: str
+    config: ModelConfig
+    params: Tree
+    tables: Mapping[str, np.ndarray]
+    provenance: Mapping[str, Any]
+
+
+def names() -> list[str]:
+    """Names of the installed models, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.npz"))
+
+
+def check_name(name: str) -> str:
+    """The name itself. Raises `WeightsError` where it could not go into a file's header."""
+    if not _NAME.fullmatch(name):
+        raise WeightsError(f"'{name}' cannot be a model's name: up to 63 letters, digits and . _ + - are allowed")
+    return name
+
+
+def half(params: Tree) -> dict[str, Any]:
+    """The same tree in float16, as it is stored. Raises `WeightsError` on a number that float16 does not hold."""
+    tree: dict[str, Any] = {}
+    for path, leaf in _flatten(params):
+        array = np.asarray(leaf, np.float32)
+        if not np.all(np.abs(array) <= np.finfo(np.float16).max):  # also false for NaN
+            raise WeightsError(f"the parameter {path} holds numbers that float16 does not")
+        _insert(tree, path, array.astype(np.float16))
+    return tree
+
+
+def single(params: Tree) -> dict[str, Any]:
+    """The same tree in float32, NumPy arrays."""
+    tree: dict[str, Any] = {}
+    for path, leaf in _flatten(params):
+        _insert(tree, path, np.asarray(leaf, np.float32))
+    return tree
+
+
+def count(params: Tree) -> int:
+    """How many numbers a tree holds."""
+    return sum(np.size(leaf) for _, leaf in _flatten(params))
+
+
+def save(path: str | os.PathLike[str], weights: Weights) -> None:
+    """Write `weights` to `path`, whole or not at all. Raises `WeightsError`, `files.WriteError` if the disk refuses."""
+    meta = {
+        "format": FORMAT,
+        "name": check_name(weights.name),
+        "config": weights.config.to_dict(),
+        "provenance": dict(weights.provenance),
+    }
+    arrays: dict[str, Any] = {"meta": np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8)}
+    arrays |= {f"params/{key}": leaf for key, leaf in _flatten(half(weights.params))}
+    arrays |= {f"tables/{key}": np.asarray(table) for key, table in weights.tables.items()}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    files.write(path, buffer.getvalue())
+
+
+def read(name_or_path: str | os.PathLike[str] = DEFAULT) -> Weights:
+    """The weights of an installed model, or of a file. Raises `WeightsError`."""
+    path = locate(name_or_path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
+    return _parse(path, data)
+
+
+def locate(name_or_path: str | os.PathLike[str]) -> Path:
+    """Where those weights lie; the file exists. Raises `WeightsError` naming the models there are."""
+    text = os.fspath(name_or_path)
+    if isinstance(name_or_path, str) and text in names():
+        return FOLDER / f"{text}.npz"
+    path = Path(text)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise WeightsError(f"{text} is a folder, not a weights file")
+    if path.suffix == ".npz" or len(path.parts) > 1:
+        raise WeightsError(f"there is no weights file {text}")
+    raise WeightsError(f"there is no model '{text}'; {_suggestion(text)}")
+
+
+def _suggestion(name: str) -> str:
+    known = names()
+    if not known:
+        return "no models are installed, so give a weights file"
+    listed = ", ".join(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    if close and len(known) > 1:
+        return f"did you mean '{close[0]}'? Installed: {listed}"
+    return f"installed: {listed}"
+
+
+def _parse(path: Path, data: bytes) -> Weights:
+    if not data.startswith(b"PK\x03\x04"):
+        raise WeightsError(f"{path} is not a weights file" if data else f"{path} is empty")
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            if "meta" not in archive:
+                raise WeightsError(f"{path} is an .npz file but holds no gllmm_jax weights")
+            meta = json.loads(archive["meta"].tobytes())
+            if meta["format"] > FORMAT:
+                raise WeightsError(f"{path} has the format {meta['format']} of a newer gllmm_jax: upgrade to read it")
+            config = ModelConfig.from_dict(meta["config"])
+            arrays = {key: archive[key] for key in archive.files if key != "meta"}
+        weights = Weights(check_name(meta["name"]), config, *_trees(arrays), meta["provenance"])
+    except WeightsError:
+        raise
+    except _BROKEN as error:
+        raise WeightsError(f"{path} is damaged or cut short") from error
+    return weights
+
+
+def _trees(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    params: dict[str, Any] = {}
+    tables: dict[str, np.ndarray] = {}
+    for key, array in arrays.items():
+        kind, _, rest = key.partition("/")
+        if kind == "params":
+            _insert(params, rest, array)
+        elif kind == "tables":
+            tables[rest] = array
+    return params, tables
+
+
+def _flatten(tree: Tree, prefix: str = "") -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for key in sorted(tree):
+        value = tree[key]
+        pairs += _flatten(value, f"{prefix}{key}/") if isinstance(value, Mapping) else [(prefix + key, value)]
+    return pairs
+
+
+def _insert(tree: dict[str, Any], path: str, leaf: Any) -> None:
+    *folders, last = path.split("/")
+    for folder in folders:
+        tree = tree.setdefault(folder, {})
+    tree[last] = leaf

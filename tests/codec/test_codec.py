@@ -1,0 +1,146 @@
+"""The whole codec with random weights: any picture goes through, and nothing else does."""
+
+import numpy as np
+import pytest
+
+import gllmm_jax
+from gllmm_jax import zoo
+from gllmm_jax.codec import container, latents
+from gllmm_jax.codec.codec import Codec, latents_crc32
+from gllmm_jax.codec.errors import BitstreamError
+from gllmm_jax.codec.export import make_weights
+from gllmm_jax.config import PRESETS
+from gllmm_jax.nn.model import Model
+
+SHAPES = [(1, 1, 3), (7, 5, 1), (1, 67, 3), (20, 20, 3), (20, 20, 1), (257, 576, 3)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_any_size_round_trips(mu_codec, photograph, shape):
+    image, size = photograph(*shape), shape[:2]
+    data, report = mu_codec.encode(image)
+    decoded = mu_codec.decode(data)
+    assert decoded.image.shape == image.shape
+    assert decoded.image.dtype == np.uint8
+    assert decoded.report[:3] == (*size, report.latents_crc32)
+    assert (report.bytes, report.height, report.width) == (len(data), *size)
+    assert report.bpp == 8 * len(data) / (size[0] * size[1])
+    assert np.array_equal(mu_codec.decompress(mu_codec.compress(image)), decoded.image)
+
+
+def test_gray_is_the_mean_of_the_three_planes(mu_codec, photograph):
+    data = mu_codec.compress(photograph(20, 20, 1))
+    y_hat, _ = latents.decode_latents(mu_codec.twin, container.unpack(data)[1], (2, 2))
+    variables = {"params": mu_codec.params}
+    x_hat = Model(mu_codec.config).apply(variables, y_hat[None].astype(np.float32), method=Model.synthesis)
+    gray = np.clip(np.asarray(x_hat)[0, :20, :20].mean(-1) * 255, 0, 255)
+    assert np.abs(mu_codec.decompress(data)[..., 0] - gray).max() < 0.6
+
+
+def test_reports(mu_codec, photograph):
+    image = photograph(96, 96)
+    report = mu_codec.encode(image).report
+    assert (report.model, report.coder) == ("mu-random", "rans")
+    assert set(report.seconds) == {"analysis", "entropy", "estimate"}
+    # loosely: random weights put many latents where probabilities are at their floors, which differ
+    assert abs(8 * report.bytes - report.bits_estimated) < 0.2 * report.bits_estimated + 8 * 64
+    quick = mu_codec.encode(image, estimate=False).report
+    assert quick.bits_estimated is None
+    assert set(mu_codec.decode(mu_codec.compress(image)).report.seconds) == {"entropy", "synthesis"}
+
+
+def test_the_checksum_is_of_little_endian_integers():
+    y_hat, z_hat = np.array([[[1, -2]]], np.int32), np.array([[[3]]], np.int32)
+    assert latents_crc32(y_hat, z_hat) == latents_crc32(y_hat.astype(">i8"), z_hat.astype(np.int16))
+    assert latents_crc32(y_hat, z_hat) != latents_crc32(z_hat, y_hat)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((0, 4, 3), np.uint8),
+        [[1, 2], [3, 4]],
+    ],
+)
+def test_other_arrays_are_refused(mu_codec, image):
+    with pytest.raises(ValueError, match="a picture is a uint8 array"):
+        mu_codec.compress(image)
+
+
+def test_every_truncation_and_2000_flips(mu_codec, photograph):
+    """No crash, no hang, no garbage: a damaged file is a `BitstreamError`."""
+    data = mu_codec.compress(photograph(20, 20))
+    for length in range(len(data)):
+        with pytest.raises(BitstreamError):
+            mu_codec.decompress(data[:length])
+    rng = np.random.default_rng(0)
+    for position, mask in zip(rng.integers(0, len(data), 2000), rng.integers(1, 256, 2000), strict=True):
+        damaged = bytearray(data)
+        damaged[position] ^= mask
+        with pytest.raises(BitstreamError):
+            mu_codec.decompress(bytes(damaged))
+
+
+def test_damage_below_a_valid_checksum(mu_codec, photograph):
+    """As if someone had sealed the file again: the stream itself and the latents' checksum still tell."""
+    data = mu_codec.compress(photograph(20, 20))
+    header, stream = container.unpack(data)
+    whole = mu_codec.decompress(data)
+    rng = np.random.default_rng(0)
+    for position, mask in zip(rng.integers(0, len(stream), 100), rng.integers(1, 256, 100), strict=True):
+        damaged = bytearray(stream)
+        damaged[position] ^= mask
+        try:
+            decoded = mu_codec.decompress(container.pack(header, bytes(damaged)))
+        except BitstreamError:
+            continue
+        assert np.array_equal(decoded, whole)  # a bit that nobody reads
+    for length in range(len(stream)):
+        with pytest.raises(BitstreamError):
+            mu_codec.decompress(container.pack(header, stream[:length]))
+
+
+def test_announced_sizes(mu_codec, photograph):
+    data = mu_codec.compress(photograph(20, 20))
+    header, stream = container.unpack(data)
+    with pytest.raises(BitstreamError, match="more than the limit of 399"):
+        mu_codec.decompress(data, max_pixels=399)
+    assert mu_codec.decompress(data, max_pixels=400).shape == (20, 20, 3)
+    with pytest.raises(BitstreamError):
+        mu_codec.decompress(container.pack(header._replace(height=36), stream))
+
+
+def test_another_model_is_named(mu_weights, mu_codec, photograph, random_params):
+    data = mu_codec.compress(photograph(20, 20))
+    params = random_params(PRESETS["mu"], seed=1)
+    other = make_weights("mu-other", PRESETS["mu"], params, [photograph(96, 96)])
+    with pytest.raises(BitstreamError, match="made with the model 'mu-random', this is 'mu-other'"):
+        Codec(other).decompress(data)
+    with pytest.raises(BitstreamError, match="other weights of the name 'mu-random'"):
+        Codec(other._replace(name="mu-random")).decompress(data)
+    assert Codec(mu_weights._replace(name="renamed")).decompress(data).shape == (20, 20, 3)
+
+
+def test_weights_on_disk_are_the_weights(mu_codec, mu_file, photograph):
+    """Rounding to float16 happens before the twin is made, so a stored codec writes the same bytes."""
+    image = photograph(20, 20)
+    loaded = gllmm_jax.load(mu_file)
+    data = loaded.compress(image)
+    assert data == mu_codec.compress(image)
+    assert np.array_equal(loaded.decompress(data), mu_codec.decompress(data))
+
+
+def test_weights_with_the_tables_of_another_model(mu_weights, tmp_path):
+    tables = dict(mu_weights.tables)
+    tables.popitem()
+    zoo.save(tmp_path / "bad.npz", mu_weights._replace(tables=tables))
+    with pytest.raises(zoo.WeightsError, match="the tables of 'mu-random' do not fit its config"):
+        gllmm_jax.load(tmp_path / "bad.npz")
+
+
+def test_calibration_needs_pictures(mu_weights):
+    with pytest.raises(ValueError, match="give at least one"):
+        make_weights("none", PRESETS["mu"], mu_weights.params, [])

@@ -1,0 +1,109 @@
+"""The container: exact, small, and unimpressed by damage."""
+
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gllmm_jax.codec import container
+from gllmm_jax.codec.container import Header, pack, unpack
+from gllmm_jax.codec.errors import BitstreamError
+
+HEADER = Header("light-0.0130", b"\x01\x02\x03\x04", 512, 768, "rgb", "rans", 0xDEADBEEF)
+
+
+def resealed(data: bytes) -> bytes:
+    """Damage that the checksum does not show."""
+    return data[:-4] + zlib.crc32(data[:-4]).to_bytes(4, "little")
+
+
+def test_round_trip_in_about_forty_bytes():
+    data = pack(HEADER, b"stream")
+    assert unpack(data) == (HEADER, b"stream")
+    assert len(data) - len(b"stream") <= 40
+
+
+@given(
+    model=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}", fullmatch=True),
+    fingerprint=st.binary(min_size=4, max_size=4),
+    height=st.integers(1, 14000),
+    width=st.integers(1, 14000),
+    colour=st.sampled_from(container.COLOURS),
+    crc=st.integers(0, 2**32 - 1),
+    stream=st.binary(max_size=400),
+)
+def test_any_header_and_stream_round_trip(model, fingerprint, height, width, colour, crc, stream):
+    header = Header(model, fingerprint, height, width, colour, "rans", crc)
+    assert unpack(pack(header, stream)) == (header, stream)
+
+
+@given(st.binary(max_size=200))
+def test_any_other_bytes_are_an_error(tail):
+    for data in (tail, container.MAGIC + tail, container.MAGIC + b"\x01" + tail):
+        with pytest.raises(BitstreamError):
+            unpack(data)
+
+
+@given(st.data())
+def test_resealed_damage_is_an_error_or_a_bounded_header(data):
+    """Even with a checksum that fits, nothing but a `BitstreamError` comes out, and no header beyond the limits."""
+    body = bytearray(pack(HEADER, b"stream"))
+    body[data.draw(st.integers(0, len(body) - 5))] = data.draw(st.integers(0, 255))
+    try:
+        header, stream = unpack(resealed(bytes(body)))
+    except BitstreamError:
+        return
+    assert header.height * header.width <= container.MAX_PIXELS
+    assert len(stream) <= len(body)
+
+
+def test_every_truncation_and_every_extension():
+    data = pack(HEADER, bytes(range(100)))
+    for length in range(len(data)):
+        with pytest.raises(BitstreamError):
+            unpack(data[:length])
+    with pytest.raises(BitstreamError, match="damaged"):
+        unpack(data + b"\0")
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "the file is empty"),
+        (b"\x89PNG\r\n\x1a\n", "this is a PNG picture, not a .gllm file"),
+        (b"\xff\xd8\xff\xe0", "this is a JPEG picture, not a .gllm file"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "this is a WebP picture, not a .gllm file"),
+        (b"hello", "this is not a .gllm file"),
+        (b"\x8aG", "the file is cut short: only 2 bytes of it are here"),
+        (b"\x8aGLM\x02", "the file has format version 2, newer than this program's 1: upgrade gllmm_jax to read it"),
+        (b"\x8aGLM\x01\x00\x05li", "the file is cut short: its 9 bytes end within the header"),
+        (pack(HEADER, bytes(5000))[:-1000], "the file is cut short or damaged: 4,037 of 5,037 bytes are here"),
+        (pack(HEADER, b"stream")[:-1] + b"\0", "the file is damaged: its checksum does not match"),
+    ],
+)
+def test_the_sentences(data, sentence):
+    with pytest.raises(BitstreamError) as caught:
+        unpack(data)
+    assert str(caught.value) == sentence
+
+
+def test_too_many_pixels_names_the_option():
+    data = pack(HEADER._replace(height=20000, width=20000), b"")
+    with pytest.raises(BitstreamError, match="--max-pixels 400000000"):
+        unpack(data)
+    assert unpack(data, max_pixels=None)[0].height == 20000
+    with pytest.raises(BitstreamError, match="more than the limit of 1,000"):
+        unpack(pack(HEADER, b""), max_pixels=1000)
+
+
+def test_a_number_without_end():
+    body = pack(HEADER, b"stream")
+    start = body.index(HEADER.fingerprint) + 4
+    with pytest.raises(BitstreamError, match="has no end"):
+        unpack(resealed(body[:start] + b"\xff" * 10 + body[start:]))
+
+
+def test_a_header_that_cannot_be_written():
+    with pytest.raises(ValueError, match="no header can hold"):
+        pack(HEADER._replace(model="no spaces"), b"")

@@ -1,0 +1,157 @@
+"""The integer twin against a NumPy int64 reference, against the float model, and against itself in other clothes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gllmm_jax.codec import exact, observe
+from gllmm_jax.codec.calibrate import float_layers, output_format
+from gllmm_jax.codec.integer import fingerprint, make_twin, twin_arrays, twin_from_arrays, z_support
+from gllmm_jax.prob import tables
+from tests.codec.twins import MU, PLAIN, draw, tree, twin
+
+run = jax.jit(exact.parameters, static_argnums=0)
+
+
+def reference(arrays, name, x, *, leaky):
+    """One layer in int64: x [n, taps * in] -> [n, out]."""
+    kernel, bias, shift, limit = (arrays[f"{name}.{k}"].astype(np.int64) for k in ("kernel", "bias", "shift", "limit"))
+    total = x.astype(np.int64) @ kernel.reshape(-1, kernel.shape[-1]) + bias
+    assert np.abs(total).max() < 1 << 24
+    a = np.where(shift >= 0, total >> np.maximum(shift, 0), total << np.maximum(-shift, 0))
+    if leaky:
+        a = np.clip(a, -(1 << 16), 1 << 16)
+        a = np.where(a < 0, (a * 205) >> 10, a)
+    return np.clip(a, -limit, limit)
+
+
+def reference_hyper(arrays, z):
+    x = z.astype(np.int64)
+    for name in exact.HYPER:
+        if name.startswith("up"):  # dilate, then an ordinary convolution with padding (1, 2)
+            dilated = np.zeros((2 * x.shape[0] + 2, 2 * x.shape[1] + 2, x.shape[2]), np.int64)
+            dilated[1:-1:2, 1:-1:2] = x
+            x, (h, w) = dilated, (2 * x.shape[0], 2 * x.shape[1])
+        else:
+            h, w = x.shape[:2]
+            x = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+        windows = np.concatenate([x[i : i + h, j : j + w] for i in range(3) for j in range(3)], axis=-1)
+        x = reference(arrays, name, windows.reshape(h * w, -1), leaky=name != "conv4").reshape(h, w, -1)
+    return x
+
+
+@pytest.mark.parametrize("config", [MU, PLAIN], ids=lambda c: c.preset)
+def test_hyper_synthesis_equals_int64_whatever_the_padding(config):
+    size = (3, 5) if config is MU else (1, 1)
+    net, (_, z) = twin(config).nets, draw(config, 4 * size[0], 4 * size[1])
+    z = np.clip(z, *z_support(twin(config)))
+    expected = reference_hyper(twin(config).arrays, z)
+    wide = jnp.asarray(np.pad(z, ((0, 2), (0, 1), (0, 0))))
+    phi = np.asarray(jax.jit(exact.hyper_synthesis)(net.layers, wide, size))
+    assert np.array_equal(phi[: 4 * size[0], : 4 * size[1]], expected)
+    assert not phi[4 * size[0] :].any() and not phi[:, 4 * size[1] :].any()
+
+
+def entropy_inputs(config, n=40):
+    key = np.random.default_rng(3)
+    taps = np.rint(key.laplace(size=(n, 12, config.latents)) * 6).astype(np.int32)
+    limit = twin(config).arrays["conv4.limit"]
+    return taps, key.integers(-limit, limit + 1, (n, 2 * config.latents))
+
+
+@pytest.mark.parametrize("config", [MU, PLAIN], ids=lambda c: c.preset)
+def test_entropy_net_equals_int64(config):
+    arrays, (taps, phi) = twin(config).arrays, entropy_inputs(config)
+    x = np.clip(taps, -arrays["y.limit"], arrays["y.limit"]).reshape(len(taps), -1)
+    x = np.concatenate([reference(arrays, "context", x, leaky=False), phi], axis=1)
+    for name in ("dense0", "dense1", "dense2"):
+        x = reference(arrays, name, x, leaky=name != "dense2")
+    c = len(config.families) * config.components
+    raw = x.reshape(len(taps), -1, config.latents)
+    mix = run(config, twin(config).nets, jnp.asarray(taps), jnp.asarray(phi, jnp.float32))
+    assert np.array_equal(mix.mean, raw[:, :c])
+    assert np.array_equal(mix.span, 13 * np.clip(np.abs(raw[:, c : 2 * c]), tables.SCALE_LOW, tables.SCALE_HIGH))
+    assert (np.asarray(mix.weight).sum(1) == 1 << tables.WEIGHT_BITS).all()
+
+
+def test_parameters_do_not_depend_on_batch_or_jit():
+    taps, phi = entropy_inputs(MU)
+    whole = run(MU, twin().nets, jnp.asarray(taps), jnp.asarray(phi, jnp.float32))
+    with jax.disable_jit():
+        eager = exact.parameters(MU, twin().nets, jnp.asarray(taps), jnp.asarray(phi, jnp.float32))
+    for rows in (slice(0, 1), slice(7, 20)):
+        part = run(MU, twin().nets, jnp.asarray(taps[rows]), jnp.asarray(phi[rows], jnp.float32))
+        for a, b, c in zip(whole, part, eager, strict=True):
+            assert np.array_equal(a[rows], b) and np.array_equal(a, c)
+
+
+def test_the_twin_is_close_to_the_float_model():
+    params, calibration = tree(MU), [draw(MU, 8, 12, s) for s in range(100, 104)]
+    layers = float_layers(MU, params)
+    y, z = (np.clip(a, -5, 5) for a in calibration[0])
+    x = z.astype(np.float32)
+    for name in exact.HYPER:
+        x = (observe._upsample if name.startswith("up") else observe._conv)(x, layers[name])
+        x = x if name == "conv4" else observe._leaky(x)
+    sites = np.arange(96)
+    taken = observe._entropy(layers, y, x.reshape(96, -1), sites)
+    wanted = observe._affine(taken["dense2"], layers["dense2"])
+    phi = jax.jit(exact.hyper_synthesis)(twin().nets.layers, jnp.asarray(z), z.shape[:2]).reshape(96, -1)
+    plane = np.pad(y, ((2, 0), (2, 2), (0, 0))).reshape(-1, MU.latents)
+    rows = (sites // 12 + 2) * 16 + sites % 12 + 2
+    taps = plane[rows[:, None] + np.array([dy * 16 + dx for dy, dx in exact.TAPS])]
+    mean = np.asarray(run(MU, twin().nets, jnp.asarray(taps), phi).mean)
+    exponent, _ = output_format(MU)
+    wanted = wanted[:, : 9 * MU.latents] * 2.0 ** exponent[0]
+    error = mean.reshape(96, -1) - wanted
+    assert error.std() < 0.02 * wanted.std() + 1
+
+
+def test_stored_and_read_again():
+    arrays = twin_arrays(twin())
+    assert all(a.dtype.kind == "i" for a in arrays.values())
+    assert fingerprint(twin_from_arrays(MU, arrays)) == fingerprint(twin())
+    assert len(fingerprint(twin())) == 8 and fingerprint(twin(seed=1)) != fingerprint(twin())
+    other = dict(arrays, powers=arrays["powers"] * 1)
+    other["powers"][5] += 1
+    assert fingerprint(twin_from_arrays(MU, other)) != fingerprint(twin())
+
+
+def test_arrays_that_are_no_twin():
+    arrays = twin_arrays(twin())
+    with pytest.raises(ValueError, match=r"dense1\.bias"):
+        twin_from_arrays(MU, {k: v for k, v in arrays.items() if k != "dense1.bias"})
+    with pytest.raises(ValueError, match="dense1: sums may pass"):
+        twin_from_arrays(MU, arrays | {"dense0.limit": arrays["dense0.limit"] * 8})
+    with pytest.raises(ValueError, match="do not fit"):
+        twin_from_arrays(PLAIN, arrays)
+    with pytest.raises(ValueError, match="do not fit"):
+        twin_from_arrays(MU, arrays | {"powers": arrays["powers"].astype(np.float32)})
+
+
+def test_layers_that_do_not_fit_are_named():
+    calibration = [draw(MU, 8, 8)]
+    for name, value in (("dense1", np.nan), ("dense0", np.inf)):
+        params = tree(MU)
+        params["entropy"][name]["kernel"][3, 3] = value
+        with pytest.raises(ValueError, match=name):
+            make_twin(MU, params, calibration)
+    params = tree(MU)
+    params["entropy"]["dense1"]["bias"][0] = 1e12  # leaves no bits for its weights
+    with pytest.raises(ValueError, match="dense1"):
+        make_twin(MU, params, calibration)
+    with pytest.raises(ValueError, match="calibration"):
+        make_twin(MU, tree(MU), [])
+
+
+def test_prior_table_follows_the_float_prior():
+    params = tree(MU)
+    low, high = z_support(twin())
+    cdf = twin().arrays["prior.cdf"]
+    for n in range(0, MU.hyper, 5):
+        edges = np.arange(low[n], high[n] + 2) - 0.5
+        wanted = np.diff(observe.prior_cdf(params["prior"], edges)[n])
+        ours = np.diff(cdf[n, : len(edges)]) / tables.TOTAL
+        np.testing.assert_allclose(ours, wanted, atol=0.002)
+        assert cdf[n, len(edges) - 1] == tables.TOTAL

@@ -1,0 +1,119 @@
+"""Latents to bytes and back: exact at any size, close to the model's own estimate, and safe on damaged bytes."""
+
+import numpy as np
+import pytest
+
+from gllmm_jax.codec import latents, walk
+from gllmm_jax.codec.errors import BitstreamError
+from gllmm_jax.codec.latents import clamp_latents, decode_latents, encode_latents, estimated_bits
+from tests.codec.twins import MU, PLAIN, carried, twin
+
+SIZES = [(1, 1), (1, 5), (5, 1), (7, 3), (16, 24)]
+
+
+@pytest.mark.parametrize("config", [MU, PLAIN], ids=lambda c: c.preset)
+@pytest.mark.parametrize("size", SIZES)
+def test_round_trip_and_rate(config, size):
+    y, z = carried(config, *size)
+    data = encode_latents(twin(config), y, z)
+    y_again, z_again = decode_latents(twin(config), data, size)
+    assert (y_again == y).all() and (z_again == z).all()
+    bits = estimated_bits(twin(config), y, z)
+    lanes = latents.rans.lane_count(y.size, config.latents)
+    assert 0 < len(data) - (bits.y + bits.z) / 8 < 1.5 + 4 * lanes + 0.0005 * len(data)
+
+
+@pytest.mark.parametrize("lanes", [2, 16])
+def test_any_number_of_lanes(lanes, monkeypatch):
+    monkeypatch.setattr(latents.rans, "lane_count", lambda symbols, channels: lanes)
+    y, z = carried(MU, 7, 10)
+    y_again, z_again = decode_latents(twin(), encode_latents(twin(), y, z), (7, 10))
+    assert (y_again == y).all() and (z_again == z).all()
+
+
+def test_decoder_parameters_equal_the_encoders(monkeypatch):
+    """A decoder that sees only what it has decoded gets the numbers of an encoder that saw everything."""
+    y, z = carried(MU, 9, 6)
+    monkeypatch.setattr(latents, "CHUNK", 54)
+    whole = latents._intervals(twin(), y, z)
+    monkeypatch.setattr(latents, "CHUNK", 1)
+    single = latents._intervals(twin(), y, z)
+    for a, b in zip(whole, single, strict=True):
+        assert np.array_equal(a, b)
+    # garbage in every position not yet decoded changes nothing of a group
+    phi, phi_width = latents._phi(twin(), z)
+    schedule = latents.wavefront(9, 6)
+    radius = np.full(MU.latents, 127, np.int32)
+    plane = walk.empty_plane((9, 6), MU.latents)
+    walk.inside(plane, (9, 6))[:] = y
+    for sites, count in zip(schedule.sites[::5], schedule.counts[::5], strict=True):
+        later = np.full(plane.shape, 99, np.int32)
+        inner, hidden = walk.inside(later, (9, 6)), walk.inside(plane, (9, 6))
+        later[:] = 0
+        inner[:] = 99
+        known = schedule.order()[: list(schedule.order()).index(sites[0])]
+        now = sites[:count]
+        for site in (*known, *now):
+            inner[divmod(site, 6)] = hidden[divmod(site, 6)]
+        args = phi, sites[None], radius, np.int32(6), phi_width
+        full = walk.intervals(MU, twin().nets, plane, *args)
+        part = walk.intervals(MU, twin().nets, later, *args)
+        assert all(np.array_equal(a, b) for a, b in zip(full, part, strict=True))
+
+
+def test_channels_with_large_and_with_no_values():
+    y, z = carried(MU, 6, 8)
+    y = y * 0
+    empty = encode_latents(twin(), y, z)
+    y[..., 3] = -8191
+    y[2, 2, 5] = 8191
+    data = encode_latents(twin(), y, z)
+    assert (decode_latents(twin(), data, (6, 8))[0] == y).all()
+    assert not decode_latents(twin(), empty, (6, 8))[0].any() and len(empty) < len(data)
+
+
+def test_what_a_stream_cannot_carry():
+    y, z = carried(MU, 4, 4)
+    with pytest.raises(ValueError, match="clamp_latents"):
+        encode_latents(twin(), y * 0 + 9000, z)
+    with pytest.raises(ValueError, match="clamp_latents"):
+        encode_latents(twin(), y, z + 1000)
+    with pytest.raises(ValueError, match="shapes"):
+        encode_latents(twin(), y, z[:, :0])
+    y, z = clamp_latents(twin(), y * 0 + 9000, z + 1000)
+    assert y.max() == 8191 and (decode_latents(twin(), encode_latents(twin(), y, z), (4, 4))[1] == z).all()
+
+
+def test_every_truncation_is_an_error():
+    data = encode_latents(twin(), *carried(MU, 5, 4))
+    for n in range(len(data)):
+        with pytest.raises(BitstreamError):
+            decode_latents(twin(), data[:n], (5, 4))
+    with pytest.raises(BitstreamError):
+        decode_latents(twin(), data + b"\0", (5, 4))
+
+
+def test_flipped_bits_are_errors_or_other_latents():
+    y, z = carried(MU, 5, 4)
+    data = encode_latents(twin(), y, z)
+    errors, key = 0, np.random.default_rng(0)
+    for place in key.integers(0, 8 * len(data), 200):
+        bad = bytearray(data)
+        bad[place // 8] ^= 1 << (place % 8)
+        try:
+            y_bad, z_bad = decode_latents(twin(), bytes(bad), (5, 4))
+            # bits that pad the head to whole bytes mean nothing
+            assert y_bad.shape == y.shape and z_bad.shape == z.shape
+        except BitstreamError:
+            errors += 1
+    assert errors >= 190
+
+
+def test_another_model_or_size_is_an_error():
+    data = encode_latents(twin(), *carried(MU, 5, 4))
+    with pytest.raises(BitstreamError):
+        decode_latents(twin(seed=1), data, (5, 4))
+    with pytest.raises(BitstreamError):
+        decode_latents(twin(), data, (4, 5))
+    with pytest.raises(BitstreamError):
+        decode_latents(twin(), b"", (4, 5))

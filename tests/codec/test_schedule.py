@@ -1,0 +1,48 @@
+"""The schedule against its definition, by brute force."""
+
+import numpy as np
+import pytest
+
+from gllmm_jax.codec.exact import TAPS
+from gllmm_jax.codec.schedule import bucket, chunks, padded, wavefront
+
+SIZES = [(1, 1), (1, 9), (9, 1), (2, 3), (7, 3), (5, 11), (16, 24), (13, 40)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_position_once_and_after_all_it_sees(size):
+    h, w = size
+    schedule = wavefront(h, w)
+    when = np.full((h, w), -1)
+    for g, (sites, count) in enumerate(zip(schedule.sites, schedule.counts, strict=True)):
+        assert count >= 1 and (sites[:count] >= 0).all() and (sites[count:] == -1).all()
+        for site in sites[:count]:
+            assert when[divmod(site, w)] == -1
+            when[divmod(site, w)] = g
+    assert (when >= 0).all()
+    for i, j in np.ndindex(h, w):
+        for dy, dx in TAPS:
+            if i + dy >= 0 and 0 <= j + dx < w:
+                assert when[i + dy, j + dx] < when[i, j]
+
+
+def test_number_of_groups():
+    assert wavefront(32, 48).sites.shape == (141, 16)
+    assert wavefront(76, 76).sites.shape[0] == 301
+    assert wavefront(40, 1).sites.shape == (40, 1)  # empty groups are dropped
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_regrouping_and_padding_keep_the_order(size):
+    schedule = wavefront(*size)
+    for other in (chunks(schedule.order(), 16), padded(schedule), padded(chunks(schedule.order(), 4), least=1)):
+        assert (other.order() == schedule.order()).all()
+        assert other.counts.sum() == size[0] * size[1]
+        assert ((other.sites >= 0).sum(1) == other.counts).all()
+
+
+def test_bucket_wastes_at_most_a_quarter():
+    for n in range(1, 3000):
+        assert n <= bucket(n, least=1) <= 1.25 * n + 1
+    assert bucket(3) == 8
+    assert len({bucket(n, least=1) for n in range(1, 3000)}) < 50

@@ -1,0 +1,65 @@
+"""Random parameter trees in the documented layout, and latents to go with them: what the exact path's tests run on."""
+
+import functools
+import itertools
+
+import numpy as np
+
+from gllmm_jax.codec.integer import Twin, make_twin
+from gllmm_jax.codec.latents import clamp_latents
+from gllmm_jax.config import PRESETS, ModelConfig
+
+MU = PRESETS["mu"]
+PLAIN = ModelConfig(preset="plain", widths=(16,), latents=8, hyper=4, hidden=(16, 16), components=1)
+
+
+def tree(config: ModelConfig, seed: int = 0) -> dict:
+    key = np.random.default_rng(seed)
+    m, n, k = config.latents, config.hyper, config.components
+    families = len(config.families)
+    groups = families * k * (3 if k > 1 else 2) + (families if families > 1 else 0)
+
+    def affine(*shape, gain=1.5):
+        fan = np.prod(shape[:-1])
+        kernel = key.normal(size=shape) * gain / np.sqrt(fan)
+        return {"kernel": kernel.astype(np.float32), "bias": (key.normal(size=shape[-1]) * 0.1).astype(np.float32)}
+
+    wide = 3 * n // 2
+    shapes = {"conv0": (n, n), "up1": (n, n), "conv2": (n, wide), "up3": (wide, wide), "conv4": (wide, 2 * m)}
+    sizes = (4 * m, *config.hidden)
+    entropy = {f"dense{i}": affine(a, b) for i, (a, b) in enumerate(itertools.pairwise(sizes))}
+    entropy["dense2"] = {"kernel": affine(config.hidden[1], groups * m, gain=0.6)["kernel"]}
+    return {
+        "h_s": {name: affine(3, 3, *shape) for name, shape in shapes.items()},
+        "context": affine(5, 5, m, 2 * m),
+        "entropy": entropy,
+        "prior": prior(n, key),
+    }
+
+
+def prior(n: int, key: np.random.Generator) -> dict:
+    filters, leaves = (1, 3, 3, 3, 1), {}
+    for i, (a, b) in enumerate(itertools.pairwise(filters)):
+        leaves[f"matrix{i}"] = np.full((n, b, a), np.log(np.expm1(1 / (1.2 * b))), np.float32)
+        leaves[f"bias{i}"] = key.uniform(-0.5, 0.5, (n, b, 1)).astype(np.float32)
+        if i < 3:
+            leaves[f"factor{i}"] = (key.normal(size=(n, b, 1)) * 0.1).astype(np.float32)
+    return leaves
+
+
+def draw(config: ModelConfig, height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    key = np.random.default_rng(seed)
+    scale = np.exp(np.linspace(2.5, -3, config.latents))
+    y = np.rint(key.laplace(size=(height, width, config.latents)) * scale).astype(np.int32)
+    z = np.rint(key.normal(size=(-(-height // 4), -(-width // 4), config.hyper)) * 2).astype(np.int32)
+    return y, z
+
+
+@functools.cache
+def twin(config: ModelConfig = MU, seed: int = 0) -> Twin:
+    return make_twin(config, tree(config, seed), [draw(config, 8, 12, s) for s in range(100, 104)])
+
+
+def carried(config: ModelConfig, height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """`draw`, clamped to what a stream carries."""
+    return clamp_latents(twin(config), *draw(config, height, width, seed))
