@@ -1,0 +1,31 @@
+"""L = R + lmbda * D, the same in training and wherever latents are chosen. Bits per pixel; MSE on the 0..255 scale."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Terms(NamedTuple):
+    """Scalars of one batch: `loss`, rates `bpp_y` and `bpp_z` in bits per pixel, distortion `mse` on 0..255."""
+
+    loss: jax.Array
+    bpp_y: jax.Array
+    bpp_z: jax.Array
+    mse: jax.Array
+
+
+def mean_squared_error(x: jax.Array, x_hat: jax.Array) -> jax.Array:
+    """Mean over everything of the squared difference of images in [0, 1], on the 0..255 scale."""
+    return jnp.mean(jnp.square((x - x_hat) * 255.0))
+
+
+def rate_distortion(x: jax.Array, x_hat: jax.Array, bits_y: jax.Array, bits_z: jax.Array, *, lmbda: float) -> Terms:
+    """The objective of images `x` [B, H, W, 3] with rates `bits_y`, `bits_z` [B] in bits.
+
+    Source: GLLMM, section on training.
+    """
+    pixels = x.shape[0] * x.shape[1] * x.shape[2]
+    bpp_y, bpp_z = jnp.sum(bits_y) / pixels, jnp.sum(bits_z) / pixels
+    mse = mean_squared_error(x, x_hat)
+    return Terms(bpp_y + bpp_z + lmbda * mse, bpp_y, bpp_z, mse)

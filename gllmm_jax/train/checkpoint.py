@@ -1,0 +1,192 @@
+"""Orbax checkpoints of a run: the latest state to go on from, and the averaged weights that validated best.
+
+    workdir/lmbda_0.0130/latest/<step>/state   the whole TrainState
+                                       meta    Record as JSON: both configs, data iterator, clock, scores
+                        /best/<step>/params    averaged weights only, for export
+                                     meta      the same Record
+
+Each save is written beside its place and renamed, so a kill at any moment leaves the one before.
+"""
+
+import dataclasses
+import functools
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.nn.model import init_params
+from gllmm_jax.train.step import TrainState, create_state
+
+try:
+    import orbax.checkpoint as ocp
+except ImportError as error:
+    raise ImportError("training needs orbax-checkpoint: pip install 'gllmm-jax[train]'") from error
+
+KEEP = 2  # latest checkpoints; should the newest be damaged, one can be deleted by hand
+
+
+class CheckpointError(ValueError):
+    """No checkpoint where one is needed, or one of another run."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What a checkpoint says about itself besides its arrays."""
+
+    model: ModelConfig
+    train: TrainConfig
+    step: int = 0
+    seconds: float = 0.0  # spent training, over all stops
+    best_loss: float | None = None  # of the validations so far
+    data: dict[str, Any] = dataclasses.field(default_factory=dict)  # state of the data iterator
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**vars(self), "model": self.model.to_dict(), "train": self.train.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Record":
+        """Inverse of `to_dict`."""
+        configs = {"model": ModelConfig.from_dict(values["model"]), "train": TrainConfig.from_dict(values["train"])}
+        return cls(**{**values, **configs})
+
+
+def run_folder(workdir: str | Path, lmbda: float) -> Path:
+    """Where a run at `lmbda` keeps everything: `workdir/lmbda_0.0130`."""
+    return Path(workdir).absolute() / f"lmbda_{lmbda:.4f}"
+
+
+@functools.cache
+def state_shapes(model: ModelConfig, train: TrainConfig) -> TrainState:
+    """The `TrainState` of such a run with shapes and types in place of arrays."""
+    key = jax.random.PRNGKey(0)
+    return jax.eval_shape(lambda key: create_state(train, init_params(model, key), key), key)
+
+
+class Checkpoints:
+    """The two series of one run folder. Saves block until the files are in place. Use as a context manager."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        # Orbax would sweep in the background, perhaps while the first save is on its way.
+        for unfinished in folder.glob("*/*.orbax-checkpoint-tmp*"):
+            shutil.rmtree(unfinished)
+        self._latest = _manager(folder / "latest", max_to_keep=KEEP)
+        self._best = _manager(folder / "best")
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._latest.close()
+        self._best.close()
+
+    def latest_step(self) -> int | None:
+        """The step a resumed run would start at; None in an empty folder."""
+        return self._latest.latest_step()
+
+    def save_latest(self, state: Any, record: Record) -> None:
+        """Keep `state` to resume from; nothing happens where this step is kept already."""
+        if record.step != self._latest.latest_step():
+            _save(self._latest, record, state=state)
+
+    def save_best(self, params: Any, record: Record) -> None:
+        """Keep `params` as the best so far, in place of the ones before."""
+        # A run killed and resumed from an older state may pass the step of its best once more, or stop short of it.
+        if record.step in self._best.all_steps():
+            self._best.delete(record.step)
+        _save(self._best, record, params=params)
+        for step in self._best.all_steps():
+            if step != record.step:
+                self._best.delete(step)
+
+    def restore_latest(self, record: Record) -> tuple[TrainState, Record] | None:
+        """The last (state, record), host arrays; None in an empty folder.
+
+        Raises `CheckpointError` if the folder belongs to another model or lambda than `record`.
+        """
+        step = self._latest.latest_step()
+        if step is None:
+            return None
+        found = _read_record(self._latest, step)
+        _check_same_run(self.folder, found, record)
+        best = self._best.latest_step()
+        if best is not None:  # perhaps saved after the latest state, just before a kill
+            found = dataclasses.replace(found, best_loss=_read_record(self._best, best).best_loss)
+        return _read_tree(self._latest, step, "state", state_shapes(found.model, found.train)), found
+
+
+def load_best(workdir: str | Path) -> tuple[ModelConfig, Any, TrainConfig]:
+    """(model config, averaged params as host arrays, train config) of the best checkpoint of a run.
+
+    `workdir` is the run's folder `lmbda_...` or the folder that holds it alone. A run stopped before its first
+    validation gives its latest weights. Raises `CheckpointError` when there is no checkpoint or no single run.
+    """
+    folder = _single_run(Path(workdir).absolute())
+    for series in ("best", "latest"):
+        if not (folder / series).is_dir():
+            continue
+        with _manager(folder / series, read_only=True) as manager:
+            step = manager.latest_step()
+            if step is not None:
+                record = _read_record(manager, step)
+                return record.model, _read_averaged(manager, step, record), record.train
+    raise CheckpointError(f"{folder} holds no checkpoint yet")
+
+
+def _manager(folder: Path, *, read_only: bool = False, **more: Any) -> ocp.CheckpointManager:
+    options = ocp.CheckpointManagerOptions(
+        read_only=read_only, create=not read_only, enable_async_checkpointing=False, **more
+    )
+    return ocp.CheckpointManager(folder, options=options)
+
+
+def _save(manager: ocp.CheckpointManager, record: Record, **trees: Any) -> None:
+    items: dict[str, Any] = {name: ocp.args.StandardSave(jax.device_get(tree)) for name, tree in trees.items()}
+    items["meta"] = ocp.args.JsonSave(record.to_dict())
+    manager.save(record.step, args=ocp.args.Composite(**items), force=True)
+
+
+def _read_record(manager: ocp.CheckpointManager, step: int) -> Record:
+    return Record.from_dict(manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"])
+
+
+def _read_tree(manager: ocp.CheckpointManager, step: int, item: str, like: Any) -> Any:
+    """Item `item` as NumPy arrays in the structure of `like` (arrays or shapes)."""
+    target = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), like)
+    try:
+        restored = manager.restore(step, args=ocp.args.Composite(**{item: ocp.args.StandardRestore(target)}))
+    except (ValueError, KeyError) as error:
+        raise CheckpointError(f"checkpoint {step} in {manager.directory} does not fit this version's state") from error
+    return restored[item]
+
+
+def _read_averaged(manager: ocp.CheckpointManager, step: int, record: Record) -> Any:
+    shapes = state_shapes(record.model, record.train)
+    if Path(manager.directory).name == "best":
+        return _read_tree(manager, step, "params", shapes.ema)
+    return _read_tree(manager, step, "state", shapes).ema
+
+
+def _check_same_run(folder: Path, found: Record, wanted: Record) -> None:
+    pairs = [("preset", found.model.preset, wanted.model.preset), ("lambda", found.train.lmbda, wanted.train.lmbda)]
+    for what, there, here in pairs:
+        if there != here:
+            raise CheckpointError(f"{folder} holds a run of {what} {there}, not {here}: use another workdir")
+    if found.model != wanted.model:
+        raise CheckpointError(f"{folder} holds a run of another {found.model.preset} model: use another workdir")
+
+
+def _single_run(workdir: Path) -> Path:
+    if any((workdir / name).is_dir() for name in ("best", "latest")):
+        return workdir
+    runs = sorted(workdir.glob("lmbda_*"))
+    if not runs:
+        raise CheckpointError(f"{workdir} holds no checkpoint (no lmbda_... folder in it)")
+    if len(runs) > 1:
+        raise CheckpointError(f"{workdir} holds several runs, name one: {', '.join(str(r) for r in runs)}")
+    return runs[0]

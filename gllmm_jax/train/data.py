@@ -1,0 +1,188 @@
+"""A folder of photographs as an endless, seeded, exactly resumable stream of training crops, and a validation set.
+
+Images are uint8 HWC RGB here; the step turns them into floats. Decoding and cropping run in a thread of grain's, so
+that a step finds its batch ready; no worker processes. Files that share a stem but for one trailing letter
+(`boat_001.jpg`, `boat_001b.jpg`) are taken for views of one scene and never sit on both sides of the split.
+"""
+
+import logging
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+try:
+    import grain.python as grain  # the name in every version since 0.2.6
+except ImportError as error:
+    raise ImportError("training needs grain: pip install 'gllmm-jax[train]'") from error
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif"})
+HOLD_OUT = 20  # one scene in so many is kept for validation
+VALIDATION_IMAGES = 40
+SAMPLE_IMAGES = 240
+CACHE_BYTES = 2 << 30
+PREFETCH_BATCHES = 8
+
+_log = logging.getLogger(__name__)
+
+
+def list_images(folder: str | Path) -> list[Path]:
+    """All image files below `folder`, sorted by relative name. Raises `FileNotFoundError` where there is none."""
+    root = Path(folder)
+    files = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    if not files:
+        raise FileNotFoundError(f"no PNG, JPEG, WebP or AVIF images in {root}")
+    return files
+
+
+def scene(path: Path) -> str:
+    """The name near-duplicates share: `boat_001b.avif` and `boat_001.avif` are both `boat_001` in their folder."""
+    return str(path.parent / re.sub(r"(?<=\d)[a-z]$", "", path.stem))
+
+
+def split(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """(training files, validation files): every `HOLD_OUT`-th scene is held out, one file of each.
+
+    Raises `ValueError` if all files show one scene.
+    """
+    scenes = sorted({scene(f) for f in files})
+    if len(scenes) < 2:
+        raise ValueError("training needs at least two photographs: one is held out for validation")
+    held_out = set(scenes[min(HOLD_OUT, len(scenes)) - 1 :: HOLD_OUT])
+    validation = {scene(f): f for f in reversed(files) if scene(f) in held_out}
+    return [f for f in files if scene(f) not in held_out], [validation[s] for s in sorted(held_out)]
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Decode to uint8 [h, w, 3]: gray and palette expanded, 16 bits to 8, CMYK to RGB, alpha over white, first frame.
+
+    Raises `OSError`, `ValueError` or whatever the decoder finds wrong.
+    """
+    with Image.open(path) as image:
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I"):  # 16-bit gray; convert() would clip it
+            gray = np.clip(np.asarray(image, np.int64), 0, 65535)
+            return np.repeat(((gray * 255 + 32767) // 65535).astype(np.uint8)[..., None], 3, axis=2)
+        if image.mode == "F":
+            raise ValueError("floating-point pixels")
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return np.asarray(image.convert("RGB"))
+
+
+class ImageSource:
+    """Random access to decoded images for grain, each at least `crop` pixels on both axes.
+
+    Images are decoded when first asked for and kept while they fit `cache_bytes`. A broken file is reported once and
+    its place taken by the next one, so what an index gives depends on the folder alone. Small images are padded.
+    """
+
+    def __init__(self, files: Sequence[Path], *, crop: int, cache_bytes: int = CACHE_BYTES):
+        self._files = list(files)
+        self._crop = crop
+        self._room = cache_bytes
+        self._cache: dict[int, np.ndarray] = {}
+        self._broken: set[int] = set()
+        self._padded = False
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """uint8 [h, w, 3]. Raises `ValueError` when no file can be read."""
+        for offset in range(len(self._files)):
+            image = self._load((int(index) + offset) % len(self._files))
+            if image is not None:
+                return image
+        raise ValueError("none of the training images can be read")
+
+    def _load(self, index: int) -> np.ndarray | None:
+        if index in self._cache:
+            return self._cache[index]
+        if index in self._broken:
+            return None
+        try:
+            image = self._pad(read_image(self._files[index]), self._files[index])
+        except Exception as error:  # decoders raise all sorts; one bad file must not end a long run
+            self._broken.add(index)
+            _log.warning("skipping %s: %s", self._files[index], error)
+            return None
+        if image.nbytes <= self._room:
+            self._room -= image.nbytes
+            self._cache[index] = image
+        return image
+
+    def _pad(self, image: np.ndarray, path: Path) -> np.ndarray:
+        short = [max(0, self._crop - side) for side in image.shape[:2]]
+        if not any(short):
+            return image
+        if not self._padded:
+            self._padded = True
+            _log.warning("images smaller than the %d-pixel crop are padded by reflection (first: %s)", self._crop, path)
+        return np.pad(image, [(s // 2, s - s // 2) for s in short] + [(0, 0)], mode="reflect")
+
+
+def random_crop(size: int) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
+    """A map for grain: a uniformly placed `size` x `size` crop, mirrored half of the time."""
+
+    def crop(image: np.ndarray, key: np.random.Generator) -> np.ndarray:
+        top, left = (int(key.integers(side - size + 1)) for side in image.shape[:2])
+        piece = image[top : top + size, left : left + size]
+        return piece[:, ::-1] if key.integers(2) else piece
+
+    return crop
+
+
+class Batches:
+    """Endless batches uint8 [batch, crop, crop, 3]: every image once an epoch, in a new order each time.
+
+    `state()` is plain JSON values; after `restore(state)` the next batch is the one that would have followed.
+    """
+
+    def __init__(self, files: Sequence[Path], *, batch: int, crop: int, seed: int, cache_bytes: int = CACHE_BYTES):
+        source = ImageSource(files, crop=crop, cache_bytes=cache_bytes)
+        crops = grain.MapDataset.source(source).seed(seed).shuffle().repeat().random_map(random_crop(crop))
+        options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=PREFETCH_BATCHES)
+        self._iterator = iter(crops.batch(batch, drop_remainder=True).to_iter_dataset(options))
+        self._files = zlib.crc32("\n".join(f.name for f in files).encode())
+
+    def __iter__(self) -> "Batches":
+        return self
+
+    def __next__(self) -> np.ndarray:
+        return next(self._iterator)
+
+    def state(self) -> dict[str, Any]:
+        """Where the stream stands, after the last batch taken."""
+        return {"iterator": self._iterator.get_state(), "files": self._files}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`; warns if the folder has changed since, in which case the batches are not the same."""
+        if state["files"] != self._files:
+            _log.warning("the training folder has changed since the checkpoint: the batches will differ")
+        self._iterator.set_state(state["iterator"])
+
+
+def validation_images(files: Sequence[Path], *, crop: int, limit: int = VALIDATION_IMAGES) -> np.ndarray:
+    """Centre crops uint8 [n, crop, crop, 3] of up to `limit` of `files`, evenly spread; the same every time."""
+    return np.stack(_centres(files, least=crop, most=crop, limit=limit))
+
+
+def sample_photographs(files: Sequence[Path], *, most: int = 512, limit: int = SAMPLE_IMAGES) -> list[np.ndarray]:
+    """For statistics: the middle, up to `most` pixels a side, of up to `limit` of `files`: uint8 [h, w, 3] each."""
+    return _centres(files, least=64, most=most, limit=limit)
+
+
+def _centres(files: Sequence[Path], *, least: int, most: int, limit: int) -> list[np.ndarray]:
+    count = min(limit, len(files))
+    source = ImageSource([files[i * len(files) // count] for i in range(count)], crop=least, cache_bytes=0)
+    centres = []
+    for image in (source[index] for index in range(count)):
+        top, left = (max(0, side - most) // 2 for side in image.shape[:2])
+        centres.append(image[top : top + most, left : left + most].copy())  # a view would keep the whole image
+    return centres

@@ -1,0 +1,126 @@
+"""What a run tells: a CSV file always, TensorBoard where tensorboardX is installed, a bar or plain lines on stderr.
+
+Figures come as one dict of floats a report: `loss bpp psnr ...` under `train`, the same under `validation`.
+"""
+
+import csv
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+FIGURES = ["loss", "bpp", "bpp_y", "bpp_z", "psnr", "mse", "grad_norm", "lr", "images_per_second"]
+COLUMNS: list[str] = ["split", "step", "seconds", *FIGURES]
+PLAIN_SECONDS = 30.0  # between lines where stderr is no terminal
+
+_log = logging.getLogger(__name__)
+
+
+class CsvLog:
+    """One row a report, written through at once. A resumed run drops the rows of steps that were lost."""
+
+    def __init__(self, path: Path, *, step: int):
+        kept = _rows_until(path, step)
+        self._file = path.open("w", newline="")
+        self._writer: csv.DictWriter[str] = csv.DictWriter(self._file, COLUMNS, restval="", extrasaction="ignore")
+        self._writer.writeheader()
+        self._writer.writerows(kept)
+        self._file.flush()
+
+    def write(self, split: str, step: int, seconds: float, figures: Mapping[str, float]) -> None:
+        """Add a row; figures without a column are left out."""
+        rounded = {name: f"{value:.6g}" for name, value in figures.items()}
+        self._writer.writerow({"split": split, "step": step, "seconds": f"{seconds:.1f}", **rounded})
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _rows_until(path: Path, step: int) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit()]
+    return [{name: row.get(name) for name in COLUMNS} for row in rows if int(row["step"]) <= step]
+
+
+class Progress:
+    """A tqdm bar over the run's fraction in [0, 1], or a plain line now and then where stderr is no terminal."""
+
+    def __init__(self, *, progress: float, show: bool = True):
+        self._bar = _make_bar(progress) if show and sys.stderr.isatty() else None
+        self._plain = show and self._bar is None
+        self._last = 0.0
+
+    def update(self, progress: float, step: int, figures: Mapping[str, float]) -> None:
+        """Show `loss bpp psnr images_per_second`, once there are any."""
+        if not figures:
+            return
+        text = "loss {loss:.4f} bpp {bpp:.4f} PSNR {psnr:.2f} {images_per_second:.1f} images/s".format(**figures)
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"step {step} {text}", refresh=False)
+            self._bar.update(progress * 100 - self._bar.n)
+        elif self._plain and time.monotonic() - self._last >= PLAIN_SECONDS:
+            self._last = time.monotonic()
+            self.say(f"{progress:6.1%} step {step} {text}")
+
+    def say(self, sentence: str) -> None:
+        """One line on stderr, above the bar."""
+        if self._bar is not None:
+            self._bar.write(sentence, file=sys.stderr)
+        elif self._plain:
+            print(sentence, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leave the bar where it is."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _make_bar(progress: float) -> Any:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None  # plain lines then
+    shape = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}"
+    return tqdm(total=100, initial=progress * 100, bar_format=shape, dynamic_ncols=True, file=sys.stderr)
+
+
+def _make_tensorboard(folder: Path, step: int) -> Any:
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        _log.warning("no TensorBoard log: pip install 'gllmm-jax[train]' for tensorboardX; log.csv has it all")
+        return None
+    return SummaryWriter(str(folder), purge_step=step + 1)
+
+
+class Log:
+    """All three, for the run in `folder` that stands at `step`. Use as a context manager."""
+
+    def __init__(self, folder: Path, *, step: int, progress: float, show: bool = True):
+        folder.mkdir(parents=True, exist_ok=True)
+        self._csv = CsvLog(folder / "log.csv", step=step)
+        self._tensorboard = _make_tensorboard(folder / "tensorboard", step)
+        self.progress = Progress(progress=progress, show=show)
+        self.say = self.progress.say
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.close()
+        self._csv.close()
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+
+    def write(self, split: str, step: int, seconds: float, figures: Mapping[str, float]) -> None:
+        """Record one report of `split` ("train" or "validation")."""
+        self._csv.write(split, step, seconds, figures)
+        if self._tensorboard is not None:
+            for name, value in figures.items():
+                self._tensorboard.add_scalar(f"{split}/{name}", value, step)

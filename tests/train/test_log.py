@@ -1,0 +1,72 @@
+"""The CSV file, the TensorBoard folder and what is said on stderr."""
+
+import csv
+
+import pytest
+
+from gllmm_jax.train.log import COLUMNS, Log
+
+FIGURES = {"loss": 1.5, "bpp": 0.5, "psnr": 30.25, "lr": 1e-3, "images_per_second": 12.0}
+
+
+def rows(folder):
+    with (folder / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_rows_and_tensorboard_files(tmp_path):
+    pytest.importorskip("tensorboardX")
+    with Log(tmp_path, step=0, progress=0.0, show=False) as log:
+        log.write("train", 3, 1.25, FIGURES)
+        log.write("validation", 3, 1.5, {"loss": 2.0, "unheard_of": 1.0})
+    train, validation = rows(tmp_path)
+    assert list(train) == COLUMNS
+    assert (train["split"], train["step"], train["loss"], train["mse"]) == ("train", "3", "1.5", "")
+    assert (validation["split"], validation["loss"]) == ("validation", "2")
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_a_resumed_run_drops_the_rows_of_lost_steps(tmp_path):
+    for start, steps in ((0, (1, 2, 3)), (2, (3, 4))):
+        with Log(tmp_path, step=start, progress=0.0, show=False) as log:
+            for step in steps:
+                log.write("train", step, float(start), FIGURES)
+    assert [(row["step"], row["seconds"]) for row in rows(tmp_path)] == [
+        ("1", "0.0"),
+        ("2", "0.0"),
+        ("3", "2.0"),
+        ("4", "2.0"),
+    ]
+
+
+def test_a_row_cut_short_by_a_kill_is_dropped(tmp_path):
+    with Log(tmp_path, step=0, progress=0.0, show=False) as log:
+        log.write("train", 1, 1.0, FIGURES)
+    with (tmp_path / "log.csv").open("a") as file:
+        file.write("tra")
+    with Log(tmp_path, step=5, progress=0.0, show=False):
+        pass
+    assert [row["step"] for row in rows(tmp_path)] == ["1"]
+
+
+def test_plain_lines_where_stderr_is_no_terminal(tmp_path, capsys):
+    with Log(tmp_path, step=0, progress=0.0) as log:
+        log.progress.update(0.25, 3, {})
+        log.progress.update(0.25, 3, FIGURES)
+        log.progress.update(0.26, 4, FIGURES)  # too soon for another line
+        log.say("a sentence")
+    assert capsys.readouterr().err.splitlines() == [
+        " 25.0% step 3 loss 1.5000 bpp 0.5000 PSNR 30.25 12.0 images/s",
+        "a sentence",
+    ]
+
+
+def test_a_bar_on_a_terminal(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with Log(tmp_path, step=0, progress=0.0) as log:
+        log.say("a sentence")
+        log.progress.update(0.5, 3, FIGURES)
+    said = capsys.readouterr().err
+    assert "a sentence" in said
+    assert "50%" in said

@@ -1,0 +1,207 @@
+"""Stop and resume, the clock, the end on bad numbers; the real `mu` where its arithmetic matters, else a stub."""
+
+import csv
+import os
+import signal
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
+from gllmm_jax.train import loop
+from gllmm_jax.train.checkpoint import CheckpointError, Checkpoints, Record, load_best, run_folder, state_shapes
+
+TINY = ModelConfig("tiny", "light", (4, 4, 4), latents=4, hyper=4, hidden=(8, 8), components=1, attention=False)
+
+
+def config(folder, **options) -> TrainConfig:
+    return TrainConfig(**({"data": str(folder), "batch": 2, "crop": 64, "steps": 4} | options))
+
+
+def latest(model, train_config, workdir) -> tuple[Any, Record]:
+    with Checkpoints(run_folder(workdir, train_config.lmbda)) as checkpoints:
+        found = checkpoints.restore_latest(Record(model, train_config))
+    assert found is not None
+    return found
+
+
+def rows(outcome, split):
+    with (outcome.folder / "log.csv").open(newline="") as file:
+        return [row for row in csv.DictReader(file) if row["split"] == split]
+
+
+@pytest.fixture
+def stop_after(monkeypatch):
+    """The function (step, signal number) that has the run receive the signal during that step."""
+
+    def arrange(stop, number=signal.SIGTERM):
+        class Meter(loop.Meter):
+            def add(self, step, metrics):
+                if step == stop:
+                    os.kill(os.getpid(), number)
+                super().add(step, metrics)
+
+        monkeypatch.setattr(loop, "Meter", Meter)
+
+    return arrange
+
+
+class Stub:
+    """Steps that compute nothing: each adds one to every parameter and remembers its progress."""
+
+    def __init__(self):
+        self.progress: list[float] = []
+        self.judged: list[Any] = []
+        self.loss = lambda step: 1.0
+        self.seconds = 0.0
+
+    def start(self, model, train_config, files):
+        return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), state_shapes(model, train_config))
+
+    def train_step(self, state, images, progress):
+        time.sleep(self.seconds)
+        self.progress.append(float(progress))
+        step = int(state.step) + 1
+        figures = {"loss": self.loss(step), "bpp": 0.5, "psnr": 30.0, "grad_norm": 1.0}
+        params = jax.tree.map(lambda p: p + 1.0, state.params)
+        ema = jax.tree.map(lambda e: e + 0.5, state.ema)
+        state = state._replace(step=state.step + 1, params=params, ema=ema)
+        return state, {name: jnp.float32(value) for name, value in figures.items()}
+
+    def eval_step(self, params, images):
+        assert images.shape == (1, 64, 64, 3)
+        self.judged.append(params)
+        return {"loss": jnp.float32(1.0), "bpp": jnp.float32(0.5), "psnr": jnp.float32(30.0)}
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    made = Stub()
+    monkeypatch.setattr(loop, "_fresh_state", made.start)
+    monkeypatch.setattr(loop, "_train_step", lambda *_: made.train_step)
+    monkeypatch.setattr(loop, "_eval_step", lambda *_: made.eval_step)
+    return made
+
+
+def test_stop_and_resume_is_bit_identical_to_running_straight_through(folder, tmp_path, stop_after, monkeypatch):
+    model, train_config = PRESETS["mu"], config(folder)
+    straight = loop.train(model, train_config, tmp_path / "a", show=False)
+    with monkeypatch.context():
+        stop_after(2)
+        stopped = loop.train(model, train_config, tmp_path / "b", show=False)
+        assert (stopped.finished, stopped.step) == (False, 2)
+        assert stopped.message.startswith("stopped by SIGTERM at step 2, saved in ")
+    stop_after(-1)
+    resumed = loop.train(model, train_config, tmp_path / "b", show=False)
+    assert straight.finished
+    assert resumed.finished
+    assert straight.step == resumed.step == 4
+    (state_a, record_a), (state_b, record_b) = (latest(model, train_config, tmp_path / run) for run in "ab")
+    assert record_a.data == record_b.data
+    for a, b in zip(jax.tree.leaves(state_a), jax.tree.leaves(state_b), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert straight.best_loss == resumed.best_loss
+    assert [row["loss"] for row in rows(straight, "validation")] == [row["loss"] for row in rows(resumed, "validation")]
+    # and what is exported is the average, of this model
+    found, params, _ = load_best(tmp_path / "a")
+    assert found == model
+    for a, b in zip(jax.tree.leaves(params), jax.tree.leaves(state_a.ema), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_progress_by_steps(folder, tmp_path, stub):
+    outcome = loop.train(TINY, config(folder), tmp_path, show=False)
+    assert stub.progress == [0.0, 0.25, 0.5, 0.75]
+    assert outcome.finished
+    assert "finished after 4 steps" in outcome.message
+
+
+def test_the_clock_goes_on_after_a_stop(folder, tmp_path, stub, stop_after):
+    stub.seconds = 0.1
+    train_config = config(folder, steps=None, minutes=2.0 / 60)
+    stop_after(5)
+    stopped = loop.train(TINY, train_config, tmp_path, show=False)
+    assert not stopped.finished
+    saved = latest(TINY, train_config, tmp_path)[1].seconds
+    assert saved > 0.5
+    first = len(stub.progress)
+    time.sleep(0.5)  # does not count
+    stop_after(-1)
+    outcome = loop.train(TINY, train_config, tmp_path, show=False)
+    assert outcome.finished
+    assert stub.progress == sorted(stub.progress)
+    assert saved / 2.0 <= stub.progress[first] < saved / 2.0 + 0.25
+    assert 0.7 < stub.progress[-1] < 1.0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_save_and_leave_and_the_handlers_are_put_back(folder, tmp_path, stub, stop_after, number):
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    stop_after(3, number)
+    outcome = loop.train(TINY, config(folder), tmp_path, show=False)
+    assert outcome.step == 3
+    assert number.name in outcome.message
+    assert latest(TINY, config(folder), tmp_path)[1].step == 3
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+    assert not stub.judged  # the one who stops a run does not wait for a validation
+
+
+def test_a_finished_run_has_nothing_to_do_until_it_is_made_longer(folder, tmp_path, stub, caplog):
+    loop.train(TINY, config(folder), tmp_path, show=False)
+    again = loop.train(TINY, config(folder), tmp_path, show=False)
+    assert again.finished
+    assert again.message.startswith("nothing to do")
+    assert loop.train(TINY, config(folder, steps=6), tmp_path, show=False).step == 6
+    assert not caplog.records
+    assert len(stub.progress) == 6
+    loop.train(TINY, config(folder, steps=7, batch=3), tmp_path, show=False)
+    assert "batch 2 -> 3" in caplog.text
+
+
+def test_numbers_that_are_not_finite_end_the_run_and_leave_the_checkpoint(folder, tmp_path, stub):
+    stub.loss = lambda step: float("nan") if step == 3 else 1.0
+    train_config = config(folder, validate_minutes=0.0)  # save at every step
+    with pytest.raises(loop.NonFiniteError, match=r"at step 3 loss is nan; the checkpoint of step 2 in .* stands"):
+        loop.train(TINY, train_config, tmp_path, show=False)
+    state, record = latest(TINY, train_config, tmp_path)
+    assert record.step == state.step == 2
+    stub.loss = lambda step: 1.0
+    assert loop.train(TINY, train_config, tmp_path, show=False).finished
+
+
+def test_bad_numbers_at_the_start_leave_nothing(folder, tmp_path, stub):
+    stub.loss = lambda step: float("inf")
+    with pytest.raises(loop.NonFiniteError, match="at step 1 loss is inf; nothing was saved yet"):
+        loop.train(TINY, config(folder), tmp_path, show=False)
+
+
+def test_validation_judges_the_average_on_images_not_trained_on(folder, tmp_path, stub):
+    outcome = loop.train(TINY, config(folder), tmp_path, show=False)
+    assert len(stub.judged) == 1  # one image held out of these eight
+    assert all((leaf == 2.0).all() for leaf in jax.tree.leaves(stub.judged[0]))  # four steps of one half
+    assert outcome.best_loss == 1.0
+    (row,) = rows(outcome, "validation")
+    assert (row["step"], row["psnr"]) == ("4", "30")
+
+
+def test_the_impossible_is_refused(folder, tmp_path, stub):
+    with pytest.raises(ValueError, match="multiple of 64"):
+        loop.train(TINY, config(folder, crop=96), tmp_path, show=False)
+    with pytest.raises(FileNotFoundError, match="no PNG"):
+        loop.train(TINY, config(tmp_path / "nowhere"), tmp_path, show=False)
+    loop.train(TINY, config(folder), tmp_path, show=False)
+    with pytest.raises(CheckpointError, match="preset tiny, not mu"):
+        loop.train(PRESETS["mu"], config(folder), tmp_path, show=False)
+
+
+def test_what_is_said(folder, tmp_path, stub, capsys):
+    loop.train(TINY, config(folder), tmp_path)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("starting at step 0 in ")
+    assert " step 2 loss 1.0000 bpp 0.5000 PSNR 30.00 " in said[1]
+    assert said[-2].startswith("step 4: validation loss 1.0000, 0.5000 bpp, 30.00 dB")
+    assert said[-1].startswith("finished after 4 steps")
