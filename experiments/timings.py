@@ -1,0 +1,107 @@
+"""How long a picture takes: by stage in one process, and for whole command-line calls.
+
+    python experiments/timings.py                               # the default weights
+    python experiments/timings.py --preset gllmm-128            # a preset with random weights
+    python experiments/timings.py --size 1361 1913 --image photograph.png
+
+First calls compile; the medians are of the calls after them. The command line is called twice with an empty compilation
+cache of its own: cold, then warm. With `light` at 512x768 about a minute on two cores, with `gllmm-128` a few.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from gllmm_jax import zoo
+from gllmm_jax.codec import picture
+from gllmm_jax.codec.codec import Codec, load
+from gllmm_jax.codec.export import make_weights
+from gllmm_jax.config import PRESETS
+from gllmm_jax.nn.model import init_params
+
+
+def stand_in(height: int, width: int) -> np.ndarray:
+    """Something like a photograph: coarse shapes, finer ones, noise. uint8 [height, width, 3]."""
+    rng = np.random.default_rng(0)
+    image = np.zeros((height, width, 3))
+    for step, amount in ((128, 110), (32, 50), (8, 20), (1, 6)):
+        grid = rng.normal(0, amount / 2, (height // step + 2, width // step + 2, 3))
+        image += np.kron(grid, np.ones((step, step, 1)))[:height, :width]
+    return np.clip(128 + image, 0, 255).astype(np.uint8)
+
+
+def random_weights(preset: str, path: Path) -> None:
+    """A weights file of untrained parameters: right in every shape, useless as a codec."""
+    # this generator compiles in a fraction of the default one's time, most of all on older JAX
+    params = init_params(PRESETS[preset], jax.random.key(0, impl="unsafe_rbg"))
+    zoo.save(path, make_weights(f"{preset}-random", PRESETS[preset], params, [stand_in(256, 256)]))
+
+
+def stages(codec: Codec, image: np.ndarray, repeats: int) -> None:
+    """Print seconds of every stage: first call, and median of `repeats` more."""
+    calls = {"encode": [], "decode": []}
+    for _ in range(1 + repeats):
+        start = time.perf_counter()
+        encoded = codec.encode(image, estimate=False)
+        calls["encode"].append(encoded.report.seconds | {"whole": time.perf_counter() - start})
+        start = time.perf_counter()
+        decoded = codec.decode(encoded.data)
+        calls["decode"].append(decoded.report.seconds | {"whole": time.perf_counter() - start})
+    print(f"{'one process':24} {'first':>8} {'median of ' + str(repeats):>14}")
+    for name, seconds in calls.items():
+        for stage in seconds[0]:
+            later = statistics.median(call[stage] for call in seconds[1:])
+            print(f"{name + ', ' + stage:24} {seconds[0][stage]:7.3f}s {later:13.3f}s")
+
+
+def commands(model: str, image: np.ndarray, folder: Path) -> None:
+    """Print seconds of whole calls, the second with the cache that the first has filled."""
+    source, made, back = folder / "in.png", folder / "in.gllm", folder / "back.png"
+    picture.write(source, image)
+    environment = os.environ | {"GLLMM_JAX_CACHE": str(folder / "cache")}
+    print(f"\n{'command line':24} {'cold cache':>11} {'warm cache':>11}")
+    for name, source_file, target in (("compress", source, made), ("decompress", made, back)):
+        seconds = []
+        for _ in range(2):
+            command = [sys.executable, "-m", "gllmm_jax", name, str(source_file), "-o", str(target), "--model", model]
+            start = time.perf_counter()
+            subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+            seconds.append(time.perf_counter() - start)
+        print(f"{name:24} {seconds[0]:10.2f}s {seconds[1]:10.2f}s")
+
+
+def main() -> None:
+    """Arguments, then both tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--model", default=zoo.DEFAULT, metavar="NAME|FILE")
+    which.add_argument("--preset", choices=sorted(PRESETS), help="random weights of this preset")
+    parser.add_argument("--size", type=int, nargs=2, default=(512, 768), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--image", type=Path, help="a photograph in place of the stand-in")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--no-commands", action="store_true", help="leave the command line out")
+    arguments = parser.parse_args()
+
+    with tempfile.TemporaryDirectory() as name:
+        folder, model = Path(name), arguments.model
+        if arguments.preset:
+            model = str(folder / "random.npz")
+            random_weights(arguments.preset, Path(model))
+        image = picture.read(arguments.image) if arguments.image else stand_in(*arguments.size)
+        codec = load(model)
+        print(f"{codec.name}, {image.shape[0]}x{image.shape[1]}, JAX {jax.__version__}, {jax.devices()[0]}\n")
+        stages(codec, image, arguments.repeats)
+        if not arguments.no_commands:
+            commands(model, image, folder)
+
+
+if __name__ == "__main__":
+    main()

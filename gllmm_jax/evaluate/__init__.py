@@ -1,0 +1,1 @@
+"""Measuring: real files, other codecs, curves and pictures of them."""

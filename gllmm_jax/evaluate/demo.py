@@ -1,0 +1,80 @@
+"""A first look: the photographs that scikit-image brings along, compressed, decompressed and set beside JPEG."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from gllmm_jax import files, zoo
+from gllmm_jax.codec import codec as codecs
+from gllmm_jax.codec import picture
+from gllmm_jax.evaluate import peers, plots
+from gllmm_jax.evaluate.files import Row, measure
+
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
+"""Those that lie in scikit-image's own wheel: nothing is downloaded."""
+
+JPEG = ("jpeg-4:2:0", "jpeg-4:4:4")
+
+
+def photograph(name: str) -> np.ndarray:
+    """One of `PHOTOGRAPHS` -> uint8 [height, width, 3]. Raises `ImportError` without scikit-image."""
+    try:
+        from skimage import data
+    except ImportError as error:
+        raise ImportError("the photographs come with scikit-image: pip install 'gllmm-jax[eval]'") from error
+    return np.ascontiguousarray(getattr(data, name)())
+
+
+def run(out_dir: str | os.PathLike[str] = "demo", model: str | os.PathLike[str] | None = None) -> list[Row]:
+    """Compress and decompress each photograph, print a table, leave files and comparisons in `out_dir` -> our rows.
+
+    JPEG is optimised and progressive; of both chroma samplings, at the lowest quality whose file is as large as ours or
+    larger, the one of higher PSNR. Raises `zoo.WeightsError` without the model, `files.WriteError` where the disk
+    refuses, `ImportError` where the `eval` extra is missing.
+    """
+    folder = Path(out_dir)
+    codec = codecs.load(model or zoo.DEFAULT)
+    folder.mkdir(parents=True, exist_ok=True)
+    print(f"model {codec.name}, beside JPEG at the same size or just above\n")
+    columns = f"{'photograph':11} {'size':>9} {'bytes':>8} {'bpp':>6} {'PSNR':>6}"
+    print(f"{columns}  | {'JPEG bytes':>10} {'PSNR':>6} {'gain':>9}")
+    rows = []
+    for name in PHOTOGRAPHS:
+        image = photograph(name)
+        row, jpeg = _compare(codec, name, image, folder)
+        height, width = image.shape[:2]
+        ours, theirs = row["psnr"] or np.inf, jpeg["psnr"] or np.inf
+        left = f"{name:11} {f'{width}x{height}':>9} {row['bytes']:8,.0f} {row['bpp']:6.3f} {ours:6.2f}"
+        print(f"{left}  | {jpeg['bytes']:10,.0f} {theirs:6.2f} {ours - theirs:+6.2f} dB", flush=True)
+        rows.append(row)
+    print(f"\nIn {folder}/: NAME.gllm, the pictures they decode to (NAME.decoded.png), and NAME.comparison.png")
+    return rows
+
+
+def _compare(codec: codecs.Codec, name: str, image: np.ndarray, folder: Path) -> tuple[Row, Row]:
+    """Our row and that of the better JPEG; writes the original, both files, what ours holds, and the comparison."""
+    data = codec.compress(image)
+    decoded = codec.decompress(data)
+    row = measure(name, image, decoded, len(data))
+    candidates = []
+    for peer in JPEG:
+        _, jpeg = peers.at_size(peer, image, len(data))
+        pixels = peers.decode(jpeg)
+        candidates.append((measure(peer, image, pixels, len(jpeg)), jpeg, pixels))
+    best, jpeg, pixels = max(candidates, key=lambda candidate: candidate[0]["psnr"] or np.inf)
+    picture.write(folder / f"{name}.png", image)
+    files.write(folder / f"{name}.gllm", data)
+    picture.write(folder / f"{name}.decoded.png", decoded)
+    files.write(folder / f"{name}.jpg", jpeg)
+    panels = [
+        ("original", image),
+        (_caption(codec.name, row), decoded),
+        (_caption(best["image"].upper(), best), pixels),
+    ]
+    plots.save(plots.side_by_side(panels, plots.interesting_boxes(image)), folder / f"{name}.comparison.png")
+    return row, best
+
+
+def _caption(name: str, row: Row) -> str:
+    return f"{name}: {row['bytes']:,.0f} bytes, {row['psnr'] or np.inf:.2f} dB"

@@ -1,0 +1,109 @@
+"""What a trained mixture says about one photograph: which family carries the probability where, and how well it fits.
+
+Everything here is the float model, as in training; nothing of it decides what a file holds.
+"""
+
+import functools
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gllmm_jax.config import Family, ModelConfig
+from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.prob.mixture import Mixture, bin_bits, log_mass
+
+if TYPE_CHECKING:
+    from gllmm_jax.codec.codec import Codec
+
+
+class Fit(NamedTuple):
+    """The latents of one photograph, `y_hat` [h, w, M] whole numbers, and the mixture of each, arrays [h, w, C, M]."""
+
+    families: tuple[Family, ...]
+    y_hat: np.ndarray
+    mixture: Mixture
+
+
+class ChannelFit(NamedTuple):
+    """One channel over all its positions: `observed` [n] and `predicted` [n, families] frequencies of `values` [n]."""
+
+    channel: int
+    families: tuple[Family, ...]
+    values: np.ndarray
+    observed: np.ndarray
+    predicted: np.ndarray
+
+
+def fit(codec: "Codec", image: np.ndarray) -> Fit:
+    """The latents that the codec chooses for uint8 [height, width, 3 or 1], and the distribution it gives each."""
+    from gllmm_jax.codec import integer
+    from gllmm_jax.codec.codec import analyse
+
+    y_hat, z_hat = analyse(codec.config, codec.params, image, integer.z_support(codec.twin))
+    return Fit(codec.config.families, y_hat, _mixture(codec.config, codec.params, y_hat, z_hat))
+
+
+def family_weights(fit: Fit) -> np.ndarray:
+    """Weight of each family in the mixture, averaged over channels -> [h, w, families], summing to 1."""
+    weights = jnp.exp(fit.mixture.log_weight)
+    by_family = weights.reshape(*weights.shape[:2], len(fit.families), -1, weights.shape[-1])
+    return np.asarray(by_family.sum(axis=3).mean(axis=-1))
+
+
+def family_shares(fit: Fit) -> np.ndarray:
+    """Share of each family in the probability of the latents that occurred -> [h, w, families], summing to 1.
+
+    Averaged over channels by the bits each latent costs, so that the many latents that are surely zero do not drown the
+    few that are not.
+    """
+    carried, bits = _latents(fit)
+    shares = jax.nn.softmax(carried, axis=-2)
+    return np.asarray((shares * bits[..., None, :]).sum(axis=-1) / bits.sum(axis=-1, keepdims=True))
+
+
+def bits_map(fit: Fit) -> np.ndarray:
+    """Bits that the latents of each position cost -> [h, w]."""
+    return np.asarray(_latents(fit)[1].sum(axis=-1))
+
+
+def busiest_channel(fit: Fit) -> int:
+    """The channel whose latents cost the most bits."""
+    return int(jnp.argmax(_latents(fit)[1].sum(axis=(0, 1))))
+
+
+def channel_fit(fit: Fit, channel: int, *, reach: int = 12) -> ChannelFit:
+    """How often each whole number within `reach` of zero occurs in a channel, and how often its mixtures say it should.
+
+    `predicted` is the mean over positions of the mixture's probability, split by family.
+    """
+    values = np.arange(-reach, reach + 1)
+    observed = np.mean(fit.y_hat[..., channel, None] == values, axis=(0, 1))
+    own = Mixture(*(array[..., channel, None] for array in fit.mixture))  # [h, w, C, 1]: broadcasts against the values
+    v = jnp.broadcast_to(jnp.float32(values), (*fit.y_hat.shape[:2], values.size))
+    predicted = jnp.exp(_log_mass(v, own, fit.families)).mean(axis=(0, 1))
+    return ChannelFit(channel, fit.families, values, observed, np.asarray(predicted).T)
+
+
+def _latents(fit: Fit) -> tuple[jax.Array, jax.Array]:
+    """Natural log of the probability each family brings [h, w, families, M], and the bits of each latent [h, w, M]."""
+    y_hat = jnp.asarray(fit.y_hat, jnp.float32)
+    return _log_mass(y_hat, fit.mixture, fit.families), bin_bits(y_hat, fit.mixture, fit.families)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _mixture(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array) -> Mixture:
+    y_hat, z_hat = y_hat[None].astype(jnp.float32), z_hat[None].astype(jnp.float32)
+    phi = apply(config, params, z_hat, method=Model.hyper_synthesis)
+    phi = phi[:, : y_hat.shape[1], : y_hat.shape[2]]
+    mixture = apply(config, params, y_hat, phi, method=Model.mixture)
+    return jax.tree.map(lambda array: array[0], mixture)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _log_mass(v: jax.Array, mixture: Mixture, families: tuple[Family, ...]) -> jax.Array:
+    """Natural log of the probability of `v` [..., n] that each family brings -> [..., families, n]."""
+    k = mixture.mean.shape[-2] // len(families)
+    parts = [Mixture(*(a[..., i * k : (i + 1) * k, :] for a in mixture)) for i in range(len(families))]
+    return jnp.stack([log_mass(v, part, (name,)) for part, name in zip(parts, families, strict=True)], axis=-2)

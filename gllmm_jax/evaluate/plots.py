@@ -1,0 +1,169 @@
+"""Figures. Every function returns a Matplotlib `Figure`, which a notebook shows and `save` writes; no global state.
+
+Colours are those of Okabe and Ito, which people with any kind of colour vision can tell apart.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gllmm_jax import files
+from gllmm_jax.config import STRIDE
+from gllmm_jax.evaluate.bdrate import Curve
+from gllmm_jax.evaluate.mixture import ChannelFit
+
+try:
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+    from matplotlib.ticker import MaxNLocator
+except ImportError as error:
+    raise ImportError("figures need Matplotlib: pip install 'gllmm-jax[eval]'") from error
+
+BLUE, ORANGE, GREEN, VERMILION, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
+FRAMES = (ORANGE, "#56B4E9")
+INK, GREY, PALE = "#222222", "#777777", "#C8C8C8"
+FAMILY_COLOURS = {"gaussian": BLUE, "laplace": ORANGE, "logistic": GREEN}
+
+Box = tuple[int, int, int, int]
+"""Top, left, height, width, in pixels."""
+
+
+def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 130) -> None:
+    """Write a figure as PNG, whole or not at all. Raises `files.WriteError`."""
+    with files.replacing(path) as file:
+        figure.savefig(file, format="png", dpi=dpi)
+
+
+def rate_distortion(curves: Mapping[str, Curve], *, ours: Sequence[str] = (), max_bpp: float | None = None) -> Figure:
+    """Rate-distortion curves, each named where it ends; those in `ours` in colour, the rest in grey."""
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    colours = dict(zip(ours, (BLUE, VERMILION, GREEN, PINK), strict=False))
+    ends = []
+    for i, (name, curve) in enumerate(curves.items()):
+        keep = [j for j, bpp in enumerate(curve.bpp) if max_bpp is None or bpp <= max_bpp]
+        bpp, psnr = [curve.bpp[j] for j in keep], [curve.psnr[j] for j in keep]
+        own = name in colours
+        look: dict[str, Any] = (
+            {"linewidth": 2.2, "marker": "o"} if own else {"linewidth": 1.2, "marker": "osD^v"[i % 5]}
+        )
+        axes.plot(bpp, psnr, color=colours.get(name, GREY), markersize=5 if own else 3.5, **look)
+        ends.append((name, bpp[-1], psnr[-1]))
+    _name_ends(axes, ends, colours)
+    axes.set(xlabel="bits per pixel", ylabel="PSNR (dB)")
+    axes.grid(color=PALE, linewidth=0.5)
+    _plain(axes)
+    return figure
+
+
+def side_by_side(panels: Sequence[tuple[str, np.ndarray]], boxes: Sequence[Box]) -> Figure:
+    """Pictures of one size beside each other, uint8 [height, width, 3 or 1], and under each its crops, enlarged.
+
+    `panels` are captions and pictures, the original first; it shows where the crops are, each framed in a colour.
+    """
+    height, width = panels[0][1].shape[:2]
+    ratios = [height / width, *(box[2] / box[3] for box in boxes)]
+    figure = Figure(figsize=(4.2 * len(panels), 4.2 * sum(ratios) + 0.5), layout="constrained")
+    axes = figure.subplots(len(ratios), len(panels), squeeze=False, height_ratios=ratios)
+    for column, (caption, image) in enumerate(panels):
+        _picture(axes[0, column], image, caption)
+        for axis, (top, left, tall, wide), colour in zip(axes[1:, column], boxes, FRAMES, strict=False):
+            _picture(axis, image[top : top + tall, left : left + wide])
+            axis.spines[:].set(visible=True, color=colour, linewidth=2.5)
+            if column == 0:
+                corner = (left - 0.5, top - 0.5)
+                axes[0, 0].add_patch(Rectangle(corner, wide, tall, fill=False, edgecolor="white", linewidth=3.5))
+                axes[0, 0].add_patch(Rectangle(corner, wide, tall, fill=False, edgecolor=colour, linewidth=2))
+    return figure
+
+
+def interesting_boxes(image: np.ndarray, side: int = 88) -> list[Box]:
+    """Two crops of uint8 [height, width, C], chosen from it alone: where it has most detail, and a calm place.
+
+    The calm one is at the lower tenth by detail, not the calmest: a flat sky shows nothing. A small picture has one.
+    """
+    height, width = image.shape[:2]
+    tall, wide = min(side, height), min(3 * side // 2, width)
+    step = max(1, side // 4)
+    gray = image.mean(axis=-1)
+    corners = [(top, left) for top in range(0, height - tall + 1, step) for left in range(0, width - wide + 1, step)]
+    detail = [float(_roughness(gray[top : top + tall, left : left + wide])) for top, left in corners]
+    order = np.argsort(detail)
+    chosen = dict.fromkeys([corners[order[-1]], corners[order[len(order) // 10]]])
+    return [(top, left, tall, wide) for top, left in chosen]
+
+
+def maps(image: np.ndarray, named: Mapping[str, np.ndarray], *, unit: str) -> Figure:
+    """A photograph, uint8 [height, width, C], beside maps of it, one value a latent [h, w], all on one scale."""
+    height, width = image.shape[:2]
+    figure = Figure(figsize=(3.4 * (1 + len(named)), 3.4 * height / width + 1.2), layout="constrained")
+    axes = figure.subplots(1, 1 + len(named))
+    _picture(axes[0], image, "photograph")
+    limits = {
+        "vmin": min(values.min() for values in named.values()),
+        "vmax": max(values.max() for values in named.values()),
+    }
+    for axis, (name, values) in zip(axes[1:], named.items(), strict=True):
+        extent = (0, values.shape[1] * STRIDE, values.shape[0] * STRIDE, 0)
+        axis.imshow(values, cmap="cividis", interpolation="nearest", extent=extent, **limits)
+        axis.set(xlim=(0, width), ylim=(height, 0))
+        _picture(axis, None, name)
+    figure.colorbar(axes[-1].images[0], ax=list(axes), orientation="horizontal", shrink=0.5, aspect=30, label=unit)
+    return figure
+
+
+def fitted_channel(fit: ChannelFit) -> Figure:
+    """Bars of how often each value occurs in a channel, beside bars of how often the mixture expects it, by family."""
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    width = 0.4
+    axes.bar(fit.values - width / 2, fit.observed, width, color=GREY, label="in the photograph")
+    base = np.zeros(len(fit.values))
+    for i, family in enumerate(fit.families):
+        part = fit.predicted[:, i]
+        axes.bar(
+            fit.values + width / 2, part, width, bottom=base, color=FAMILY_COLOURS[family], label=f"expected, {family}"
+        )
+        base = base + part
+    axes.set(xlabel=f"value of the latent (channel {fit.channel})", ylabel="share of positions")
+    present = np.flatnonzero(np.maximum(fit.observed, base) > 0.002)
+    if present.size:
+        axes.set_xlim(float(fit.values[present[0]]) - 1, float(fit.values[present[-1]]) + 1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False)
+    _plain(axes)
+    return figure
+
+
+def _roughness(gray: np.ndarray) -> np.floating:
+    return np.abs(np.diff(gray, axis=0)).mean() + np.abs(np.diff(gray, axis=1)).mean()
+
+
+def _name_ends(axes: Any, ends: Sequence[tuple[str, float, float]], colours: Mapping[str, str]) -> None:
+    """Write each curve's name at its end, (name, bpp, psnr), moved up where it would lie on another's."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    placed: list[tuple[float, float]] = []
+    for name, bpp, psnr in sorted(ends, key=lambda end: end[2]):
+        near = [y for x, y in placed if abs(x - bpp) < 0.2 * (right - left)]
+        place = max([psnr, *(y + 0.045 * (high - low) for y in near)])
+        placed.append((bpp, place))
+        weight = "bold" if name in colours else "normal"
+        axes.text(bpp, place, f"   {name}", va="center", color=colours.get(name, INK), fontweight=weight)
+
+
+def _picture(axis: Any, image: np.ndarray | None, caption: str = "") -> None:
+    if image is not None:
+        gray = image.shape[-1] == 1
+        axis.imshow(image[..., 0] if gray else image, cmap="gray" if gray else None, vmin=0, vmax=255)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.spines[:].set_visible(False)
+    if caption:
+        axis.set_title(caption, fontsize=11, color=INK)
+
+
+def _plain(axes: Any) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=INK)

@@ -1,0 +1,51 @@
+"""What is said of a photograph's mixtures must be what the model computes, and must hang together."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gllmm_jax.evaluate import mixture as looking
+from gllmm_jax.evaluate.mixture import Fit
+from gllmm_jax.nn.model import Model
+from gllmm_jax.prob.mixture import Mixture
+
+
+@pytest.fixture(scope="module")
+def found(mu_codec, photograph) -> Fit:
+    return looking.fit(mu_codec, photograph(70, 100))
+
+
+def test_shapes_and_sums(found, mu_codec):
+    assert found.y_hat.shape == (5, 7, mu_codec.config.latents)
+    for shares in (looking.family_weights(found), looking.family_shares(found)):
+        assert shares.shape == (5, 7, 3)
+        assert (shares >= 0).all()
+        np.testing.assert_allclose(shares.sum(axis=-1), 1, rtol=1e-4)
+
+
+def test_the_bits_are_those_of_the_model(mu_codec, photograph):
+    image = photograph(64, 128)
+    x = jnp.asarray(image, jnp.float32)[None] / 255
+    expected = jax.jit(Model(mu_codec.config).apply)({"params": mu_codec.params}, x).bits_y[0]
+    assert looking.bits_map(looking.fit(mu_codec, image)).sum() == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_a_channel_is_counted_and_predicted(found):
+    channel = looking.busiest_channel(found)
+    fit = looking.channel_fit(found, channel, reach=400)
+    assert fit.observed.sum() == pytest.approx(1)
+    assert fit.predicted.sum() == pytest.approx(1, abs=0.02)
+    value = int(found.y_hat[2, 3, channel])
+    counted = np.mean(found.y_hat[..., channel] == value)
+    assert fit.observed[fit.values.tolist().index(value)] == pytest.approx(counted)
+
+
+def test_a_family_with_all_the_weight_carries_everything():
+    weight = jnp.log(jnp.asarray([1.0, 1e-9, 1e-9]))[:, None]
+    plain = Mixture(jnp.broadcast_to(weight, (2, 2, 3, 4)), jnp.zeros((2, 2, 3, 4)), jnp.ones((2, 2, 3, 4)))
+    fit = Fit(("gaussian", "laplace", "logistic"), np.zeros((2, 2, 4), np.int32), plain)
+    np.testing.assert_allclose(looking.family_weights(fit)[..., 0], 1, atol=1e-6)
+    np.testing.assert_allclose(looking.family_shares(fit)[..., 0], 1, atol=1e-6)
+    # Phi(1/2) - Phi(-1/2) = 0.38292 is 1.38487 bits, four channels.
+    np.testing.assert_allclose(looking.bits_map(fit), 4 * 1.38487, atol=1e-3)

@@ -1,0 +1,54 @@
+"""Figures are made, say what they show, and are written whole."""
+
+import numpy as np
+from PIL import Image
+
+from gllmm_jax.evaluate import plots
+from gllmm_jax.evaluate.bdrate import Curve
+from gllmm_jax.evaluate.mixture import ChannelFit
+
+
+def words(figure) -> str:
+    texts = [text.get_text() for axes in figure.axes for text in (*axes.texts, axes.title, axes.xaxis.label)]
+    legends = [text.get_text() for axes in figure.axes if axes.get_legend() for text in axes.get_legend().get_texts()]
+    return " ".join(texts + legends)
+
+
+def test_rate_distortion_names_its_curves_and_keeps_names_apart():
+    curves = {f"codec {i}": Curve([0.2, 0.5, 1.0, 9.0], [25 + i / 100, 28, 30 + i / 100, 50]) for i in range(3)}
+    figure = plots.rate_distortion(curves, ours=["codec 1"], max_bpp=2)
+    axes = figure.axes[0]
+    assert all(name in words(figure) for name in curves)
+    heights = sorted(text.get_position()[1] for text in axes.texts)
+    assert np.diff(heights).min() > 0.1
+    assert axes.get_xlim()[1] < 2
+
+
+def test_side_by_side_is_a_picture_on_disk(photograph, tmp_path):
+    image = photograph(120, 160)
+    boxes = plots.interesting_boxes(image, side=40)
+    figure = plots.side_by_side([("original", image), ("ours: 1,000 bytes", image // 2), ("JPEG", image)], boxes)
+    assert "ours: 1,000 bytes" in words(figure)
+    assert len(figure.axes) == 3 * (1 + len(boxes))
+    plots.save(figure, tmp_path / "a.png", dpi=40)
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size[0] > 400
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_boxes_lie_inside_and_find_the_detail(photograph):
+    image = np.full((100, 200, 3), 128, np.uint8)
+    image[60:90, 150:190] = np.random.default_rng(0).integers(0, 255, (30, 40, 3))
+    (top, left, tall, wide), calm = plots.interesting_boxes(image, side=32)
+    assert top < 75 < top + tall
+    assert left < 170 < left + wide
+    assert calm[0] + calm[2] <= 100
+    assert calm[1] + calm[3] <= 200
+    assert plots.interesting_boxes(photograph(5, 7)) == [(0, 0, 5, 7)]
+
+
+def test_maps_and_channels_are_labelled(photograph):
+    figure = plots.maps(photograph(30, 40), {"gaussian": np.eye(2, 3), "laplace": np.ones((2, 3))}, unit="share")
+    assert all(word in words(figure) for word in ("photograph", "gaussian", "laplace", "share"))
+    fit = ChannelFit(4, ("gaussian", "laplace"), np.arange(-2, 3), np.full(5, 0.2), np.full((5, 2), 0.1))
+    assert all(word in words(plots.fitted_channel(fit)) for word in ("channel 4", "laplace", "in the photograph"))
