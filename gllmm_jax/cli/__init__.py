@@ -1,0 +1,65 @@
+"""The command `gllmm-jax`. Errors are one line on stderr and exit status 2; GLLMM_JAX_DEBUG=1 shows their origin."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from gllmm_jax import __version__
+from gllmm_jax.cli import learn, measure, models, pictures
+
+PROGRAM = "gllmm-jax"
+FAILED = 2
+INTERRUPTED = learn.INTERRUPTED
+
+_EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)  # raised on purpose, with a sentence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command -> exit status."""
+    try:
+        arguments = _parser().parse_args(argv)
+        status = arguments.run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # `... | head`: nobody listens any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except Exception as error:
+        if os.environ.get("GLLMM_JAX_DEBUG"):
+            raise
+        _say(_sentence(error))
+        return FAILED
+    return status or 0
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        return "out of memory"
+    text = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    if isinstance(error, _EXPECTED):
+        return text
+    return f"unexpected {type(error).__name__}: {text} (GLLMM_JAX_DEBUG=1 shows where)"
+
+
+def _say(text: str) -> None:
+    print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(FAILED, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog=PROGRAM, description="Learned image compression: photographs to .gllm files and back.")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for module in (pictures, models, learn, measure):
+        module.add_commands(commands)
+    return parser

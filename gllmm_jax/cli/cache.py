@@ -1,0 +1,46 @@
+"""Compiled programs kept between calls, so that only the first call at a size waits for the compiler."""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+WORTH_KEEPING = 0.2
+"""Seconds of compilation below which nothing is kept."""
+
+
+def folder() -> Path | None:
+    """$GLLMM_JAX_CACHE (empty: no cache), or a folder where this platform keeps caches; None where there is no home."""
+    chosen = os.environ.get("GLLMM_JAX_CACHE")
+    if chosen is not None:
+        return Path(chosen) if chosen else None
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData/Local")
+    elif sys.platform == "darwin":
+        base = home / "Library/Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    return base / "gllmm_jax" / "xla"
+
+
+def enable() -> None:
+    """Switch JAX's persistent compilation cache on, unless the user chose one. One that cannot be used is no error."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA's remarks on cached programs
+    import jax
+
+    path = folder()
+    if path is None or jax.config.values["jax_compilation_cache_dir"]:
+        return
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    # Read-only, full or damaged: compile as without it.
+    warnings.filterwarnings("ignore", message=".*persistent compilation cache.*")
+    jax.config.update("jax_compilation_cache_dir", str(path))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH_KEEPING)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)

@@ -1,0 +1,85 @@
+"""`train` and `export`."""
+
+import argparse
+import logging
+from pathlib import Path
+from typing import Any
+
+from gllmm_jax.cli import cache
+from gllmm_jax.cli.common import positive, positive_number
+from gllmm_jax.config import PRESETS, TrainConfig
+
+INTERRUPTED = 130
+
+CALIBRATION_PICTURES = 32
+CALIBRATION_CROP = 256  # pixels
+
+
+def add_commands(commands: Any) -> None:
+    """Both commands' arguments."""
+    _add_train(commands)
+    parser = commands.add_parser("export", help="the best checkpoint of a run becomes a weights file")
+    parser.add_argument("workdir", type=Path, metavar="W", help="the folder that was given to train, or the run in it")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", required=True, help="an .npz file")
+    parser.add_argument("--name", help="the model's name, which its .gllm files carry (<preset>-<lmbda> unless given)")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="photographs to calibrate on (the training's unless given)"
+    )
+    parser.set_defaults(run=export)
+
+
+def _add_train(commands: Any) -> None:
+    parser = commands.add_parser("train", help="photographs become checkpoints; goes on where it stopped")
+    parser.add_argument("--data", required=True, metavar="DIR", help="a folder of photographs (PNG, JPEG, WebP, AVIF)")
+    parser.add_argument("--lmbda", type=positive_number, required=True, metavar="L",
+                        help="weight of the distortion, e.g. 0.013; more: better pictures, bigger files")  # fmt: skip
+    parser.add_argument("--preset", required=True, choices=sorted(PRESETS), metavar="P", help=", ".join(PRESETS))
+    parser.add_argument("--workdir", type=Path, required=True, metavar="W", help="keeps the checkpoints and the log")
+    length = parser.add_mutually_exclusive_group(required=True)
+    length.add_argument("--minutes", type=positive_number, metavar="M", help="the learning rate ends with the clock")
+    length.add_argument("--steps", type=positive, metavar="N")
+    parser.add_argument("--batch", type=positive, default=TrainConfig.batch, help="crops a step (%(default)s)")
+    parser.add_argument(
+        "--crop", type=positive, default=TrainConfig.crop, help="pixels a side, a multiple of 64 (%(default)s)"
+    )
+    parser.add_argument("--learning-rate", type=positive_number, default=TrainConfig.learning_rate, metavar="R",
+                        help="its peak (%(default)s)")  # fmt: skip
+    parser.add_argument("--validate-minutes", type=positive_number, default=TrainConfig.validate_minutes, metavar="M",
+                        help="between validations, with a checkpoint each (%(default)s)")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=TrainConfig.seed, help="of weights, crops and noise (%(default)s)")
+    parser.set_defaults(run=train)
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Photographs -> checkpoints. A run that was stopped is saved, and reported as any interrupted command is."""
+    fields = ("data", "lmbda", "batch", "crop", "learning_rate", "seed", "minutes", "steps", "validate_minutes")
+    config = TrainConfig(**{field: getattr(arguments, field) for field in fields})
+    cache.enable()
+    from gllmm_jax.train import loop
+
+    try:
+        outcome = loop.train(PRESETS[arguments.preset], config, arguments.workdir)
+    except loop.NonFiniteError as error:
+        raise ValueError(str(error)) from error
+    return 0 if outcome.finished else INTERRUPTED
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """Checkpoint -> weights file."""
+    cache.enable()
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax's remarks on reading what it does not own
+    from gllmm_jax import zoo
+    from gllmm_jax.codec.export import make_weights
+    from gllmm_jax.train import checkpoint, data
+
+    if not arguments.workdir.is_dir():
+        raise ValueError(f"there is no folder {arguments.workdir}")
+    config, params, trained = checkpoint.load_best(arguments.workdir)
+    photographs = data.list_images(arguments.data or trained.data)
+    if not arguments.data:
+        photographs, _ = data.split(photographs)
+    pictures = data.validation_images(photographs, crop=CALIBRATION_CROP, limit=CALIBRATION_PICTURES)
+    name = arguments.name or f"{config.preset}-{trained.lmbda:.4f}"
+    provenance = trained.to_dict() | {"data": Path(trained.data).name}
+    zoo.save(arguments.output, make_weights(name, config, params, list(pictures), provenance))
+    print(f"{arguments.output}: {name}, {arguments.output.stat().st_size:,} bytes")

@@ -1,0 +1,79 @@
+"""`models` and `info`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from gllmm_jax import zoo
+from gllmm_jax.cli.common import add_json, print_json, read_bytes
+
+
+def add_commands(commands: Any) -> None:
+    """Both commands' arguments."""
+    parser = commands.add_parser("models", help="list the installed models")
+    add_json(parser)
+    parser.set_defaults(run=models)
+
+    parser = commands.add_parser("info", help="what a .gllm or weights file says about itself")
+    parser.add_argument("file", type=Path, metavar="FILE")
+    add_json(parser)
+    parser.set_defaults(run=info)
+
+
+def models(arguments: argparse.Namespace) -> None:
+    """The installed models, the default one marked."""
+    rows = [_weights_facts(zoo.FOLDER / f"{name}.npz") | {"default": name == zoo.DEFAULT} for name in zoo.names()]
+    if arguments.json:
+        print_json(rows)
+        return
+    for row in rows:
+        mark = "  (default)" if row["default"] else ""
+        print(f"{row['model']:20} {row['parameters']:>12,} parameters {row['bytes']:>12,} bytes{mark}")
+    if not rows:
+        print("no models are installed")
+
+
+def info(arguments: argparse.Namespace) -> None:
+    """Facts of one file, by its content and not its name."""
+    data = read_bytes(arguments.file)
+    facts = _weights_facts(arguments.file) if data.startswith(b"PK\x03\x04") else _stream_facts(arguments.file, data)
+    if arguments.json:
+        print_json(facts)
+        return
+    for key, value in facts.items():
+        values = value.items() if isinstance(value, dict) else [("", value)]
+        for inner, shown in values:
+            print(f"{f'{key}.{inner}' if inner else key:26} {shown}")
+
+
+def _stream_facts(path: Path, data: bytes) -> dict[str, Any]:
+    from gllmm_jax.codec import container
+    from gllmm_jax.codec.errors import BitstreamError
+
+    try:
+        header, stream = container.unpack(data, max_pixels=None)
+    except BitstreamError as error:
+        raise BitstreamError(f"{path}: {error}") from error
+    return {
+        "kind": "picture",
+        "format": container.VERSION,
+        "bytes": len(data),
+        "bpp": 8 * len(data) / (header.height * header.width),
+        **header._asdict(),
+        "fingerprint": header.fingerprint.hex(),
+        "stream_bytes": len(stream),
+        "installed": header.model in zoo.names(),
+    }
+
+
+def _weights_facts(path: Path) -> dict[str, Any]:
+    weights = zoo.read(path)
+    return {
+        "kind": "weights",
+        "format": zoo.FORMAT,
+        "bytes": path.stat().st_size,
+        "model": weights.name,
+        "parameters": zoo.count(weights.params),
+        "config": weights.config.to_dict(),
+        "provenance": dict(weights.provenance),
+    }

@@ -1,0 +1,125 @@
+"""The rooms and who may enter them, read from the imports of every file, run or not."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+PACKAGE = PROJECT / "gllmm_jax"
+FILES = sorted(PACKAGE.rglob("*.py"))
+EVERYTHING = [path for folder in ("gllmm_jax", "tests", "experiments") for path in (PROJECT / folder).rglob("*.py")]
+LONGEST = 250
+
+LEAVES = {"config", "files", "metrics", "objective", "zoo"}
+"""Modules that know no room, and that every room may use."""
+
+ROOMS = {
+    "prob": set(),
+    "nn": {"prob"},
+    "codec": {"nn", "prob"},
+    "train": {"nn", "prob"},
+    "evaluate": {"codec", "nn", "prob"},
+    "cli": {"codec", "train", "evaluate"},
+}
+"""Which other rooms a room may import. `train` and `codec` never meet."""
+
+ARRAYS = {"jax", "numpy"}
+LIBRARIES = {
+    "prob": ARRAYS,
+    "nn": ARRAYS | {"flax"},
+    "codec": ARRAYS | {"flax", "PIL"},
+    "train": ARRAYS | {"flax", "PIL", "optax", "orbax", "grain", "tqdm", "tensorboardX", "tensorflow_datasets"},
+    "evaluate": ARRAYS | {"PIL", "scipy", "matplotlib", "skimage"},
+    "cli": {"jax"},
+}
+"""Which libraries beside Python's own a room may import; a leaf has those of `prob`."""
+
+OPTIONAL = {
+    "optax": "train",
+    "orbax": "train",
+    "grain": "train",
+    "tqdm": "train",
+    "tensorboardX": "train",
+    "tensorflow_datasets": "tfds",
+    "tensorflow_compression": "tfc",
+    "tensorflow_compression_ops": "tfc",
+    "matplotlib": "eval",
+    "scipy": "eval",
+    "skimage": "eval",
+}
+"""Libraries that an extra brings, and that extra."""
+
+
+def room_of(path: Path) -> str:
+    """The room's name, or that of a module which lies at the top."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Full names of all modules a file imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            # `from gllmm_jax import zoo` imports a module, `from gllmm_jax.zoo import read` a name of one
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from names if node.module == "gllmm_jax" else [node.module or ""]
+
+
+def own(path: Path) -> set[str]:
+    """Rooms and leaves of this package that a file imports, its own room left out."""
+    found = {name.split(".")[1] for name in imports(path) if name.startswith("gllmm_jax.")}
+    return found - {room_of(path), "__version__"}
+
+
+def others(path: Path) -> set[str]:
+    """Libraries that a file imports, Python's own left out."""
+    return {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names) - {"gllmm_jax"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_arrows_point_down(path):
+    room = room_of(path)
+    if room in ("__init__", "__main__"):  # the front door opens the codec and the command line, lazily
+        assert own(path) <= {"codec", "cli"}
+        assert not others(path)
+    else:
+        assert room in ROOMS or room in LEAVES, f"{room} is no room that is known"
+        assert own(path) <= ROOMS.get(room, set()) | LEAVES
+        assert others(path) <= LIBRARIES.get(room, ARRAYS)
+
+
+@pytest.mark.parametrize("library", OPTIONAL)
+def test_optional_libraries_have_one_door_that_says_what_to_install(library):
+    doors = [path for path in FILES if library in others(path)]
+    assert len(doors) <= 1, f"{library} is imported in {[str(path.relative_to(PACKAGE)) for path in doors]}"
+    for path in doors:
+        assert f"gllmm-jax[{OPTIONAL[library]}]" in path.read_text(), f"{path.name} does not name the extra"
+
+
+@pytest.mark.parametrize("path", EVERYTHING, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_no_file_is_long(path):
+    assert len(path.read_text().splitlines()) <= LONGEST
+
+
+def loaded_after(statement: str) -> set[str]:
+    """Names of all modules in a fresh Python that ran `statement`."""
+    code = f"import sys; {statement}; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_the_package_alone_is_light():
+    assert not {"jax", "flax", "numpy", "PIL"} & loaded_after("import gllmm_jax")
+
+
+def test_the_codec_needs_no_training_and_no_figures():
+    heavy = {"optax", "orbax", "grain", "tqdm", "tensorboardX", "tensorflow", "matplotlib", "skimage"}
+    modules = loaded_after("import gllmm_jax.codec.codec, gllmm_jax.codec.picture, gllmm_jax.cli")
+    assert "gllmm_jax.nn.model" in modules
+    assert not heavy & modules
+    assert not {"gllmm_jax.train", "gllmm_jax.evaluate"} & modules

@@ -1,0 +1,171 @@
+"""The command line: JSON as promised, one line for every problem, nothing half-written."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gllmm_jax import zoo
+from gllmm_jax.cli import main, pictures
+from gllmm_jax.config import PRESETS, TrainConfig
+
+COMPRESS_KEYS = {"bytes", "bpp", "bits_estimated", "height", "width", "model", "coder", "latents_crc32", "seconds"}
+DECOMPRESS_KEYS = {"height", "width", "latents_crc32", "seconds"}
+
+
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch):
+    monkeypatch.setenv("GLLMM_JAX_CACHE", "")
+
+
+@pytest.fixture
+def folder(mu_file, monkeypatch):
+    """`mu-random` is installed, and the only model."""
+    monkeypatch.setattr(zoo, "FOLDER", mu_file.parent)
+    monkeypatch.setattr(zoo, "DEFAULT", "mu-random")
+    return mu_file.parent
+
+
+def fails(capsys, *arguments) -> str:
+    """The one line on stderr."""
+    assert main([str(a) for a in arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("gllmm-jax: ")
+    return err.removeprefix("gllmm-jax: ").rstrip("\n")
+
+
+def report(capsys, *arguments):
+    assert main([str(a) for a in arguments]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return json.loads(out)
+
+
+def test_there_and_back(capsys, folder, photo, tmp_path):
+    there = report(capsys, "compress", photo, "--model", "mu-random", "--json")
+    assert set(there) == COMPRESS_KEYS
+    assert there["bytes"] == (tmp_path / "photo.gllm").stat().st_size
+    assert (there["height"], there["width"], there["model"], there["coder"]) == (20, 20, "mu-random", "rans")
+    back = report(capsys, "decompress", tmp_path / "photo.gllm", "-o", tmp_path / "out.png", "--json")
+    assert set(back) == DECOMPRESS_KEYS
+    assert back["latents_crc32"] == there["latents_crc32"]
+    assert all(seconds >= 0 for seconds in {**there["seconds"], **back["seconds"]}.values())
+    assert np.asarray(Image.open(tmp_path / "out.png")).shape == (20, 20, 3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "photo.gllm", "photo.png"]
+
+
+def test_a_weights_file_stands_for_its_model(capsys, mu_file, photo, tmp_path):
+    assert main(["compress", str(photo), "--model", str(mu_file), "-o", str(tmp_path / "x.gllm")]) == 0
+    assert "20 x 20" in capsys.readouterr().out
+    line = fails(capsys, "decompress", tmp_path / "x.gllm")
+    assert line.endswith("model 'mu-random' it was made with is not installed: give its weights file with --model")
+    assert main(["decompress", str(tmp_path / "x.gllm"), "--model", str(mu_file)]) == 0
+    assert (tmp_path / "x.png").exists()
+
+
+def test_info_and_models(capsys, folder, mu_file, photo, tmp_path):
+    report(capsys, "compress", photo, "--model", "mu-random", "--json")
+    facts = report(capsys, "info", tmp_path / "photo.gllm", "--json")
+    assert facts["kind"] == "picture"
+    assert (facts["height"], facts["colour"], facts["model"], facts["installed"]) == (20, "rgb", "mu-random", True)
+    facts = report(capsys, "info", mu_file, "--json")
+    assert (facts["kind"], facts["model"], facts["provenance"]) == ("weights", "mu-random", {"lmbda": 0.013})
+    rows = report(capsys, "models", "--json")
+    assert [(row["model"], row["default"]) for row in rows] == [("mu-random", True)]
+    for arguments in (["models"], ["info", str(mu_file)], ["info", str(tmp_path / "photo.gllm")]):
+        assert main(arguments) == 0
+        assert "mu-random" in capsys.readouterr().out
+
+
+def test_evaluate(capsys, folder, photo, tmp_path):
+    rows = report(capsys, "evaluate", photo, "--model", "mu-random", "-o", tmp_path / "out", "--json")
+    assert [row["image"] for row in rows] == ["photo", "mean"]
+    assert set(rows[0]) == {"image", "bytes", "bpp", "psnr", "msssim"}
+    assert (tmp_path / "out" / "photo.gllm").exists()
+
+
+def test_export(capsys, monkeypatch, tmp_path, photograph, random_params):
+    checkpoint = pytest.importorskip("gllmm_jax.train.checkpoint", exc_type=ImportError)
+    pytest.importorskip("gllmm_jax.train.data", exc_type=ImportError)
+    (tmp_path / "photos").mkdir()
+    for seed in range(2):
+        Image.fromarray(photograph(300, 260, seed=seed)).save(tmp_path / "photos" / f"{seed}.png")
+    trained = TrainConfig(data=str(tmp_path / "photos"), lmbda=0.02, steps=3)
+    best = (PRESETS["mu"], random_params(PRESETS["mu"]), trained)
+    monkeypatch.setattr(checkpoint, "load_best", lambda workdir: best)
+    for extra in ([], ["--name", "mine", "--data", str(tmp_path / "photos")]):
+        assert main(["export", str(tmp_path), "-o", str(tmp_path / "w.npz"), *extra]) == 0
+        weights = zoo.read(tmp_path / "w.npz")
+        assert weights.name == ("mine" if extra else "mu-0.0200")
+        assert (weights.provenance["lmbda"], weights.provenance["data"]) == (0.02, "photos")
+    capsys.readouterr()
+    assert fails(capsys, "export", tmp_path / "none", "-o", "w.npz") == f"there is no folder {tmp_path / 'none'}"
+
+
+def test_problems_of_the_input(capsys, folder, photo, tmp_path):
+    compress = ("compress", photo, "--model", "mu-random", "-o")
+    assert fails(capsys, "compress", tmp_path / "no.png") == f"there is no file {tmp_path / 'no.png'}"
+    assert fails(capsys, "decompress", tmp_path / "no.gllm") == f"there is no file {tmp_path / 'no.gllm'}"
+    assert fails(capsys, "info", tmp_path) == f"{tmp_path} is a folder, not a file"
+    for command in (("decompress", photo, "-o", tmp_path / "x.png"), ("info", photo)):
+        assert fails(capsys, *command) == f"{photo}: this is a PNG picture, not a .gllm file"
+    assert fails(capsys, "compress", photo, "--model", "tiny") == "there is no model 'tiny'; installed: mu-random"
+    assert "there is no folder" in fails(capsys, *compress, tmp_path / "none" / "x.gllm")
+    assert "the output would replace the input" in fails(capsys, *compress, photo)
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+
+
+def test_problems_of_the_file(capsys, folder, photo, tmp_path):
+    assert main(["compress", str(photo), "--model", "mu-random"]) == 0
+    capsys.readouterr()
+    ours = tmp_path / "photo.gllm"
+    assert "photo.png is there already: say where to write with -o" in fails(capsys, "decompress", ours)
+    out = ("-o", tmp_path / "out.png")
+    assert fails(capsys, "decompress", ours, *out, "--max-pixels", 399).endswith("--max-pixels 400 lifts it")
+    assert "not a picture format" in fails(capsys, "decompress", ours, "-o", tmp_path / "x.xyz")
+    ours.write_bytes(ours.read_bytes()[:-9])
+    assert "cut short" in fails(capsys, "decompress", ours, *out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.gllm", "photo.png"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["explode"],
+        ["compress"],
+        ["decompress", "x.gllm", "--max-pixels", "0"],
+        ["train", "--data", "d", "--preset", "mu", "--workdir", "w", "--lmbda", "1"],
+        ["train", "--data", "d", "--preset", "mu", "--workdir", "w", "--lmbda", "-1", "--steps", "3"],
+    ],
+)
+def test_wrong_arguments_are_one_line(capsys, arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    out, err = capsys.readouterr()
+    assert caught.value.code == 2
+    assert (out, err.count("\n")) == ("", 1)
+
+
+def test_a_bug_is_one_line_too(capsys, monkeypatch, folder, photo):
+    def broken(*_):
+        raise RuntimeError("first line\nsecond line")
+
+    monkeypatch.setattr(pictures, "_load", broken)
+    assert fails(capsys, "compress", photo) == "unexpected RuntimeError: first line (GLLMM_JAX_DEBUG=1 shows where)"
+    monkeypatch.setenv("GLLMM_JAX_DEBUG", "1")
+    with pytest.raises(RuntimeError):
+        main(["compress", str(photo)])
+
+
+def test_interruption(capsys, monkeypatch, photo, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pictures, "_load", interrupted)
+    assert main(["compress", str(photo)]) == 130
+    assert capsys.readouterr().err == "gllmm-jax: interrupted\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
