@@ -1,0 +1,42 @@
+# Needs Python 3.11 or later with pip, and nothing else. Environments are made on first use, and again when
+# pyproject.toml changes.
+#
+#   make demo    compress photographs, decompress them, set them beside JPEG: demo/
+#   make test    the tests, in the default environment
+#   make lint    ruff and pyright
+#   make tfc     an environment with TensorFlow-Compression (JAX 0.5.3): .venv/tfc
+#   make clean   all of the above goes
+
+PYTHON ?= python3
+PYTEST ?= -q
+
+.PHONY: demo test lint tfc clean
+
+demo: .venv/demo/ready
+	.venv/demo/bin/python -m gllmm_jax demo -o demo
+
+test: .venv/dev/ready
+	.venv/dev/bin/python -m pytest $(PYTEST)
+
+lint: .venv/dev/ready
+	.venv/dev/bin/ruff check .
+	.venv/dev/bin/ruff format --check .
+	.venv/dev/bin/pyright --pythonpath .venv/dev/bin/python
+
+tfc: .venv/tfc/ready
+
+.venv/demo/ready: EXTRAS = eval
+.venv/dev/ready: EXTRAS = dev
+.venv/tfc/ready: EXTRAS = tfc,dev
+
+.venv/%/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than Python 3.11: name another, as in make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv/$*
+	.venv/$*/bin/python -m pip install --quiet --upgrade pip
+	@echo "installing gllmm-jax[$(EXTRAS)] into .venv/$*: a minute or two the first time"
+	.venv/$*/bin/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+	@touch $@
+
+clean:
+	rm -rf .venv demo build *.egg-info .pytest_cache .ruff_cache .hypothesis
