@@ -96,6 +96,7 @@ class TrainConfig:
     seed: int = 0
     minutes: float | None = None
     steps: int | None = None
+    init: str | None = None  # weights to start from: an installed name or a file
     validate_minutes: float = 5.0  # between validations, with a checkpoint each
 
     def __post_init__(self) -> None:

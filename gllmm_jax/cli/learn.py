@@ -46,13 +46,14 @@ def _add_train(commands: Any) -> None:
                         help="its peak (%(default)s)")  # fmt: skip
     parser.add_argument("--validate-minutes", type=positive_number, default=TrainConfig.validate_minutes, metavar="M",
                         help="between validations, with a checkpoint each (%(default)s)")  # fmt: skip
+    parser.add_argument("--init", metavar="NAME|FILE", help="start from the weights of a model of the same preset")
     parser.add_argument("--seed", type=int, default=TrainConfig.seed, help="of weights, crops and noise (%(default)s)")
     parser.set_defaults(run=train)
 
 
 def train(arguments: argparse.Namespace) -> int:
     """Photographs -> checkpoints. A run that was stopped is saved, and reported as any interrupted command is."""
-    fields = ("data", "lmbda", "batch", "crop", "learning_rate", "seed", "minutes", "steps", "validate_minutes")
+    fields = ("data", "lmbda", "batch", "crop", "learning_rate", "seed", "minutes", "steps", "init", "validate_minutes")
     config = TrainConfig(**{field: getattr(arguments, field) for field in fields})
     cache.enable()
     from gllmm_jax.train import loop
@@ -80,6 +81,6 @@ def export(arguments: argparse.Namespace) -> None:
         photographs, _ = data.split(photographs)
     pictures = data.validation_images(photographs, crop=CALIBRATION_CROP, limit=CALIBRATION_PICTURES)
     name = arguments.name or f"{config.preset}-{trained.lmbda:.4f}"
-    provenance = trained.to_dict() | {"data": Path(trained.data).name}
+    provenance = trained.to_dict() | {"data": Path(trained.data).name, "init": trained.init and Path(trained.init).name}
     zoo.save(arguments.output, make_weights(name, config, params, list(pictures), provenance))
     print(f"{arguments.output}: {name}, {arguments.output.stat().st_size:,} bytes")

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gllmm_jax import zoo
 from gllmm_jax.config import HYPER_STRIDE, STRIDE, ModelConfig, TrainConfig
 from gllmm_jax.train import data
 from gllmm_jax.train.checkpoint import Checkpoints, Record, run_folder
@@ -85,9 +86,21 @@ def train(model_config: ModelConfig, train_config: TrainConfig, workdir: str | P
 
 def _fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: list[Path]) -> TrainState:
     key_params, key_noise = jax.random.split(jax.random.PRNGKey(train_config.seed))
-    photographs = data.sample_photographs(files) if model_config.transform == "light" else []
-    params = initial_params(model_config, key_params, lmbda=train_config.lmbda, photographs=photographs)
+    if train_config.init is not None:
+        params = _trained_params(model_config, train_config.init)
+    else:
+        photographs = data.sample_photographs(files) if model_config.transform == "light" else []
+        params = initial_params(model_config, key_params, lmbda=train_config.lmbda, photographs=photographs)
     return create_state(train_config, params, key_noise)
+
+
+def _trained_params(model_config: ModelConfig, name_or_path: str) -> Any:
+    weights = zoo.read(name_or_path)
+    if weights.config != model_config:
+        raise ValueError(
+            f"{name_or_path} holds a {weights.config.preset}, and a {model_config.preset} is to be trained"
+        )
+    return jax.tree.map(jnp.asarray, zoo.single(weights.params))
 
 
 def _warn_of_changes(before: TrainConfig, now: TrainConfig) -> None:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gllmm_jax import zoo
 from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
 from gllmm_jax.train import loop
 from gllmm_jax.train.checkpoint import CheckpointError, Checkpoints, Record, load_best, run_folder, state_shapes
@@ -205,3 +206,11 @@ def test_what_is_said(folder, tmp_path, stub, capsys):
     assert " step 2 loss 1.0000 bpp 0.5000 PSNR 30.00 " in said[1]
     assert said[-2].startswith("step 4: validation loss 1.0000, 0.5000 bpp, 30.00 dB")
     assert said[-1].startswith("finished after 4 steps")
+
+
+def test_starts_from_given_weights(folder, mu_file, mu_weights):
+    settings = config(folder, init=str(mu_file))
+    state = loop._fresh_state(PRESETS["mu"], settings, [])
+    jax.tree.map(np.testing.assert_array_equal, dict(state.params), zoo.single(mu_weights.params))
+    with pytest.raises(ValueError, match="holds a mu, and a light is to be trained"):
+        loop._fresh_state(PRESETS["light"], settings, [])
