@@ -12,7 +12,7 @@ from gllmm_jax.codec.export import make_weights
 from gllmm_jax.config import PRESETS
 from gllmm_jax.nn.model import Model
 
-SHAPES = [(1, 1, 3), (7, 5, 1), (1, 67, 3), (20, 20, 3), (20, 20, 1), (257, 576, 3)]
+SHAPES = [(1, 1, 3), (7, 5, 1), (1, 67, 3), (20, 20, 3), (20, 20, 1), (257, 576, 3), (1997, 613, 3), (2048, 1360, 1)]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
