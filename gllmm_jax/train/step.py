@@ -44,9 +44,10 @@ def _optimizer(config: TrainConfig) -> optax.GradientTransformation:
 
 
 def create_state(config: TrainConfig, params: Any, key: jax.Array) -> TrainState:
-    """The state before the first step, from initial `params`."""
-    copy = jax.tree.map(jnp.copy, params)  # the step donates its state: no two leaves may share a buffer
-    return TrainState(jnp.int32(0), params, copy, _optimizer(config).init(params), key)
+    """The state before the first step, from initial `params`; both arguments stay the caller's."""
+    # the step donates its state, so no leaf may share a buffer with another one or with the caller
+    own, average = jax.tree.map(jnp.copy, params), jax.tree.map(jnp.copy, params)
+    return TrainState(jnp.int32(0), own, average, _optimizer(config).init(params), jnp.copy(key))
 
 
 def loss_fn(
@@ -58,6 +59,12 @@ def loss_fn(
     return terms.loss, terms
 
 
+def _unit_range(images: jax.Array) -> jax.Array:
+    if images.dtype != jnp.uint8:
+        raise TypeError(f"images are uint8 [B, h, w, 3] here, not {images.dtype}")
+    return images.astype(jnp.float32) / 255.0
+
+
 def _metrics(terms: Terms) -> Metrics:
     bpp = terms.bpp_y + terms.bpp_z
     return {"loss": terms.loss, "bpp": bpp, "bpp_y": terms.bpp_y, "bpp_z": terms.bpp_z, "mse": terms.mse,
@@ -67,12 +74,14 @@ def _metrics(terms: Terms) -> Metrics:
 def make_train_step(model: ModelConfig, config: TrainConfig) -> Callable[..., tuple[TrainState, Metrics]]:
     """(state, images, progress) -> (state, metrics), compiled; the state that goes in is given up.
 
+    Images are uint8 [B, h, w, 3], sides multiples of 64 (`TypeError` where they are floats); progress is in [0, 1].
+
     Metrics are scalars: loss, bpp, bpp_y, bpp_z, mse, psnr (of the mean MSE), grad_norm (before clipping), lr.
     """
     optimizer = _optimizer(config)
 
     def step(state: TrainState, images: jax.Array, progress: jax.Array) -> tuple[TrainState, Metrics]:
-        x = images.astype(jnp.float32) / 255.0
+        x = _unit_range(images)
         key = jax.random.fold_in(state.key, state.step)
         gradients, terms = jax.grad(loss_fn, has_aux=True)(state.params, x, key, model=model, lmbda=config.lmbda)
         updates, opt_state = optimizer.update(gradients, state.opt_state)
@@ -91,7 +100,7 @@ def make_eval_step(model: ModelConfig, config: TrainConfig) -> Callable[[Any, ja
     """(params, images) -> metrics as the codec would see them: rounded latents, no noise, clipped picture."""
 
     def step(params: Any, images: jax.Array) -> Metrics:
-        x = images.astype(jnp.float32) / 255.0
+        x = _unit_range(images)
         output = apply(model, params, x)
         x_hat = jnp.round(jnp.clip(output.x_hat, 0.0, 1.0) * 255.0) / 255.0
         return _metrics(rate_distortion(x, x_hat, output.bits_y, output.bits_z, lmbda=config.lmbda))
