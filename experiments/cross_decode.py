@@ -18,6 +18,7 @@ import numpy as np
 
 from gllmm_jax import zoo
 from gllmm_jax.codec.codec import load
+from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.export import make_weights
 from gllmm_jax.config import PRESETS
 from gllmm_jax.nn.model import init_params
@@ -42,6 +43,8 @@ def write(folder: Path) -> None:
     params = init_params(PRESETS["mu"], jax.random.key(0, impl="unsafe_rbg"))
     zoo.save(folder / f"{RANDOM}.npz", make_weights(RANDOM, PRESETS["mu"], params, [picture(128, 192)]))
     pictures = [picture(*size) for size in SIZES] + [picture(90, 50, channels=1)]
+    if zoo.DEFAULT not in zoo.names():
+        print(f"the default model {zoo.DEFAULT} is not installed: no files of it are made")
     rows = []
     for model in (*zoo.names(), RANDOM):
         codec = load(_weights(folder, model))
@@ -61,13 +64,17 @@ def read(folder: Path) -> bool:
     codecs = {model: load(_weights(folder, model)) for model in models}
     wrong = []
     for row in listed["files"]:
-        image, report = codecs[row["model"]].decode((folder / row["file"]).read_bytes())
+        try:
+            image, report = codecs[row["model"]].decode((folder / row["file"]).read_bytes())
+        except BitstreamError as error:
+            wrong.append(f"{row['file']}: {error}")
+            continue
         if report.latents_crc32 != row["latents_crc32"] or list(image.shape) != row["shape"]:
-            wrong.append(row["file"])
+            wrong.append(f"{row['file']}: other latents or another shape")
     count = len(listed["files"])
     print(f"{count - len(wrong)} of {count} files by {listed['made_by']} have equal latents in {environment()}")
-    for name in wrong:
-        print(f"  differs: {name}")
+    for sentence in wrong:
+        print(f"  wrong: {sentence}")
     return not wrong
 
 

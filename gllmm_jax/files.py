@@ -18,12 +18,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A binary file that takes the name `path` when the block ends well, and leaves no trace when it does not.
 
     It is written beside its place and renamed, so a reader sees the old content or the new, never a part. A link is
-    followed; a device such as /dev/null is written to as it is. Raises `WriteError`.
+    followed; a device or a pipe (/dev/null, /dev/stdout) is written to as it is. Raises `WriteError`.
     """
     target = Path(os.path.realpath(path))
     try:
-        if target.exists() and not target.is_file():
-            with open(target, "wb") as file:
+        if os.path.exists(path) and not os.path.isfile(path):
+            # by its own name: /dev/stdout may be a link to a pipe, which has none
+            with open(path, "wb") as file:
                 yield file
             return
         temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
@@ -43,6 +44,21 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
     """All of `data` as the file `path`, or nothing. Raises `WriteError`."""
     with replacing(path) as file:
         file.write(data)
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder `path`, made with those above it where missing. Raises `WriteError`."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise WriteError(f"cannot make the folder {path}: there is a file of that name") from error
+    except NotADirectoryError as error:
+        raise WriteError(f"cannot make the folder {path}: a part of that path is a file") from error
+    except OSError as error:
+        raise WriteError(f"cannot make the folder {path}: {(error.strerror or str(error)).lower()}") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise WriteError(f"cannot write into the folder {path}: permission denied")
+    return Path(path)
 
 
 def _reason(error: OSError, target: Path) -> str:

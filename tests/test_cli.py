@@ -1,6 +1,10 @@
 """The command line: JSON as promised, one line for every problem, nothing half-written."""
 
+import io
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -84,7 +88,11 @@ def test_evaluate(capsys, folder, photo, tmp_path):
     rows = report(capsys, "evaluate", photo, "--model", "mu-random", "-o", tmp_path / "out", "--json")
     assert [row["image"] for row in rows] == ["photo", "mean"]
     assert set(rows[0]) == {"image", "bytes", "bpp", "psnr", "msssim"}
-    assert (tmp_path / "out" / "photo.gllm").exists()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["photo.decoded.png", "photo.gllm"]
+    deep = tmp_path / "deep.png"
+    Image.fromarray(np.full((20, 20), 257, np.uint16)).save(deep)
+    assert fails(capsys, "evaluate", deep).endswith("to keep the upper 8: --convert does it")
+    assert len(report(capsys, "evaluate", deep, "--convert", "--json")) == 2
 
 
 def test_export(capsys, monkeypatch, tmp_path, photograph, random_params):
@@ -118,6 +126,40 @@ def test_problems_of_the_input(capsys, folder, photo, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
+def test_unusable_folders(capsys, folder, photo, tmp_path):
+    why = f"cannot make the folder {photo}: there is a file of that name"
+    assert fails(capsys, "evaluate", photo, "-o", photo) == why
+    assert fails(capsys, "demo", "-o", photo) == why
+    pytest.importorskip("gllmm_jax.train.loop", exc_type=ImportError)
+    settings = ("--lmbda", "0.01", "--preset", "mu", "--steps", "1")
+    assert fails(capsys, "train", "--data", tmp_path, "--workdir", photo, *settings) == why
+
+
+def test_a_default_name_replaces_nothing(capsys, folder, photo, tmp_path):
+    (tmp_path / "photo.gllm").write_bytes(b"old")
+    line = fails(capsys, "compress", photo)
+    assert line == f"{tmp_path / 'photo.gllm'} is there already: say where to write with -o"
+    assert (tmp_path / "photo.gllm").read_bytes() == b"old"
+    assert main(["compress", str(photo), "-o", str(tmp_path / "photo.gllm")]) == 0
+    assert (tmp_path / "photo.gllm").read_bytes() != b"old"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="there is no /dev/stdout")
+def test_through_pipes(mu_file, photo, tmp_path):
+    """The file goes into the pipe and nothing else; the report goes to stderr."""
+
+    def piped(*arguments) -> bytes:
+        command = [sys.executable, "-m", "gllmm_jax", *map(str, arguments), "--model", str(mu_file)]
+        done = subprocess.run([*command, "-o", "/dev/stdout"], check=True, capture_output=True)
+        assert b"20 x 20" in done.stderr
+        return done.stdout
+
+    packed = tmp_path / "x.gllm"
+    packed.write_bytes(piped("compress", photo))
+    with Image.open(io.BytesIO(piped("decompress", packed))) as image:
+        assert (image.format, image.size) == ("PNG", (20, 20))
+
+
 def test_problems_of_the_file(capsys, folder, photo, tmp_path):
     assert main(["compress", str(photo), "--model", "mu-random"]) == 0
     capsys.readouterr()
@@ -125,7 +167,8 @@ def test_problems_of_the_file(capsys, folder, photo, tmp_path):
     assert "photo.png is there already: say where to write with -o" in fails(capsys, "decompress", ours)
     out = ("-o", tmp_path / "out.png")
     assert fails(capsys, "decompress", ours, *out, "--max-pixels", 399).endswith("--max-pixels 400 lifts it")
-    assert "not a picture format" in fails(capsys, "decompress", ours, "-o", tmp_path / "x.xyz")
+    for suffix in ("xyz", "ico", "gif"):
+        assert "not a picture format" in fails(capsys, "decompress", ours, "-o", tmp_path / f"x.{suffix}")
     ours.write_bytes(ours.read_bytes()[:-9])
     assert "cut short" in fails(capsys, "decompress", ours, *out)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.gllm", "photo.png"]
@@ -137,6 +180,8 @@ def test_problems_of_the_file(capsys, folder, photo, tmp_path):
         [],
         ["explode"],
         ["compress"],
+        ["compress", ""],
+        ["demo", "-o", ""],
         ["decompress", "x.gllm", "--max-pixels", "0"],
         ["train", "--data", "d", "--preset", "mu", "--workdir", "w", "--lmbda", "1"],
         ["train", "--data", "d", "--preset", "mu", "--workdir", "w", "--lmbda", "-1", "--steps", "3"],

@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
 import gllmm_jax
+from gllmm_jax import __main__, cli
 from gllmm_jax.cli import cache
 
 HEAVY = ("optax", "orbax", "grain", "tensorflow", "tensorflow_compression", "matplotlib")
@@ -15,6 +18,28 @@ HEAVY = ("optax", "orbax", "grain", "tensorflow", "tensorflow_compression", "mat
 @pytest.fixture(autouse=True)
 def no_cache(monkeypatch):
     monkeypatch.setenv("GLLMM_JAX_CACHE", "")
+
+
+def test_the_installed_command_is_the_one_tested_here():
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"gllmm-jax": f"{__main__.__name__}:{__main__.main.__name__}"}
+    assert __main__.INTERRUPTED == cli.INTERRUPTED
+
+
+def test_interruption_before_the_command_line_is_there():
+    code = """
+import builtins
+from gllmm_jax import __main__
+real = builtins.__import__
+def interrupted(name, *rest):
+    if name == "argparse":
+        raise KeyboardInterrupt
+    return real(name, *rest)
+builtins.__import__ = interrupted
+__main__.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "gllmm-jax: interrupted\n")
 
 
 def test_interruption_of_a_process_at_work(mu_file, photo, tmp_path):
@@ -86,3 +111,17 @@ def test_a_cache_that_cannot_be_used_is_no_error(tmp_path):
     (tmp_path / "file").touch()
     for place in (tmp_path / "file" / "below", "/proc/nowhere"):
         assert python(CACHED, GLLMM_JAX_CACHE=str(place)) == ""
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:100], lambda data: b"no program" * 9])
+def test_a_damaged_cache_heals_in_silence(tmp_path, damage):
+    """JAX alone reads, rejects and recompiles such an entry at every call."""
+    python(CACHED, GLLMM_JAX_CACHE=str(tmp_path))
+    whole = {path: path.read_bytes() for path in tmp_path.glob("*-cache")}
+    for path, data in whole.items():
+        path.write_bytes(damage(data))
+    command = [sys.executable, "-c", CACHED]
+    variables = {**os.environ, "GLLMM_JAX_CACHE": str(tmp_path)}
+    done = subprocess.run(command, env=variables, check=True, capture_output=True, text=True)
+    assert whole and (done.stdout, done.stderr) == ("", "")
+    assert all(len(path.read_bytes()) > len(data) / 2 for path, data in whole.items())

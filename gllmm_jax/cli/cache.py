@@ -1,9 +1,11 @@
 """Compiled programs kept between calls, so that only the first call at a size waits for the compiler."""
 
+import contextlib
 import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 WORTH_KEEPING = 0.2
 """Seconds of compilation below which nothing is kept."""
@@ -39,8 +41,34 @@ def enable() -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError:
         return
-    # Read-only, full or damaged: compile as without it.
-    warnings.filterwarnings("ignore", message=".*persistent compilation cache.*")
+    _clear(path, only_empty=True)
+    _heal(path)
     jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH_KEEPING)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def _heal(path: Path) -> None:
+    """Take JAX's warnings about the cache: silence, and where an entry could not be read, an emptied folder.
+
+    JAX never replaces an entry that is there, so one damaged program would be compiled at every call from then on.
+    """
+    show = warnings.showwarning
+
+    def listen(message: Warning | str, *rest: Any, **named: Any) -> None:
+        text = str(message)
+        if "persistent compilation cache" not in text:
+            show(message, *rest, **named)
+        elif "reading" in text:
+            _clear(path)
+
+    warnings.filterwarnings("always", message=".*persistent compilation cache.*")
+    warnings.showwarning = listen
+
+
+def _clear(folder: Path, *, only_empty: bool = False) -> None:
+    with contextlib.suppress(OSError):  # a folder that may not be listed
+        for entry in folder.iterdir():
+            with contextlib.suppress(OSError):  # in use, gone already, or a cache that may only be read
+                if not (only_empty and entry.stat().st_size):
+                    entry.unlink()

@@ -3,8 +3,23 @@
 import argparse
 import json
 import math
+import os
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+
+def a_path(text: str) -> Path:
+    """An argument that names a file or folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name of a file or folder is needed, and this one is empty")
+    return Path(text)
+
+
+def add_convert(parser: argparse.ArgumentParser) -> None:
+    """`--convert`."""
+    lossy = "transparency (laid on white), 16 bits, CMYK, another colour profile than sRGB, all but the first frame"
+    parser.add_argument("--convert", action="store_true", help=f"accept what loses something: {lossy}")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +53,29 @@ positive_number.__name__ = "number"
 positive.__name__ = "whole number"  # argparse: "invalid whole number value: 'x'"
 
 
-def print_json(report: Any) -> None:
-    """One JSON value on stdout."""
-    print(json.dumps(report))
+def print_json(report: Any, *, file: TextIO | None = None) -> None:
+    """One JSON value, on stdout unless a `file` is given."""
+    print(json.dumps(report), file=file)
+
+
+def beside(output: Path) -> TextIO:
+    """Where to report about a file that was written: stdout, or stderr where stdout is that file (/dev/stdout)."""
+    try:
+        taken = os.path.samestat(os.stat(output), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):  # a stdout without a descriptor
+        taken = False
+    return sys.stderr if taken else sys.stdout
+
+
+def free_beside(source: Path, suffix: str) -> Path:
+    """The default output. A name nobody typed never replaces a file: it may be the original, or of another model.
+
+    Raises `ValueError` where it is there.
+    """
+    output = source.with_suffix(suffix)
+    if output.exists():
+        raise ValueError(f"{output} is there already: say where to write with -o")
+    return output
 
 
 def read_bytes(path: Path) -> bytes:

@@ -5,8 +5,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from gllmm_jax import files
 from gllmm_jax.cli import cache
-from gllmm_jax.cli.common import positive, positive_number
+from gllmm_jax.cli.common import a_path, positive, positive_number
 from gllmm_jax.config import PRESETS, TrainConfig
 
 INTERRUPTED = 130
@@ -19,11 +20,13 @@ def add_commands(commands: Any) -> None:
     """Both commands' arguments."""
     _add_train(commands)
     parser = commands.add_parser("export", help="the best checkpoint of a run becomes a weights file")
-    parser.add_argument("workdir", type=Path, metavar="W", help="the folder that was given to train, or the run in it")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", required=True, help="an .npz file")
+    parser.add_argument(
+        "workdir", type=a_path, metavar="W", help="the folder that was given to train, or the run in it"
+    )
+    parser.add_argument("-o", "--output", type=a_path, metavar="FILE", required=True, help="an .npz file")
     parser.add_argument("--name", help="the model's name, which its .gllm files carry (<preset>-<lmbda> unless given)")
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="photographs to calibrate on (the training's unless given)"
+        "--data", type=a_path, metavar="DIR", help="photographs to calibrate on (the training's unless given)"
     )
     parser.set_defaults(run=export)
 
@@ -34,7 +37,7 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--lmbda", type=positive_number, required=True, metavar="L",
                         help="weight of the distortion, e.g. 0.013; more: better pictures, bigger files")  # fmt: skip
     parser.add_argument("--preset", required=True, choices=sorted(PRESETS), metavar="P", help=", ".join(PRESETS))
-    parser.add_argument("--workdir", type=Path, required=True, metavar="W", help="keeps the checkpoints and the log")
+    parser.add_argument("--workdir", type=a_path, required=True, metavar="W", help="keeps the checkpoints and the log")
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--minutes", type=positive_number, metavar="M", help="the learning rate ends with the clock")
     length.add_argument("--steps", type=positive, metavar="N")
@@ -57,6 +60,9 @@ def train(arguments: argparse.Namespace) -> int:
     config = TrainConfig(**{field: getattr(arguments, field) for field in fields})
     cache.enable()
     from gllmm_jax.train import loop
+
+    if Path(arguments.data).is_dir():  # without photographs there will be no run, and no folder for it
+        files.make_folder(arguments.workdir)
 
     try:
         outcome = loop.train(PRESETS[arguments.preset], config, arguments.workdir)

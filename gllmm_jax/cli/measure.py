@@ -6,21 +6,22 @@ from typing import Any
 
 from gllmm_jax import zoo
 from gllmm_jax.cli import cache
-from gllmm_jax.cli.common import add_json, add_model, print_json
+from gllmm_jax.cli.common import a_path, add_convert, add_json, add_model, print_json
 
 
 def add_commands(commands: Any) -> None:
     """Both commands' arguments."""
     parser = commands.add_parser("evaluate", help="compress and decompress pictures, and measure")
-    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGES")
+    parser.add_argument("images", type=a_path, nargs="+", metavar="IMAGES")
     add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="keep the files and decoded pictures here")
+    parser.add_argument("-o", "--output", type=a_path, metavar="DIR", help="keep the files and decoded pictures here")
+    add_convert(parser)
     add_json(parser)
     parser.set_defaults(run=evaluate)
 
     parser = commands.add_parser("demo", help="a first look: one photograph there and back")
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("demo"), metavar="DIR", help="%(default)s unless given"
+        "-o", "--output", type=a_path, default=Path("demo"), metavar="DIR", help="%(default)s unless given"
     )
     add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
     parser.set_defaults(run=demo)
@@ -32,7 +33,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from gllmm_jax.codec.codec import load
     from gllmm_jax.evaluate.files import evaluate_files, table
 
-    rows = evaluate_files(load(arguments.model), arguments.images, arguments.output)
+    rows = evaluate_files(load(arguments.model), arguments.images, arguments.output, convert=arguments.convert)
     if arguments.json:
         print_json(rows)
     else:

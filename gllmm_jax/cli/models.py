@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gllmm_jax import zoo
-from gllmm_jax.cli.common import add_json, print_json, read_bytes
+from gllmm_jax.cli.common import a_path, add_json, print_json, read_bytes
 
 
 def add_commands(commands: Any) -> None:
@@ -15,7 +15,7 @@ def add_commands(commands: Any) -> None:
     parser.set_defaults(run=models)
 
     parser = commands.add_parser("info", help="what a .gllm or weights file says about itself")
-    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("file", type=a_path, metavar="FILE")
     add_json(parser)
     parser.set_defaults(run=info)
 

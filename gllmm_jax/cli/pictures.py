@@ -2,12 +2,22 @@
 
 import argparse
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gllmm_jax import files, zoo
 from gllmm_jax.cli import cache
-from gllmm_jax.cli.common import add_json, add_model, check_apart, positive, print_json, read_bytes
+from gllmm_jax.cli.common import (
+    a_path,
+    add_convert,
+    add_json,
+    add_model,
+    beside,
+    check_apart,
+    free_beside,
+    positive,
+    print_json,
+    read_bytes,
+)
 
 if TYPE_CHECKING:
     from gllmm_jax.codec.codec import Codec
@@ -16,18 +26,17 @@ if TYPE_CHECKING:
 def add_commands(commands: Any) -> None:
     """Both commands' arguments."""
     parser = commands.add_parser("compress", help="a picture becomes a .gllm file")
-    parser.add_argument("input", type=Path, metavar="IN", help="any picture Pillow reads")
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="IN with the suffix .gllm unless given")
+    parser.add_argument("input", type=a_path, metavar="IN", help="any picture Pillow reads")
+    parser.add_argument("-o", "--output", type=a_path, metavar="OUT", help="IN with the suffix .gllm unless given")
     add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
-    lossy = "accept what loses something: transparency (laid on white), 16 bits, CMYK, all but the first frame"
-    parser.add_argument("--convert", action="store_true", help=lossy)
+    add_convert(parser)
     add_json(parser)
     parser.set_defaults(run=compress)
 
     parser = commands.add_parser("decompress", help="a .gllm file becomes a picture")
-    parser.add_argument("input", type=Path, metavar="IN.gllm")
+    parser.add_argument("input", type=a_path, metavar="IN.gllm")
     which = "its suffix says the format; IN with the suffix .png unless given"
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT.png", help=which)
+    parser.add_argument("-o", "--output", type=a_path, metavar="OUT.png", help=which)
     add_model(parser, None, "the one the file names")
     parser.add_argument("--max-pixels", type=positive, metavar="N", help="accept pictures of up to N pixels")
     add_json(parser)
@@ -38,16 +47,17 @@ def compress(arguments: argparse.Namespace) -> None:
     """Picture -> `.gllm`."""
     from gllmm_jax.codec import picture
 
-    output = arguments.output or arguments.input.with_suffix(".gllm")
     image = picture.read(arguments.input, convert=arguments.convert)
+    output = arguments.output or free_beside(arguments.input, ".gllm")
     check_apart(arguments.input, output)
     codec, seconds = _load(arguments.model)
     data, report = codec.encode(image, estimate=arguments.json)
     files.write(output, data)
     if arguments.json:
-        print_json(report._asdict() | {"seconds": {"load": seconds, **report.seconds}})
+        print_json(report._asdict() | {"seconds": {"load": seconds, **report.seconds}}, file=beside(output))
     else:
-        print(f"{output}: {report.width} x {report.height}, {report.bytes:,} bytes, {report.bpp:.3f} bits a pixel")
+        facts = f"{report.width} x {report.height}, {report.bytes:,} bytes, {report.bpp:.3f} bits a pixel"
+        print(f"{output}: {facts}", file=beside(output))
 
 
 def decompress(arguments: argparse.Namespace) -> None:
@@ -56,7 +66,7 @@ def decompress(arguments: argparse.Namespace) -> None:
     from gllmm_jax.codec.errors import BitstreamError
 
     data = read_bytes(arguments.input)
-    output = arguments.output or _picture_beside(arguments.input)
+    output = arguments.output or free_beside(arguments.input, ".png")
     picture.format_of(output)
     check_apart(arguments.input, output)
     limit = arguments.max_pixels or container.MAX_PIXELS
@@ -68,9 +78,9 @@ def decompress(arguments: argparse.Namespace) -> None:
         raise BitstreamError(f"{arguments.input}: {error}") from error
     picture.write(output, image)
     if arguments.json:
-        print_json(report._asdict() | {"seconds": {"load": seconds, **report.seconds}})
+        print_json(report._asdict() | {"seconds": {"load": seconds, **report.seconds}}, file=beside(output))
     else:
-        print(f"{output}: {report.width} x {report.height}")
+        print(f"{output}: {report.width} x {report.height}", file=beside(output))
 
 
 def _load(model: str) -> "tuple[Codec, float]":
@@ -90,11 +100,3 @@ def _installed(model: str) -> str:
             f"the model '{model}' it was made with is not installed: give its weights file with --model"
         )
     return model
-
-
-def _picture_beside(source: Path) -> Path:
-    """The default output. A name nobody typed never replaces a picture: it may be the original."""
-    output = source.with_suffix(".png")
-    if output.exists():
-        raise ValueError(f"{output} is there already: say where to write with -o")
-    return output

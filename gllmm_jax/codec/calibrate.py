@@ -1,4 +1,4 @@
-"""From trained float parameters to the arrays of the integer twin, with every bound proven. NumPy, float64."""
+"""From trained float parameters to their integer twin, with every bound kept. NumPy, float64."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -7,15 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from gllmm_jax.codec import observe
-from gllmm_jax.codec.exact import ENTROPY, EVEN, HYPER, ODD, TAPS
+from gllmm_jax.codec.exact import ENTROPY, HYPER, TAPS
+from gllmm_jax.codec.integer import Twin
+from gllmm_jax.codec.proof import BUDGET, CLASSES, reach
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.prob import tables
 
-BUDGET = (1 << 24) - 1
 MARGIN = 1.5  # room above the largest activation seen in calibration
 PRECISIONS = range(6, 13)  # bits of an activation to choose from
-CLASSES = tables.Y_LIMIT.bit_length() + 1
-"""Activity classes of a latent channel: class c holds magnitudes up to 2^c - 1."""
 
 
 class Input(NamedTuple):
@@ -25,21 +24,16 @@ class Input(NamedTuple):
     limit: np.ndarray
 
 
-def taps_summed(name: str, taps: int) -> list[list[int]]:
-    """Which kernel taps meet in one sum: all of them, or those of one phase of an up-convolution."""
-    if not name.startswith("up"):
-        return [list(range(taps))]
-    return [[3 * p + q for p, _ in rows for q, _ in columns] for rows in (EVEN, ODD) for columns in (EVEN, ODD)]
+def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[tuple[np.ndarray, np.ndarray]]) -> Twin:
+    """The integer twin of trained parameters.
 
+    Args:
+      params: the model's parameter tree; `h_s`, `context`, `entropy` and `prior` are read.
+      calibration: pairs of y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N] of typical pictures. They set
+        the ranges of activations; a picture outside them costs bits, never correctness.
 
-def reach(name: str, kernel: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """Largest possible sum of |weight| * |input| for each output, [out], of a kernel [taps, in, out]."""
-    each = np.einsum("i,tio->to", limit.astype(np.float64), np.abs(kernel).astype(np.float64))
-    return np.max([each[list(t)].sum(0) for t in taps_summed(name, len(kernel))], axis=0)
-
-
-def twin_arrays(config: ModelConfig, params: Mapping, calibration: Sequence) -> dict[str, np.ndarray]:
-    """Arrays of the twin; see `integer.make_twin`."""
+    Raises: `ValueError`, naming the layer, where integers below 2^24 cannot carry it.
+    """
     if not calibration:
         raise ValueError("the integer twin needs calibration latents")
     kernels = float_layers(config, params)
@@ -58,7 +52,7 @@ def twin_arrays(config: ModelConfig, params: Mapping, calibration: Sequence) -> 
     exponent, limit = output_format(config)
     arrays |= quantise("dense2", kernels["dense2"], inputs["dense2"], exponent, limit)
     arrays |= {"y.limit": y_limit, "powers": tables.power_table(), "families": tables.family_table(config.families)}
-    return arrays | {"classes.cdf": class_table(calibration)}
+    return Twin(config, arrays | {"classes.cdf": class_table(calibration)})
 
 
 def _add(arrays, name, layer, given: Input, wanted: Input, *, part: slice) -> None:
@@ -176,24 +170,3 @@ def class_table(calibration: Sequence) -> np.ndarray:
     count[:, :-1] += 0.1 * count[:, 1:]
     share = np.cumsum(count / count.sum(1, keepdims=True), axis=1)
     return tables.cumulative(np.pad(share, ((0, 0), (1, 0))))
-
-
-def check(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> None:
-    """Raise `ValueError` unless these are a twin's arrays and every sum stays within 2^24."""
-    m = config.latents
-    try:
-        inputs = {"conv0": np.maximum(-arrays["prior.low"], arrays["prior.high"]), "context": arrays["y.limit"]}
-        inputs["dense0"] = np.concatenate([arrays["context.limit"], arrays["conv4.limit"]])
-        for before, name in zip(HYPER + ENTROPY[1:], (*HYPER[1:], "", *ENTROPY[2:]), strict=False):
-            inputs.setdefault(name, arrays[f"{before}.limit"])
-        for name in HYPER + ENTROPY:
-            total = reach(name, arrays[f"{name}.kernel"], inputs[name]) + np.abs(arrays[f"{name}.bias"])
-            if not (total <= BUDGET).all():
-                raise ValueError(f"layer {name}: sums may pass 2^24")
-    except KeyError as e:
-        raise ValueError(f"the tables lack {e.args[0]}") from None
-    shapes = {"powers": (tables.POWERS + 1,), "families": (len(config.families), 2 * tables.EDGE + 1)}
-    shapes |= {"classes.cdf": (m, CLASSES + 1), "y.limit": (m,), "prior.low": (config.hyper,)}
-    wrong = [n for n, shape in shapes.items() if arrays[n].shape != shape]
-    if wrong or any(a.dtype.kind not in "iu" for a in arrays.values()):
-        raise ValueError(f"the tables do not fit the model: {wrong or 'not integers'}")

@@ -18,15 +18,18 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 
 from gllmm_jax import zoo
 from gllmm_jax.codec import container, integer, latents
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.config import HYPER_STRIDE, STRIDE, ModelConfig
-from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.nn.model import Model, apply, misfit
 from gllmm_jax.prob.tables import Y_LIMIT
 
 CODER = "rans"
+
+Bytes = bytes | bytearray | memoryview
 
 
 class EncodeReport(NamedTuple):
@@ -76,17 +79,20 @@ class Codec:
         self.twin = integer.twin_from_arrays(weights.config, dict(weights.tables))
         self.fingerprint = integer.fingerprint(self.twin)[: container.FINGERPRINT_BYTES]
 
-    def compress(self, image: np.ndarray) -> bytes:
-        """uint8 [height, width, 3 or 1] -> the bytes of a `.gllm` file. Raises `ValueError` on any other array."""
+    def compress(self, image: npt.ArrayLike) -> bytes:
+        """uint8 [height, width, 3 or 1] -> the bytes of a `.gllm` file. Raises `ValueError` on anything else.
+
+        Whatever NumPy can view as such an array will do.
+        """
         return self.encode(image, estimate=False).data
 
-    def decompress(self, data: bytes, *, max_pixels: int | None = container.MAX_PIXELS) -> np.ndarray:
+    def decompress(self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS) -> np.ndarray:
         """The bytes of a `.gllm` file -> uint8 [height, width, 3 or 1]. Raises `BitstreamError`; see `decode`."""
         return self.decode(data, max_pixels=max_pixels).image
 
-    def encode(self, image: np.ndarray, *, estimate: bool = True) -> Encoded:
+    def encode(self, image: npt.ArrayLike, *, estimate: bool = True) -> Encoded:
         """`compress`, with a report. `estimate=False` saves the time of the float model's estimate."""
-        _check_image(image)
+        image = _as_image(image)
         height, width, channels = image.shape
         watch = _Watch()
         y_hat, z_hat = analyse(self.config, self.params, image, integer.z_support(self.twin))
@@ -103,12 +109,15 @@ class Codec:
         bpp = 8 * len(data) / (height * width)
         return Encoded(data, EncodeReport(len(data), bpp, bits, height, width, self.name, CODER, crc, watch.seconds))
 
-    def decode(self, data: bytes, *, max_pixels: int | None = container.MAX_PIXELS) -> Decoded:
+    def decode(self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS) -> Decoded:
         """`decompress`, with a report.
 
         Raises `BitstreamError` where the bytes are no whole and undamaged file of this model, or announce more than
-        `max_pixels` pixels.
+        `max_pixels` pixels; `TypeError` on what is no bytes.
         """
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"a .gllm file is given as its bytes, not as {type(data).__name__}")
+        data = bytes(data)
         watch = _Watch()
         header, stream = container.unpack(data, max_pixels=max_pixels)
         self._check_model(header)
@@ -137,6 +146,8 @@ class Codec:
 def load(name_or_path: str | os.PathLike[str] = zoo.DEFAULT) -> Codec:
     """The codec of an installed model, or of a weights file. Raises `zoo.WeightsError`."""
     weights = zoo.read(name_or_path)
+    if problem := misfit(weights.config, weights.params):
+        raise zoo.WeightsError(f"the parameters of '{weights.name}' do not fit its config: {problem}")
     try:
         return Codec(weights)
     except (ValueError, KeyError, TypeError) as error:
@@ -163,11 +174,14 @@ def latents_crc32(y_hat: np.ndarray, z_hat: np.ndarray) -> int:
     return zlib.crc32(z_hat.astype("<i4").tobytes(), zlib.crc32(y_hat.astype("<i4").tobytes()))
 
 
-def _check_image(image: np.ndarray) -> None:
-    if not isinstance(image, np.ndarray):
-        raise ValueError(f"a picture is a uint8 array [height, width, 3 or 1], not {type(image).__name__}")
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3) or not image.size:
-        raise ValueError(f"a picture is a uint8 array [height, width, 3 or 1], not {image.dtype} {image.shape}")
+def _as_image(image: npt.ArrayLike) -> np.ndarray:
+    try:
+        array = np.asarray(image)
+    except (ValueError, TypeError) as error:  # lists of unequal lengths
+        raise ValueError(f"a picture is a uint8 array [height, width, 3 or 1], not {type(image).__name__}") from error
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3) or not array.size:
+        raise ValueError(f"a picture is a uint8 array [height, width, 3 or 1], not {array.dtype} {array.shape}")
+    return array
 
 
 @functools.partial(jax.jit, static_argnums=0)

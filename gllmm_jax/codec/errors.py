@@ -3,3 +3,7 @@
 
 class BitstreamError(ValueError):
     """The bytes are not a stream this decoder can read: truncated, altered, or made by another model."""
+
+
+class PictureError(ValueError):
+    """A picture that cannot be read or written as asked; the message is one sentence."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import integer
+from gllmm_jax.codec.calibrate import make_twin
 from gllmm_jax.codec.codec import analyse
 from gllmm_jax.config import ModelConfig
 
@@ -32,5 +32,5 @@ def make_weights(
     floats = zoo.single(stored)
     wide = (np.full(config.hyper, -_WIDE), np.full(config.hyper, _WIDE))
     calibration = [analyse(config, floats, picture, wide) for picture in pictures]
-    twin = integer.make_twin(config, floats, calibration)
-    return zoo.Weights(zoo.check_name(name), config, stored, integer.twin_arrays(twin), dict(provenance or {}))
+    twin = make_twin(config, floats, calibration)
+    return zoo.Weights(zoo.check_name(name), config, stored, twin.arrays, dict(provenance or {}))

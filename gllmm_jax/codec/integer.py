@@ -6,11 +6,11 @@ Made once from the float parameters, stored with them, and used by encoder and d
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from gllmm_jax.codec import calibrate, exact
+from gllmm_jax.codec import exact, proof
 from gllmm_jax.config import ModelConfig
 
 VERSION = 1
@@ -30,27 +30,9 @@ class Twin:
         return exact.nets(self.arrays)
 
 
-def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[tuple[np.ndarray, np.ndarray]]) -> Twin:
-    """The integer twin of trained parameters.
-
-    Args:
-      params: the model's parameter tree; `h_s`, `context`, `entropy` and `prior` are read.
-      calibration: pairs of y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N] of typical pictures. They set
-        the ranges of activations; a picture outside them costs bits, never correctness.
-
-    Raises: `ValueError`, naming the layer, where integers below 2^24 cannot carry it.
-    """
-    return Twin(config, calibrate.twin_arrays(config, params, calibration))
-
-
-def twin_arrays(twin: Twin) -> dict[str, np.ndarray]:
-    """What to store: integer arrays by name."""
-    return dict(twin.arrays)
-
-
 def twin_from_arrays(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> Twin:
-    """Inverse of `twin_arrays`, with the bounds proven again. Raises `ValueError` on arrays that are not a twin's."""
-    calibrate.check(config, arrays)
+    """The twin of stored arrays, its bounds proven again. Raises `ValueError` on arrays that are not a twin's."""
+    proof.check(config, arrays)
     return Twin(config, dict(arrays))
 
 

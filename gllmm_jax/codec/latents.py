@@ -62,13 +62,16 @@ def decode_latents(twin: Twin, data: bytes, size: tuple[int, int]) -> tuple[np.n
         raise BitstreamError("the latent stream begins with an unknown mode")
     states, found = rans.unpack(data[1:], _lanes(twin, size))
     pairs, lanes = jnp.asarray(rans.byte_pairs(found)), rans.Lanes(jnp.asarray(states), jnp.int32(0))
-    classes, z_hat, lanes = _decode_static(twin, mode, size, pairs, lanes)
+    classes, z_hat, lanes = _decode_static(twin, mode, size, pairs, len(found), lanes)
+    rans.check_within(lanes, len(found))  # before anything of the picture's size is made
     phi, phi_width = _phi(twin, z_hat)
     schedule = wavefront(*size)
     groups, schedule = len(schedule.counts), padded(schedule)
     plane = walk.empty_plane(size, config.latents)
     args = (plane, phi, *schedule, np.int32(groups), _radius(classes), np.int32(size[1]), phi_width)
-    plane, lanes = walk.decode(config, twin.nets, *map(jnp.asarray, args), pairs, lanes)  # pyright: ignore[reportCallIssue]
+    end = jnp.int32(len(found))
+    plane, lanes = walk.decode(config, twin.nets, *map(jnp.asarray, args), pairs, end, lanes)  # pyright: ignore[reportCallIssue]
+    rans.check_within(lanes, len(found))
     rans.check_finished(lanes, len(found))
     return walk.inside(np.asarray(plane), size).copy(), z_hat
 
@@ -157,14 +160,14 @@ def _intervals(twin, y_hat, z_hat):
     return mode, low, frequency
 
 
-def _decode_static(twin, mode, size, pairs, lanes):
+def _decode_static(twin, mode, size, pairs, end, lanes):
     rows = _static_rows(twin, mode, size)
     n = lanes.state.shape[0]
     steps = -(-len(rows) // n)
     filled = np.full((bucket(steps), n), twin.config.hyper + twin.config.latents, np.int32)
     filled.ravel()[: len(rows)] = rows
     table = jnp.asarray(_static_table(twin))
-    symbols, lanes = walk.decode_static(table, jnp.asarray(filled), jnp.int32(steps), pairs, lanes)
+    symbols, lanes = walk.decode_static(table, jnp.asarray(filled), jnp.int32(steps), pairs, jnp.int32(end), lanes)
     symbols = np.asarray(symbols).ravel()[: len(rows)]
     hz, wz = _hyper_size(size)
     split = len(rows) - hz * wz * twin.config.hyper

@@ -4,6 +4,7 @@ Whatever can become such an array without losing anything does so silently; the 
 """
 
 import contextlib
+import io
 import os
 import warnings
 from collections.abc import Iterator
@@ -14,8 +15,13 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from gllmm_jax import files
+from gllmm_jax.codec import depth, profile
+from gllmm_jax.codec.errors import PictureError
 
 _CONVERT = "--convert does it"
+
+_FORMATS = frozenset({"PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "JPEG2000"})
+"""What is written: formats that hold 24 bits a pixel. Pillow would cut colours or sizes in silence for others."""
 
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -25,27 +31,31 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 """Where a format may lose something, lose little: the picture has been through one codec already."""
 
 
-class PictureError(ValueError):
-    """A picture that cannot be read or written as asked; the message is one sentence."""
-
-
 def read(path: str | os.PathLike[str], *, convert: bool = False) -> np.ndarray:
     """The picture in a file, upright -> uint8 [height, width, 3 or 1].
 
     Palettes without transparency, bilevel and YCbCr pictures, and alpha that is opaque everywhere are converted, since
-    nothing is lost. With `convert` also transparency (laid on white), 16 bits a sample (the upper 8), CMYK, and the
-    first frame of an animation. Raises `PictureError`.
+    nothing is lost. With `convert` also transparency (laid on white), 16 bits a sample (the upper 8), CMYK, RGB of
+    another colour profile than sRGB, and the first frame of an animation. Raises `PictureError`.
     """
     with _opened(path) as image:
         moving = getattr(image, "is_animated", False) and image.format != "MPO"  # MPO: a photograph with extras
         if moving and not convert:
             raise PictureError(f"{path} has several frames; to keep only the first: {_CONVERT}")
-        deep = _is_deep(image)
+        deep, icc = depth.is_deep(image, path), image.info.get("icc_profile")
         image.load()
         image = ImageOps.exif_transpose(image)
         if deep:
-            image = _from_deep(image, path, convert)
+            depth.check_whole(image, path)
+            if not convert:
+                raise PictureError(f"{path} has 16 bits a sample; to keep the upper 8: {_CONVERT}")
+            image = depth.upper_bits(image)
         image = _flatten(image, path, convert)
+        name = profile.foreign(icc) if icc and image.mode == "RGB" else None
+        if icc and name is not None:
+            if not convert:
+                raise PictureError(f"{path} has the colour profile '{name}'; to turn it into sRGB: {_CONVERT}")
+            image = profile.to_srgb(image, icc, path)
         pixels = np.array(image, np.uint8)
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
@@ -53,23 +63,26 @@ def read(path: str | os.PathLike[str], *, convert: bool = False) -> np.ndarray:
 def write(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
     """Write uint8 [height, width, 3 or 1], whole or not at all, in the format of the suffix: PNG where there is none.
 
-    Raises `PictureError` on a suffix Pillow does not write, `files.WriteError` where the disk refuses.
+    Raises `PictureError` on a suffix that `format_of` refuses, `files.WriteError` where the disk refuses.
     """
     kind = format_of(path)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     with files.replacing(path) as file:
+        buffer = io.BytesIO()  # a pipe cannot go back, and some formats do
         try:
-            image.save(file, format=kind, **_SAVE_OPTIONS.get(kind, {}))
+            image.save(buffer, format=kind, **_SAVE_OPTIONS.get(kind, {}))
         except (ValueError, KeyError) as error:
             raise PictureError(f"cannot write {path}: {kind} does not take this picture ({error})") from error
+        file.write(buffer.getbuffer())
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
-    """Pillow's name of the format a suffix stands for. Raises `PictureError` on one it does not write."""
+    """Pillow's name of the format a suffix stands for. Raises `PictureError` on one not written here."""
     suffix = Path(path).suffix.lower()
-    kind = Image.registered_extensions().get(suffix, "") if suffix else "PNG"
-    if kind not in Image.SAVE:
-        raise PictureError(f"cannot write {path}: '{suffix}' is not a picture format known here; .png always is")
+    known = Image.registered_extensions()  # the first call also fills Image.SAVE
+    kind = known.get(suffix, "") if suffix else "PNG"
+    if kind not in _FORMATS or kind not in Image.SAVE:
+        raise PictureError(f"cannot write {path}: '{suffix}' is not a picture format written here; .png always is")
     return kind
 
 
@@ -105,27 +118,6 @@ def _not_a_picture(path: str | os.PathLike[str]) -> str:
     if not start:
         return "is empty"
     return "is compressed already" if start == b"\x8aGLM" else "is not a picture that can be read here"
-
-
-def _is_deep(image: Image.Image) -> bool:
-    """More than 8 bits a sample, in an image not loaded yet. Of such RGB, Pillow keeps 8 and tells only its decoder."""
-    if image.mode.startswith(("I", "F")):
-        return True
-    arguments = [tile[3] for tile in getattr(image, "tile", [])]
-    largest = [a[1] for a in arguments if isinstance(a, tuple) and len(a) == 2 and image.format == "PPM"]
-    return ";16" in str(arguments) or any(value > 255 for value in largest)
-
-
-def _from_deep(image: Image.Image, path: str | os.PathLike[str], convert: bool) -> Image.Image:
-    """8 bits a sample: of RGB Pillow has kept only those, single planes come whole."""
-    if image.mode == "F":
-        raise PictureError(f"{path} holds floating-point samples: save it with 8 bits first")
-    if not convert:
-        raise PictureError(f"{path} has 16 bits a sample; to keep the upper 8: {_CONVERT}")
-    if image.mode.startswith("I"):
-        plane = np.asarray(image).astype(np.int64)
-        return Image.fromarray(((np.clip(plane, 0, 65535) + 128) // 257).astype(np.uint8))
-    return image
 
 
 def _flatten(image: Image.Image, path: str | os.PathLike[str], convert: bool) -> Image.Image:

@@ -135,6 +135,12 @@ def unpack(data: bytes, lanes: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array(states, np.uint32), np.frombuffer(data[head:], np.uint8)
 
 
+def check_within(lanes: Lanes, size: int) -> None:
+    """Raise `BitstreamError` if the decoder has read past its `size` bytes."""
+    if int(lanes.pointer) > size:
+        raise BitstreamError("the latent stream is truncated")
+
+
 def check_finished(lanes: Lanes, size: int) -> None:
     """Raise `BitstreamError` unless the decoder stands where the encoder began: all bytes used, all lanes empty."""
     if int(lanes.pointer) != size or (np.asarray(lanes.state) != LOWEST).any():

@@ -68,7 +68,7 @@ def intervals(config: ModelConfig, net: exact.Nets, plane, phi, sites, radius, w
 
 @functools.partial(jax.jit, static_argnums=0)
 def decode(
-    config: ModelConfig, net: exact.Nets, plane, phi, sites, counts, groups, radius, width, phi_width, pairs, lanes
+    config: ModelConfig, net: exact.Nets, plane, phi, sites, counts, groups, radius, width, phi_width, pairs, end, lanes
 ) -> tuple[jax.Array, Lanes]:
     """Decode all latents: the decoder's walk, one loop over groups and, within each, over steps of L symbols.
 
@@ -76,9 +76,9 @@ def decode(
       plane: int32 [rows, M] of zeros; phi: [phi rows, 2M].
       sites: int32 [G, P] with counts [G], the schedule; groups: int32, how many of the G are real.
       radius: int32 [M]; width, phi_width: int32.
-      pairs: `rans.byte_pairs`; lanes: where the coder stands.
+      pairs: `rans.byte_pairs`; end: int32, how many bytes there are; lanes: where the coder stands.
 
-    Returns: the filled plane and the lanes.
+    Returns: the filled plane and the lanes. Past `end` it stops: a short stream cannot ask for a long walk.
     """
     per_site = config.latents // lanes.state.shape[0]
     n, components = lanes.state.shape[0], len(config.families) * config.components
@@ -87,8 +87,12 @@ def decode(
     widest = jnp.max(radius.reshape(per_site, n), axis=1)
     widths = jnp.where(widest > 0, widest + 1, 0)
 
-    def group(g, carry):
-        plane, lanes = carry
+    def more(carry):
+        g, _plane, lanes = carry
+        return (g < groups) & (lanes.pointer <= end)
+
+    def group(carry):
+        g, plane, lanes = carry
         mix, rows = _distributions(config, net, plane, phi, jnp.maximum(sites[g], 0), width, phi_width)
 
         def step(s, carry):
@@ -105,18 +109,20 @@ def decode(
             plane = lax.dynamic_update_slice(plane, k[None, :], (rows[p], first))
             return plane, rans.advance(lanes, pairs, low, frequency)
 
-        return lax.fori_loop(0, counts[g] * per_site, step, (plane, lanes))
+        return g + 1, *lax.fori_loop(0, counts[g] * per_site, step, (plane, lanes))
 
-    return lax.fori_loop(0, groups, group, (plane, lanes))
+    _, plane, lanes = lax.while_loop(more, group, (jnp.int32(0), plane, lanes))
+    return plane, lanes
 
 
 @jax.jit
-def decode_static(table: jax.Array, rows: jax.Array, steps: jax.Array, pairs: jax.Array, lanes: Lanes):
-    """Decode symbols of known distributions.
+def decode_static(table: jax.Array, rows: jax.Array, steps, pairs: jax.Array, end, lanes: Lanes):
+    """Decode symbols of known distributions, until `end` at most as `decode` does.
 
     Args:
       table: int32 [tables, symbols + 1], CDFs, 2^16 past the last symbol.
       rows: int32 [T, L], the table of each symbol; steps: int32, how many of the T to take.
+      pairs, end, lanes: as of `decode`.
 
     Returns: symbols int32 [T, L] and the lanes.
     """
@@ -124,17 +130,22 @@ def decode_static(table: jax.Array, rows: jax.Array, steps: jax.Array, pairs: ja
     last = table.shape[1] - 1
     width = jnp.int32(1 << last.bit_length() - 1)
 
-    def step(t, carry):
-        symbols, lanes = carry
+    def more(carry):
+        t, _symbols, lanes = carry
+        return (t < steps) & (lanes.pointer <= end)
+
+    def step(carry):
+        t, symbols, lanes = carry
         row = rows[t]
 
         def cdf(k):
             return table.at[row, jnp.minimum(k, last)].get(mode="promise_in_bounds")
 
         k, low, frequency = rans.search(cdf, rans.slots(lanes), jnp.zeros_like(row), width)
-        return symbols.at[t].set(k), rans.advance(lanes, pairs, low, frequency)
+        return t + 1, symbols.at[t].set(k), rans.advance(lanes, pairs, low, frequency)
 
-    return lax.fori_loop(0, steps, step, (jnp.zeros_like(rows), lanes))
+    _, symbols, lanes = lax.while_loop(more, step, (jnp.int32(0), jnp.zeros_like(rows), lanes))
+    return symbols, lanes
 
 
 @jax.jit

@@ -33,9 +33,8 @@ def run(out_dir: str | os.PathLike[str] = "demo", model: str | os.PathLike[str] 
     larger, the one of higher PSNR. Raises `zoo.WeightsError` without the model, `files.WriteError` where the disk
     refuses, `ImportError` where the `eval` extra is missing.
     """
-    folder = Path(out_dir)
+    folder = files.make_folder(out_dir)
     codec = codecs.load(model or zoo.DEFAULT)
-    folder.mkdir(parents=True, exist_ok=True)
     print(f"model {codec.name}, beside JPEG at the same size or just above\n")
     columns = f"{'photograph':11} {'size':>9} {'bytes':>8} {'bpp':>6} {'PSNR':>6}"
     print(f"{columns}  | {'JPEG bytes':>10} {'PSNR':>6} {'gain':>9}")

@@ -1,5 +1,6 @@
 """Rate and distortion of real files: a picture is compressed, and decompressed from the bytes that lie on disk."""
 
+import itertools
 import math
 import os
 from collections.abc import Iterable
@@ -29,26 +30,31 @@ class Row(TypedDict):
 
 
 def evaluate_files(
-    codec: "Codec", paths: Iterable[str | os.PathLike[str]], out_dir: str | os.PathLike[str] | None = None
+    codec: "Codec",
+    paths: Iterable[str | os.PathLike[str]],
+    out_dir: str | os.PathLike[str] | None = None,
+    *,
+    convert: bool = False,
 ) -> list[Row]:
     """Compress and decompress every picture of `paths` -> one row each, in order, and last their mean, named "mean".
 
-    With `out_dir`, made where missing, NAME.gllm and NAME.png are left there. Raises `ValueError` without pictures,
-    `picture.PictureError` on one that cannot be read, `files.WriteError` where the disk refuses.
+    With `out_dir`, made where missing, NAME.gllm and NAME.decoded.png are left there, never in place of one of `paths`.
+    `convert` is that of `picture.read`. Raises `ValueError` without pictures, `picture.PictureError` on one that cannot
+    be read, `files.WriteError` where the disk refuses.
     """
     paths = [Path(path) for path in paths]
     if not paths:
         raise ValueError("there are no pictures to evaluate")
+    folder = None if out_dir is None else files.make_folder(out_dir)
     rows = []
-    for name, path in zip(_names(paths), paths, strict=True):
-        image = picture.read(path)
+    for name, path in zip(_names(paths, folder), paths, strict=True):
+        image = picture.read(path, convert=convert)
         data = codec.compress(image)
         decoded = codec.decompress(data)
-        if out_dir is not None:
-            folder = Path(out_dir)
-            folder.mkdir(parents=True, exist_ok=True)
-            files.write(folder / f"{name}.gllm", data)
-            picture.write(folder / f"{name}.png", decoded)
+        if folder is not None:
+            stream, decoded_picture = _outputs(folder, name)
+            files.write(stream, data)
+            picture.write(decoded_picture, decoded)
         rows.append(measure(name, image, decoded, len(data)))
     return [*rows, mean_row(rows)]
 
@@ -87,14 +93,22 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def _names(paths: list[Path]) -> list[str]:
-    """File stems, numbered where two pictures share one, so that no output replaces another."""
-    seen: dict[str, int] = {}
-    names = []
+def _names(paths: list[Path], folder: Path | None) -> list[str]:
+    """File stems, counted up until one is free, so that no output replaces another or a picture of `paths`."""
+    inputs = {path.resolve() for path in paths}
+    names: list[str] = []
     for path in paths:
-        seen[path.stem] = seen.get(path.stem, 0) + 1
-        names.append(path.stem if seen[path.stem] == 1 else f"{path.stem}-{seen[path.stem]}")
+        numbered = (f"{path.stem}-{number}" for number in itertools.count(2))
+        for name in itertools.chain([path.stem], numbered):
+            outputs = [] if folder is None else _outputs(folder, name)
+            if name not in names and inputs.isdisjoint(output.resolve() for output in outputs):
+                names.append(name)
+                break
     return names
+
+
+def _outputs(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / f"{name}.gllm", folder / f"{name}.decoded.png"
 
 
 def _finite(value) -> float | None:

@@ -9,12 +9,14 @@
 Pure functions of parameters: `apply(config, params, x, method=Model.analysis)`, and so on.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gllmm_jax.config import HYPER_STRIDE, STRIDE, ModelConfig
 from gllmm_jax.nn import entropy
@@ -117,3 +119,16 @@ def init_params(config: ModelConfig, key: jax.Array) -> Any:
     key = jax.random.wrap_key_data(jnp.resize(jax.random.key_data(key), (4,)), impl="unsafe_rbg")
     side = STRIDE * HYPER_STRIDE
     return jax.jit(Model(config).init)(key, jnp.zeros((1, side, side, 3)))["params"]
+
+
+def misfit(config: ModelConfig, params: Any) -> str | None:
+    """What the first parameter is that a tree lacks or holds in another shape than the config's; None where all fit."""
+    wanted = jax.eval_shape(functools.partial(init_params, config), jax.random.PRNGKey(0))
+    found = {jax.tree_util.keystr(path): np.shape(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(params)}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(wanted):
+        name, shape = "/".join(entry.key for entry in path), found.get(jax.tree_util.keystr(path))
+        if shape is None:
+            return f"{name} is missing"
+        if shape != leaf.shape:
+            return f"{name} is {shape} and not {leaf.shape}"
+    return None

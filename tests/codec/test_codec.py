@@ -1,7 +1,9 @@
 """The whole codec with random weights: any picture goes through, and nothing else does."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 import gllmm_jax
 from gllmm_jax import zoo
@@ -63,11 +65,25 @@ def test_the_checksum_is_of_little_endian_integers():
         np.zeros((4, 4, 3), np.float32),
         np.zeros((0, 4, 3), np.uint8),
         [[1, 2], [3, 4]],
+        [[1, 2], [3]],
+        None,
     ],
 )
 def test_other_arrays_are_refused(mu_codec, image):
     with pytest.raises(ValueError, match="a picture is a uint8 array"):
         mu_codec.compress(image)
+
+
+def test_arrays_and_bytes_of_other_kinds(mu_codec, photograph):
+    image = photograph(20, 20)
+    data = mu_codec.compress(image)
+    for same in (jnp.asarray(image), Image.fromarray(image), memoryview(image)):
+        assert mu_codec.compress(same) == data
+    for same in (bytearray(data), memoryview(data)):
+        assert np.array_equal(mu_codec.decompress(same), mu_codec.decompress(data))
+    for wrong in ("photo.gllm", None, list(data), np.frombuffer(data, np.uint8)):
+        with pytest.raises(TypeError, match=r"a \.gllm file is given as its bytes, not as"):
+            mu_codec.decompress(wrong)
 
 
 def test_every_truncation_and_2000_flips(mu_codec, photograph):
@@ -139,6 +155,15 @@ def test_weights_with_the_tables_of_another_model(mu_weights, tmp_path):
     zoo.save(tmp_path / "bad.npz", mu_weights._replace(tables=tables))
     with pytest.raises(zoo.WeightsError, match="the tables of 'mu-random' do not fit its config"):
         gllmm_jax.load(tmp_path / "bad.npz")
+
+
+def test_weights_with_the_parameters_of_another_model(mu_weights, tmp_path):
+    lacking = {name: tree for name, tree in mu_weights.params.items() if name != "g_s"}
+    odd = {**mu_weights.params, "context": {**mu_weights.params["context"], "bias": np.zeros(3)}}
+    for params, words in ((lacking, r"g_s/.* is missing"), (odd, r"context/bias is \(3,\) and not")):
+        zoo.save(tmp_path / "bad.npz", mu_weights._replace(params=params))
+        with pytest.raises(zoo.WeightsError, match=f"the parameters of 'mu-random' do not fit its config: {words}"):
+            gllmm_jax.load(tmp_path / "bad.npz")
 
 
 def test_calibration_needs_pictures(mu_weights):

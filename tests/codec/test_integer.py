@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from gllmm_jax.codec import exact, observe
-from gllmm_jax.codec.calibrate import float_layers, output_format
-from gllmm_jax.codec.integer import fingerprint, make_twin, twin_arrays, twin_from_arrays, z_support
+from gllmm_jax.codec.calibrate import float_layers, make_twin, output_format
+from gllmm_jax.codec.integer import fingerprint, twin_from_arrays, z_support
+from gllmm_jax.nn import model
 from gllmm_jax.prob import tables
-from tests.codec.twins import MU, PLAIN, draw, tree, twin
+from tests.codec.twins import MU, PLAIN, carried, draw, tree, twin
 
 run = jax.jit(exact.parameters, static_argnums=0)
 
@@ -86,6 +87,14 @@ def test_parameters_do_not_depend_on_batch_or_jit():
             assert np.array_equal(a[rows], b) and np.array_equal(a, c)
 
 
+def taps_at_every_site(y):
+    """The causal neighbours of every latent of y [h, w, M], as `exact.parameters` takes them."""
+    (h, w, m), sites = y.shape, np.arange(y.shape[0] * y.shape[1])
+    plane = np.pad(y, ((2, 0), (2, 2), (0, 0))).reshape(-1, m)
+    rows = (sites // w + 2) * (w + 4) + sites % w + 2
+    return h * w, plane[rows[:, None] + np.array([dy * (w + 4) + dx for dy, dx in exact.TAPS])]
+
+
 def test_the_twin_is_close_to_the_float_model():
     params, calibration = tree(MU), [draw(MU, 8, 12, s) for s in range(100, 104)]
     layers = float_layers(MU, params)
@@ -94,13 +103,10 @@ def test_the_twin_is_close_to_the_float_model():
     for name in exact.HYPER:
         x = (observe._upsample if name.startswith("up") else observe._conv)(x, layers[name])
         x = x if name == "conv4" else observe._leaky(x)
-    sites = np.arange(96)
-    taken = observe._entropy(layers, y, x.reshape(96, -1), sites)
+    taken = observe._entropy(layers, y, x.reshape(96, -1), np.arange(96))
     wanted = observe._affine(taken["dense2"], layers["dense2"])
     phi = jax.jit(exact.hyper_synthesis)(twin().nets.layers, jnp.asarray(z), z.shape[:2]).reshape(96, -1)
-    plane = np.pad(y, ((2, 0), (2, 2), (0, 0))).reshape(-1, MU.latents)
-    rows = (sites // 12 + 2) * 16 + sites % 12 + 2
-    taps = plane[rows[:, None] + np.array([dy * 16 + dx for dy, dx in exact.TAPS])]
+    _, taps = taps_at_every_site(y)
     mean = np.asarray(run(MU, twin().nets, jnp.asarray(taps), phi).mean)
     exponent, _ = output_format(MU)
     wanted = wanted[:, : 9 * MU.latents] * 2.0 ** exponent[0]
@@ -108,8 +114,29 @@ def test_the_twin_is_close_to_the_float_model():
     assert error.std() < 0.02 * wanted.std() + 1
 
 
+@pytest.mark.parametrize("config", [MU, PLAIN], ids=lambda c: c.preset)
+def test_every_component_is_that_of_the_float_model(config):
+    """Weights in their order and to the right base. They differ by 0.001 on average, means and scales by 0.008."""
+    y, z = carried(config, 8, 12, seed=100)
+    sites, taps = taps_at_every_site(y)
+    phi = jax.jit(exact.hyper_synthesis)(twin(config).nets.layers, jnp.asarray(z), z.shape[:2]).reshape(sites, -1)
+    ours = run(config, twin(config).nets, jnp.asarray(taps), phi)
+    y, z = (jnp.asarray(a[None], jnp.float32) for a in (y, z))
+    float_phi = model.apply(config, tree(config), z, method=model.Model.hyper_synthesis)
+    wanted = model.apply(config, tree(config), y, float_phi, method=model.Model.mixture)
+    log_weight, mean, scale = (np.asarray(a).reshape(sites, -1, config.latents) for a in wanted)
+
+    def error(ours, wanted):
+        return np.abs(np.asarray(ours) - wanted).mean(axis=(0, 2))  # by component
+
+    assert (error(ours.weight / (1 << tables.WEIGHT_BITS), np.exp(log_weight)) < 0.003).all()
+    assert (error(ours.mean / (1 << tables.FRACTION), mean) < 0.02).all()
+    span = (tables.REACH + 1) << tables.FRACTION
+    assert (error(ours.span / span, np.maximum(scale, tables.SCALE_LOW / (1 << tables.FRACTION))) < 0.02).all()
+
+
 def test_stored_and_read_again():
-    arrays = twin_arrays(twin())
+    arrays = dict(twin().arrays)
     assert all(a.dtype.kind == "i" for a in arrays.values())
     assert fingerprint(twin_from_arrays(MU, arrays)) == fingerprint(twin())
     assert len(fingerprint(twin())) == 8 and fingerprint(twin(seed=1)) != fingerprint(twin())
@@ -119,7 +146,7 @@ def test_stored_and_read_again():
 
 
 def test_arrays_that_are_no_twin():
-    arrays = twin_arrays(twin())
+    arrays = dict(twin().arrays)
     with pytest.raises(ValueError, match=r"dense1\.bias"):
         twin_from_arrays(MU, {k: v for k, v in arrays.items() if k != "dense1.bias"})
     with pytest.raises(ValueError, match="dense1: sums may pass"):
@@ -128,6 +155,9 @@ def test_arrays_that_are_no_twin():
         twin_from_arrays(PLAIN, arrays)
     with pytest.raises(ValueError, match="do not fit"):
         twin_from_arrays(MU, arrays | {"powers": arrays["powers"].astype(np.float32)})
+    for name in ("prior.cdf", "prior.high", "conv2.kernel", "dense2.shift", "context.limit"):
+        with pytest.raises(ValueError, match=f"do not fit.*{name}"):
+            twin_from_arrays(MU, arrays | {name: arrays[name][..., :-1]})
 
 
 def test_layers_that_do_not_fit_are_named():

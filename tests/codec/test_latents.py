@@ -93,6 +93,33 @@ def test_every_truncation_is_an_error():
         decode_latents(twin(), data + b"\0", (5, 4))
 
 
+def test_a_short_stream_cannot_announce_much(monkeypatch):
+    """Neither networks nor planes of the announced size are made where z alone asks for more bytes than there are."""
+    data = encode_latents(twin(), *carried(MU, 5, 4))
+    monkeypatch.delattr(walk, "phi_rows")
+    monkeypatch.delattr(walk, "empty_plane")
+    with pytest.raises(BitstreamError, match="truncated"):
+        decode_latents(twin(), data, (375, 375))
+
+
+def test_a_cut_stream_stops_the_walk(monkeypatch):
+    """The group that reads past the end is the last: nothing after it is decoded."""
+    y, z = carried(MU, 16, 24)
+    data = encode_latents(twin(), y, z)
+    planes, decode = [], walk.decode
+
+    def watched(*args):
+        plane, lanes = decode(*args)
+        planes.append(np.asarray(plane))
+        return plane, lanes
+
+    monkeypatch.setattr(walk, "decode", watched)
+    with pytest.raises(BitstreamError, match="truncated"):
+        decode_latents(twin(), data[: len(data) * 3 // 4], (16, 24))
+    i, j = np.nonzero(walk.inside(planes[0], (16, 24)).any(-1))
+    assert 40 < (j + 3 * i).max() < 60  # of 69 groups
+
+
 def test_flipped_bits_are_errors_or_other_latents():
     y, z = carried(MU, 5, 4)
     data = encode_latents(twin(), y, z)

@@ -134,7 +134,7 @@ def test_what_cannot_be_read(tmp_path, monkeypatch):
         picture.read(path)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".webp", ".tiff", ".bmp", ""])
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tiff", ".bmp", ".ppm", ".jp2", ""])
 def test_writing_and_reading_again(tmp_path, suffix):
     for pixels in (RGB, GRAY):
         picture.write(tmp_path / f"out{suffix}", pixels)
@@ -144,8 +144,9 @@ def test_writing_and_reading_again(tmp_path, suffix):
 
 
 def test_what_cannot_be_written(tmp_path, monkeypatch):
-    with pytest.raises(PictureError, match=r"'\.xyz' is not a picture format"):
-        picture.write(tmp_path / "a.xyz", RGB)
+    for suffix in (".xyz", ".ico", ".gif", ".pdf"):
+        with pytest.raises(PictureError, match=rf"'\{suffix}' is not a picture format"):
+            picture.write(tmp_path / f"a{suffix}", RGB)
     with pytest.raises(WriteError, match=r"cannot write .*a\.png: there is no folder"):
         picture.write(tmp_path / "none" / "a.png", RGB)
     (tmp_path / "folder.png").mkdir()

@@ -5,7 +5,8 @@ import itertools
 
 import numpy as np
 
-from gllmm_jax.codec.integer import Twin, make_twin
+from gllmm_jax.codec.calibrate import make_twin
+from gllmm_jax.codec.integer import Twin
 from gllmm_jax.codec.latents import clamp_latents
 from gllmm_jax.config import PRESETS, ModelConfig
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gllmm_jax.codec.picture import PictureError
 from gllmm_jax.evaluate.files import evaluate_files, table
+from gllmm_jax.files import WriteError
 
 
 class Coarse:
@@ -41,11 +43,54 @@ def test_rows_describe_the_files_that_are_written(paths, tmp_path):
     for row, path in zip(rows, paths, strict=False):
         assert row["bytes"] == (out / f"{row['image']}.gllm").stat().st_size
         original = np.asarray(Image.open(path)).astype(float)
-        decoded = np.asarray(Image.open(out / f"{row['image']}.png")).astype(float)
+        decoded = np.asarray(Image.open(out / f"{row['image']}.decoded.png")).astype(float)
         assert row["bpp"] == pytest.approx(8 * row["bytes"] / np.prod(original.shape[:2]))
         assert row["psnr"] == pytest.approx(10 * np.log10(255**2 / np.mean((original - decoded) ** 2)), abs=1e-4)
     for column in ("bytes", "bpp", "psnr", "msssim"):
         assert rows[2][column] == pytest.approx(sum(row[column] or 0 for row in rows[:2]) / 2)
+
+
+def test_names_count_up_until_one_is_free(tmp_path, paths):
+    (tmp_path / "x").mkdir()
+    same = [tmp_path / "a.png", tmp_path / "a-2.png", tmp_path / "x" / "a.jpg"]
+    for path in same:
+        Image.open(paths[0]).save(path)
+    codec: Any = Coarse()
+    rows = evaluate_files(codec, same, tmp_path / "out")
+    assert [row["image"] for row in rows] == ["a", "a-2", "a-3", "mean"]
+    assert len(list((tmp_path / "out").iterdir())) == 6
+
+
+def test_the_originals_stay(tmp_path, paths):
+    """Even where they lie in the output's folder and are called as a decoded picture would be."""
+    folder = paths[0].parent
+    Image.open(paths[0]).save(folder / "same.decoded.png")
+    inputs = [paths[0], folder / "same.decoded.png"]
+    before = [path.read_bytes() for path in inputs]
+    codec: Any = Coarse()
+    rows = evaluate_files(codec, inputs, folder)
+    assert [row["image"] for row in rows] == ["same-2", "same.decoded", "mean"]
+    assert [path.read_bytes() for path in inputs] == before
+    assert (folder / "same-2.decoded.png").exists()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path, paths):
+    codec: Any = Coarse()
+    for folder, words in (
+        (paths[0], "there is a file of that name"),
+        (paths[0] / "in", "a part of that path is a file"),
+    ):
+        with pytest.raises(WriteError, match=f"cannot make the folder {folder}: {words}"):
+            evaluate_files(codec, [tmp_path / "none.png"], folder)
+
+
+def test_what_loses_something_needs_the_option(tmp_path):
+    path = tmp_path / "deep.png"
+    Image.fromarray(np.full((20, 20), 257, np.uint16)).save(path)
+    codec: Any = Coarse()
+    with pytest.raises(PictureError, match="--convert"):
+        evaluate_files(codec, [path])
+    assert len(evaluate_files(codec, [path], convert=True)) == 2
 
 
 def test_no_figure_is_no_number(paths):

@@ -97,6 +97,14 @@ def test_shapes(preset):
     assert shape_of(c, (2, 8, 12, c.latents), Model.synthesis) == (2, 128, 192, 3)
 
 
+def test_thirty_numbers_for_each_latent():
+    c = PRESETS["gllmm-128"]
+    tree = jax.eval_shape(functools.partial(init_params, c), jax.random.PRNGKey(0))
+    sight = jnp.zeros((1, 8, 12, 2 * c.latents))
+    raw = jax.eval_shape(lambda p, x: apply(c, p, x, x, method=Model.parameters), tree, sight)
+    assert raw.shape == (1, 8, 12, 30 * c.latents)
+
+
 def test_mask():
     expected = [[1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
     np.testing.assert_array_equal(causal_mask()[..., 0, 0], expected)

@@ -1,0 +1,40 @@
+"""The weights that come with the package: real files keep to the estimate, and the pictures are pictures."""
+
+import numpy as np
+import pytest
+from skimage import data
+
+import gllmm_jax
+from gllmm_jax import zoo
+from gllmm_jax.codec import latents
+from gllmm_jax.codec.codec import analyse
+from gllmm_jax.codec.integer import z_support
+from gllmm_jax.metrics import psnr
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return gllmm_jax.load()
+
+
+def test_the_default_is_installed():
+    assert zoo.DEFAULT in zoo.names()
+
+
+@pytest.mark.parametrize("name", ["chelsea", "rocket"])
+def test_bytes_keep_to_the_float_estimate(codec, name):
+    image = getattr(data, name)()
+    encoded = codec.encode(image)
+    estimate = encoded.report.bits_estimated / 8
+    assert abs(len(encoded.data) - estimate) <= 0.005 * estimate + 64
+    assert psnr(codec.decompress(encoded.data), image, peak=255.0) > 28
+    y_hat, z_hat = analyse(codec.config, codec.params, image, z_support(codec.twin))
+    integer = sum(latents.estimated_bits(codec.twin, y_hat, z_hat)) / 8
+    assert abs(integer / estimate - 1) < 0.005
+
+
+def test_gray_stays_gray(codec):
+    image = data.chelsea().mean(axis=2, keepdims=True).astype(np.uint8)
+    decoded = codec.decompress(codec.compress(image))
+    assert decoded.shape == image.shape
+    assert psnr(decoded, image, peak=255.0) > 28
