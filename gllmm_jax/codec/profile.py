@@ -7,7 +7,6 @@ from PIL import Image, ImageCms
 
 from gllmm_jax.codec.errors import PictureError
 
-
 _SPACE = slice(16, 20)
 """Where a profile names its colour space. Source: ICC.1, profile header."""
 
