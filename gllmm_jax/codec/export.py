@@ -9,6 +9,7 @@ from gllmm_jax import zoo
 from gllmm_jax.codec.calibrate import make_twin
 from gllmm_jax.codec.codec import analyse
 from gllmm_jax.config import ModelConfig
+from gllmm_jax.nn.entropy import causal_mask
 
 _WIDE = 2**20  # the support of z is not known before the twin is
 
@@ -29,6 +30,7 @@ def make_weights(
     if not pictures:
         raise ValueError("the integer twin is calibrated on pictures: give at least one")
     stored = zoo.half(params)
+    stored["context"]["kernel"] *= causal_mask().astype(np.float16)  # closed taps are noise: zeros cost no bytes
     floats = zoo.single(stored)
     wide = (np.full(config.hyper, -_WIDE), np.full(config.hyper, _WIDE))
     calibration = [analyse(config, floats, picture, wide) for picture in pictures]
