@@ -4,7 +4,6 @@ A config is saved with every checkpoint and weights file.
 """
 
 import dataclasses
-import json
 from typing import Any, Literal
 
 Family = Literal["gaussian", "laplace", "logistic"]
@@ -50,10 +49,6 @@ class ModelConfig:
         """Inverse of `to_dict`, tolerant of JSON's lists. Raises `TypeError` on an unknown field."""
         restored: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         return cls(**restored)
-
-    def to_json(self) -> str:
-        """Canonical text: equal configs give equal text."""
-        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
 
 
 def _gllmm(n: int) -> ModelConfig:

@@ -1,7 +1,8 @@
 """Probability mass of one unit bin under the three symmetric families, in the log domain.
 
-All three densities are symmetric, so a bin at distance a = |v - mean| holds the mass F((1/2 - a) / s) - F(-(1/2 + a)
-/ s): both arguments are on the side where the CDF is small and its logarithm exact, so nothing cancels in the tail.
+All three densities are symmetric, so a bin at distance a = |v - mean| holds the mass
+F((1/2 - a) / s) - F(-(1/2 + a) / s): far out, both arguments are on the side where the CDF is small and its logarithm
+exact, so nothing cancels in the tail.
 float32 or float64, any shape, natural logarithms (the mixture turns them into bits).
 """
 
