@@ -31,7 +31,7 @@ ARRAYS = {"jax", "numpy"}
 LIBRARIES = {
     "prob": ARRAYS,
     "nn": ARRAYS | {"flax"},
-    "codec": ARRAYS | {"flax", "PIL"},
+    "codec": ARRAYS | {"flax", "PIL", "tensorflow", "tensorflow_compression_ops"},
     "train": ARRAYS | {"flax", "PIL", "optax", "orbax", "grain", "tqdm", "tensorboardX", "tensorflow_datasets"},
     "evaluate": ARRAYS | {"PIL", "scipy", "matplotlib", "skimage"},
     "cli": {"jax"},
@@ -45,7 +45,7 @@ OPTIONAL = {
     "tqdm": "train",
     "tensorboardX": "train",
     "tensorflow_datasets": "tfds",
-    "tensorflow_compression": "tfc",
+    "tensorflow": "tfc",
     "tensorflow_compression_ops": "tfc",
     "matplotlib": "eval",
     "scipy": "eval",

@@ -18,6 +18,7 @@ from gllmm_jax.cli.common import (
     print_json,
     read_bytes,
 )
+from gllmm_jax.codec.container import CODERS
 
 if TYPE_CHECKING:
     from gllmm_jax.codec.codec import Codec
@@ -29,6 +30,8 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("input", type=a_path, metavar="IN", help="any picture Pillow reads")
     parser.add_argument("-o", "--output", type=a_path, metavar="OUT", help="IN with the suffix .gllm unless given")
     add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
+    text = f"{CODERS[0]} unless given; tfc is TensorFlow-Compression's and needs the extra of that name at both ends"
+    parser.add_argument("--coder", choices=CODERS, default=CODERS[0], help=text)
     add_convert(parser)
     add_json(parser)
     parser.set_defaults(run=compress)
@@ -51,7 +54,7 @@ def compress(arguments: argparse.Namespace) -> None:
     output = arguments.output or free_beside(arguments.input, ".gllm")
     check_apart(arguments.input, output)
     codec, seconds = _load(arguments.model)
-    data, report = codec.encode(image, estimate=arguments.json)
+    data, report = codec.encode(image, estimate=arguments.json, coder=arguments.coder)
     files.write(output, data)
     if arguments.json:
         print_json(report._asdict() | {"seconds": {"load": seconds, **report.seconds}}, file=beside(output))

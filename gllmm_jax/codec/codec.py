@@ -21,13 +21,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gllmm_jax import zoo
+from gllmm_jax.codec import coder as coders
 from gllmm_jax.codec import container, integer, latents
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.config import HYPER_STRIDE, STRIDE, ModelConfig
 from gllmm_jax.nn.model import Model, apply, misfit
 from gllmm_jax.prob.tables import Y_LIMIT
-
-CODER = "rans"
 
 Bytes = bytes | bytearray | memoryview
 
@@ -90,30 +89,36 @@ class Codec:
         """The bytes of a `.gllm` file -> uint8 [height, width, 3 or 1]. Raises `BitstreamError`; see `decode`."""
         return self.decode(data, max_pixels=max_pixels).image
 
-    def encode(self, image: npt.ArrayLike, *, estimate: bool = True) -> Encoded:
-        """`compress`, with a report. `estimate=False` saves the time of the float model's estimate."""
+    def encode(self, image: npt.ArrayLike, *, estimate: bool = True, coder: str = container.CODERS[0]) -> Encoded:
+        """`compress`, with a report, through any of `container.CODERS`.
+
+        `estimate=False` saves the time of the float model's estimate. Raises `ImportError` where the coder's extra is
+        missing.
+        """
         image = _as_image(image)
+        coders.named(coder)  # before anything is computed
         height, width, channels = image.shape
         watch = _Watch()
         y_hat, z_hat = analyse(self.config, self.params, image, integer.z_support(self.twin))
         watch.lap("analysis")
-        stream = latents.encode_latents(self.twin, y_hat, z_hat)
+        stream = latents.encode_latents(self.twin, y_hat, z_hat, coder=coder)
         crc = latents_crc32(y_hat, z_hat)
         colour = container.COLOURS[channels == 1]
-        data = container.pack(container.Header(self.name, self.fingerprint, height, width, colour, CODER, crc), stream)
+        data = container.pack(container.Header(self.name, self.fingerprint, height, width, colour, coder, crc), stream)
         watch.lap("entropy")
         bits = None
         if estimate:
             bits = float(_bits(self.config, self.params, y_hat, z_hat))
             watch.lap("estimate")
         bpp = 8 * len(data) / (height * width)
-        return Encoded(data, EncodeReport(len(data), bpp, bits, height, width, self.name, CODER, crc, watch.seconds))
+        return Encoded(data, EncodeReport(len(data), bpp, bits, height, width, self.name, coder, crc, watch.seconds))
 
     def decode(self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS) -> Decoded:
         """`decompress`, with a report.
 
         Raises `BitstreamError` where the bytes are no whole and undamaged file of this model, or announce more than
-        `max_pixels` pixels; `TypeError` on what is no bytes.
+        `max_pixels` pixels; `ImportError` where the extra of the file's coder is missing; `TypeError` on what is no
+        bytes.
         """
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"a .gllm file is given as its bytes, not as {type(data).__name__}")
@@ -122,7 +127,7 @@ class Codec:
         header, stream = container.unpack(data, max_pixels=max_pixels)
         self._check_model(header)
         size = (-(-header.height // STRIDE), -(-header.width // STRIDE))
-        y_hat, z_hat = latents.decode_latents(self.twin, stream, size)
+        y_hat, z_hat = latents.decode_latents(self.twin, stream, size, coder=header.coder)
         crc = latents_crc32(y_hat, z_hat)
         if crc != header.latents_crc32:
             raise BitstreamError(

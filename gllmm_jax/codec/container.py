@@ -24,7 +24,7 @@ from gllmm_jax.codec.errors import BitstreamError
 
 MAGIC = b"\x8aGLM"
 VERSION = 1
-CODERS = ("rans",)
+CODERS = ("rans", "tfc")  # a file holds the place in this list: the order stays, and the first is the default
 COLOURS = ("rgb", "gray")
 FINGERPRINT_BYTES = 4
 MAX_PIXELS = 200_000_000

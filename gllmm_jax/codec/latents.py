@@ -1,27 +1,25 @@
 """Latents to bytes and back, exactly.
 
-A stream is one byte of activity mode and one rANS stream that holds, in this order, the activity class of every channel
-of y (if the mode says so), z in raster order, and y in the order of the schedule.
+A stream is one byte of activity mode and one stream of the entropy coder that holds, in this order, the activity class
+of every channel of y (if the mode says so), z in raster order, and y in the order of the schedule.
 """
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gllmm_jax.codec import rans, walk
+from gllmm_jax.codec import interleaved, walk
+from gllmm_jax.codec.coder import Given, Static, named
+from gllmm_jax.codec.container import CODERS
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.integer import Twin, z_support
-from gllmm_jax.codec.schedule import bucket, chunks, padded, wavefront
+from gllmm_jax.codec.schedule import bucket
 from gllmm_jax.config import HYPER_STRIDE
 from gllmm_jax.prob import tables
 
 BY_CHANNEL = 255
 """Mode: a class for each channel. Any smaller value is the one class of them all."""
-
-CHUNK = 256
-"""Positions the encoder evaluates at once."""
 
 
 class Bits(NamedTuple):
@@ -37,80 +35,86 @@ def clamp_latents(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> tuple[np.
     return y_hat, np.clip(z_hat, *z_support(twin)).astype(np.int32)
 
 
-def encode_latents(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> bytes:
+def encode_latents(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray, *, coder: str = CODERS[0]) -> bytes:
     """Stream of y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N].
 
-    Raises: `ValueError` on latents that `clamp_latents` would change, or of other shapes.
+    Raises: `ValueError` on latents that `clamp_latents` would change, or of other shapes; `ImportError` where the extra
+    of the coder is missing.
     """
-    mode, low, frequency = _intervals(twin, y_hat, z_hat)
-    steps = len(low)
-    low = np.pad(low, ((0, bucket(steps) - steps), (0, 0)))
-    frequency = np.pad(frequency, ((0, len(low) - steps), (0, 0)), constant_values=tables.TOTAL)
-    coded = jax.device_get(rans.encode(jnp.asarray(low), jnp.asarray(frequency)))
-    return bytes([mode]) + rans.pack(*coded)
+    mode, static, symbols, given = _prepare(twin, y_hat, z_hat)
+    return bytes([mode]) + named(coder).encode(static, symbols, given, y_hat)
 
 
-def decode_latents(twin: Twin, data: bytes, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def decode_latents(
+    twin: Twin, data: bytes, size: tuple[int, int], *, coder: str = CODERS[0]
+) -> tuple[np.ndarray, np.ndarray]:
     """Inverse of `encode_latents` for y of `size` (h, w): (y_hat int32 [h, w, M], z_hat int32).
 
-    Raises: `BitstreamError` where the stream is truncated, damaged, or made by another twin.
+    Raises: `BitstreamError` where the stream is truncated, damaged, or made by another twin or coder; `ImportError`
+    where the extra of the coder is missing.
     """
     if not data:
         raise BitstreamError("the latent stream is empty")
-    mode, config = data[0], twin.config
+    mode, channels = data[0], twin.config.latents
     if mode >= tables.Y_LIMIT.bit_length() + 1 and mode != BY_CHANNEL:
         raise BitstreamError("the latent stream begins with an unknown mode")
-    states, found = rans.unpack(data[1:], _lanes(twin, size))
-    pairs, lanes = jnp.asarray(rans.byte_pairs(found)), rans.Lanes(jnp.asarray(states), jnp.int32(0))
-    classes, z_hat, lanes = _decode_static(twin, mode, size, pairs, len(found), lanes)
-    rans.check_within(lanes, len(found))  # before anything of the picture's size is made
-    phi, phi_width = _phi(twin, z_hat)
-    schedule = wavefront(*size)
-    groups, schedule = len(schedule.counts), padded(schedule)
-    plane = walk.empty_plane(size, config.latents)
-    args = (plane, phi, *schedule, np.int32(groups), _radius(classes), np.int32(size[1]), phi_width)
-    end = jnp.int32(len(found))
-    plane, lanes = walk.decode(config, twin.nets, *map(jnp.asarray, args), pairs, end, lanes)  # pyright: ignore[reportCallIssue]
-    rans.check_within(lanes, len(found))
-    rans.check_finished(lanes, len(found))
-    return walk.inside(np.asarray(plane), size).copy(), z_hat
+    stream = named(coder).decoder(data[1:], size, channels)
+    symbols = stream.static(_static(twin, mode, size))
+    z_size = _hyper_size(size)
+    split = len(symbols) - z_size[0] * z_size[1] * twin.config.hyper
+    classes = symbols[:split] if split else np.full(channels, mode, np.int32)
+    z_hat = symbols[split:].reshape(*z_size, -1) + z_support(twin)[0]
+    y_hat = stream.latents(_given(twin, size, classes, z_hat))
+    stream.finish()
+    return y_hat, z_hat
 
 
 def estimated_bits(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> Bits:
     """Bits of the latents at the integer model's own probabilities, without the cost of the coder."""
-    mode, _low, frequency = _intervals(twin, y_hat, z_hat)
-    bits = tables.TOTAL_BITS - np.log2(frequency, dtype=np.float64).ravel()
-    classes = twin.config.latents if mode == BY_CHANNEL else 0
-    z = bits[classes : classes + z_hat.size].sum()
-    return Bits(float(bits.sum() - z), float(z))
+    _mode, *rest = _prepare(twin, y_hat, z_hat)
+    _low, frequency = interleaved.intervals(*rest, y_hat)
+    bits = tables.TOTAL_BITS - np.log2(frequency, dtype=np.float64)
+    z = slice(len(rest[1]) - z_hat.size, len(rest[1]))
+    return Bits(float(bits.sum() - bits[z].sum()), float(bits[z].sum()))
+
+
+def _prepare(twin, y_hat, z_hat):
+    # mode, static distributions and their symbols, and what is given for y: all but the latents themselves
+    size = y_hat.shape[:2]
+    if y_hat.shape[2] != twin.config.latents or z_hat.shape != (*_hyper_size(size), twin.config.hyper):
+        raise ValueError(f"latents of shapes {y_hat.shape} and {z_hat.shape} do not belong together or to this model")
+    low, high = z_support(twin)
+    if np.abs(y_hat).max() > tables.Y_LIMIT or (z_hat < low).any() or (z_hat > high).any():
+        raise ValueError("latents outside what a stream can carry: call clamp_latents first")
+    mode, classes = _mode(twin, y_hat)
+    symbols = (z_hat - low).ravel()
+    if mode == BY_CHANNEL:
+        symbols = np.concatenate([classes, symbols])
+    return mode, _static(twin, mode, size), symbols, _given(twin, size, classes, z_hat)
+
+
+def _given(twin, size, classes, z_hat):
+    phi, phi_width = _phi(twin, z_hat)
+    return Given(twin.config, twin.nets, size, phi, phi_width, _radius(classes))
 
 
 def _hyper_size(size):
     return tuple(-(-n // HYPER_STRIDE) for n in size)
 
 
-def _lanes(twin, size):
-    return rans.lane_count(size[0] * size[1] * twin.config.latents, twin.config.latents)
-
-
 def _radius(classes):
     return ((1 << classes) - 1).astype(np.int32)
 
 
-def _static_rows(twin, mode, size):
-    # which table each class and each z takes: z's channels first, then the channels of y
-    hz, wz = _hyper_size(size)
-    n, m = twin.config.hyper, twin.config.latents
-    classes = n + np.arange(m if mode == BY_CHANNEL else 0)
-    return np.concatenate([classes, np.tile(np.arange(n), hz * wz)]).astype(np.int32)
-
-
-def _static_table(twin):
-    # z's channels, the classes of y's channels, and last the one certain symbol that fills up a step
+def _static(twin, mode, size):
+    # tables: z's channels first, then the classes of y's channels
     z, classes = twin.arrays["prior.cdf"], twin.arrays["classes.cdf"]
     width = max(z.shape[1], classes.shape[1])
-    parts = z, classes, np.array([[0, tables.TOTAL]], np.int32)
-    return np.concatenate([np.pad(t, ((0, 0), (0, width - t.shape[1])), constant_values=tables.TOTAL) for t in parts])
+    table = [np.pad(t, ((0, 0), (0, width - t.shape[1])), constant_values=tables.TOTAL) for t in (z, classes)]
+    hz, wz = _hyper_size(size)
+    first = len(z) + np.arange(len(classes) if mode == BY_CHANNEL else 0)
+    rows = np.concatenate([first, np.tile(np.arange(len(z)), hz * wz)]).astype(np.int32)
+    return Static(np.concatenate(table).astype(np.int32), rows)
 
 
 def _phi(twin, z_hat):
@@ -131,45 +135,3 @@ def _mode(twin, y_hat):
     if by_channel < cost * _radius(classes.max()) * len(peak):
         return BY_CHANNEL, classes
     return int(classes.max()), np.full_like(classes, classes.max())
-
-
-def _intervals(twin, y_hat, z_hat):
-    # low and frequency of every symbol of the stream in order, int32 [steps, lanes], and the mode
-    config, size = twin.config, y_hat.shape[:2]
-    if y_hat.shape[2] != config.latents or z_hat.shape != (*_hyper_size(size), config.hyper):
-        raise ValueError(f"latents of shapes {y_hat.shape} and {z_hat.shape} do not belong together or to this model")
-    low_z, high_z = z_support(twin)
-    if np.abs(y_hat).max() > tables.Y_LIMIT or (z_hat < low_z).any() or (z_hat > high_z).any():
-        raise ValueError("latents outside what a stream can carry: call clamp_latents first")
-    mode, classes = _mode(twin, y_hat)
-    n = _lanes(twin, size)
-    rows, table = _static_rows(twin, mode, size), _static_table(twin)
-    symbols = np.concatenate([classes[: len(rows) - z_hat.size], (z_hat - low_z).ravel()])
-    low = table[rows, symbols]
-    pad = (0, -len(rows) % n)
-    static = np.pad(low, pad), np.pad(table[rows, symbols + 1] - low, pad, constant_values=tables.TOTAL)
-    plane = walk.empty_plane(size, config.latents)
-    walk.inside(plane, size)[:] = y_hat
-    phi, phi_width = _phi(twin, z_hat)
-    order = wavefront(*size).order()
-    sites = padded(chunks(order, min(CHUNK, bucket(len(order)))), least=1).sites
-    rest = (jnp.asarray(a) for a in (plane, phi, sites, _radius(classes), np.int32(size[1]), phi_width))
-    found = jax.device_get(walk.intervals(config, twin.nets, *rest))
-    real = len(order) * config.latents
-    low, frequency = (np.concatenate([a, b.ravel()[:real]]).reshape(-1, n) for a, b in zip(static, found, strict=True))
-    return mode, low, frequency
-
-
-def _decode_static(twin, mode, size, pairs, end, lanes):
-    rows = _static_rows(twin, mode, size)
-    n = lanes.state.shape[0]
-    steps = -(-len(rows) // n)
-    filled = np.full((bucket(steps), n), twin.config.hyper + twin.config.latents, np.int32)
-    filled.ravel()[: len(rows)] = rows
-    table = jnp.asarray(_static_table(twin))
-    symbols, lanes = walk.decode_static(table, jnp.asarray(filled), jnp.int32(steps), pairs, jnp.int32(end), lanes)
-    symbols = np.asarray(symbols).ravel()[: len(rows)]
-    hz, wz = _hyper_size(size)
-    split = len(rows) - hz * wz * twin.config.hyper
-    classes = symbols[:split] if split else np.full(twin.config.latents, mode, np.int32)
-    return classes, symbols[split:].reshape(hz, wz, -1) + z_support(twin)[0], lanes

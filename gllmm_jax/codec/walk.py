@@ -30,8 +30,10 @@ def inside(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return plane[: h * w].reshape(h, w, -1)[R:, R:-R]
 
 
-def _distributions(config, net, plane, phi, sites, width, phi_width):
-    # distributions of the latents at raster positions [P], and the rows of the plane they go to
+def distributions(
+    config: ModelConfig, net: exact.Nets, plane, phi, sites, width, phi_width
+) -> tuple[tables.IntegerMixture, jax.Array]:
+    """Distributions of the latents at raster positions int32 [P], and the rows of the plane they go to; traceable."""
     i = lax.div(sites, width)
     j = sites - i * width
     pitch = width + 2 * R
@@ -55,7 +57,7 @@ def intervals(config: ModelConfig, net: exact.Nets, plane, phi, sites, radius, w
     """
 
     def group(sites):
-        mix, rows = _distributions(config, net, plane, phi, jnp.maximum(sites, 0), width, phi_width)
+        mix, rows = distributions(config, net, plane, phi, jnp.maximum(sites, 0), width, phi_width)
         k = plane.at[rows].get(mode="promise_in_bounds")
         reach = jnp.broadcast_to(radius, k.shape)
         low = tables.mixture_cdf(net.families, mix, k, reach)
@@ -93,7 +95,7 @@ def decode(
 
     def group(carry):
         g, plane, lanes = carry
-        mix, rows = _distributions(config, net, plane, phi, jnp.maximum(sites[g], 0), width, phi_width)
+        mix, rows = distributions(config, net, plane, phi, jnp.maximum(sites[g], 0), width, phi_width)
 
         def step(s, carry):
             plane, lanes = carry

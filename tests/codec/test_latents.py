@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from gllmm_jax.codec import latents, walk
+from gllmm_jax.codec import interleaved, latents, rans, walk
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.latents import clamp_latents, decode_latents, encode_latents, estimated_bits
+from gllmm_jax.codec.schedule import wavefront
 from tests.codec.twins import MU, PLAIN, carried, twin
 
 SIZES = [(1, 1), (1, 5), (5, 1), (7, 3), (16, 24)]
@@ -19,13 +20,13 @@ def test_round_trip_and_rate(config, size):
     y_again, z_again = decode_latents(twin(config), data, size)
     assert (y_again == y).all() and (z_again == z).all()
     bits = estimated_bits(twin(config), y, z)
-    lanes = latents.rans.lane_count(y.size, config.latents)
+    lanes = rans.lane_count(y.size, config.latents)
     assert 0 < len(data) - (bits.y + bits.z) / 8 < 1.5 + 4 * lanes + 0.0005 * len(data)
 
 
 @pytest.mark.parametrize("lanes", [2, 16])
 def test_any_number_of_lanes(lanes, monkeypatch):
-    monkeypatch.setattr(latents.rans, "lane_count", lambda symbols, channels: lanes)
+    monkeypatch.setattr(rans, "lane_count", lambda symbols, channels: lanes)
     y, z = carried(MU, 7, 10)
     y_again, z_again = decode_latents(twin(), encode_latents(twin(), y, z), (7, 10))
     assert (y_again == y).all() and (z_again == z).all()
@@ -34,15 +35,16 @@ def test_any_number_of_lanes(lanes, monkeypatch):
 def test_decoder_parameters_equal_the_encoders(monkeypatch):
     """A decoder that sees only what it has decoded gets the numbers of an encoder that saw everything."""
     y, z = carried(MU, 9, 6)
-    monkeypatch.setattr(latents, "CHUNK", 54)
-    whole = latents._intervals(twin(), y, z)
-    monkeypatch.setattr(latents, "CHUNK", 1)
-    single = latents._intervals(twin(), y, z)
+    prepared = latents._prepare(twin(), y, z)[1:]
+    monkeypatch.setattr(interleaved, "CHUNK", 54)
+    whole = interleaved.intervals(*prepared, y)
+    monkeypatch.setattr(interleaved, "CHUNK", 1)
+    single = interleaved.intervals(*prepared, y)
     for a, b in zip(whole, single, strict=True):
         assert np.array_equal(a, b)
     # garbage in every position not yet decoded changes nothing of a group
     phi, phi_width = latents._phi(twin(), z)
-    schedule = latents.wavefront(9, 6)
+    schedule = wavefront(9, 6)
     radius = np.full(MU.latents, 127, np.int32)
     plane = walk.empty_plane((9, 6), MU.latents)
     walk.inside(plane, (9, 6))[:] = y

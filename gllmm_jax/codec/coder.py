@@ -1,0 +1,69 @@
+"""What an entropy coder is: it takes symbols of known distributions, then the latents of a schedule, in one stream."""
+
+from typing import NamedTuple, Protocol
+
+import jax
+import numpy as np
+
+from gllmm_jax.codec import exact
+from gllmm_jax.codec.container import CODERS
+from gllmm_jax.config import ModelConfig
+
+
+class Static(NamedTuple):
+    """Distributions of S symbols that depend on nothing in the stream."""
+
+    table: np.ndarray  # int32 [tables, symbols + 1], CDFs in 1/65536, 2^16 past the last symbol
+    rows: np.ndarray  # int32 [S], the table of each
+
+
+class Given(NamedTuple):
+    """What both sides know before the first latent y_hat [h, w, M]."""
+
+    config: ModelConfig
+    nets: exact.Nets
+    size: tuple[int, int]  # h, w
+    phi: jax.Array  # [rows, 2M], hyper-synthesis in rows of `phi_width` positions
+    phi_width: np.int32
+    radius: np.ndarray  # int32 [M], 2^c - 1: the latents of a channel are -radius ... radius
+
+
+class Decoder(Protocol):
+    """A stream being read. Each method raises `BitstreamError` where it finds the stream cut short or damaged."""
+
+    def static(self, static: Static) -> np.ndarray:
+        """The next S symbols, int32 [S]."""
+        ...
+
+    def latents(self, given: Given) -> np.ndarray:
+        """The latents, int32 [h, w, M]."""
+        ...
+
+    def finish(self) -> None:
+        """Checks that the stream ends here."""
+        ...
+
+
+class Coder(Protocol):
+    """Both directions. One stream holds `static`, then the latents."""
+
+    def encode(self, static: Static, symbols: np.ndarray, given: Given, y_hat: np.ndarray) -> bytes:
+        """The stream of int32 symbols [S] and latents int32 [h, w, M]."""
+        ...
+
+    def decoder(self, data: bytes, size: tuple[int, int], channels: int) -> Decoder:
+        """Opens the stream of latents [h, w, channels] of `size` (h, w)."""
+        ...
+
+
+def named(name: str) -> Coder:
+    """The coder of a name. Raises `ValueError` on others, `ImportError` naming the extra that brings it."""
+    if name == "rans":
+        from gllmm_jax.codec import interleaved
+
+        return interleaved
+    if name == "tfc":
+        from gllmm_jax.codec import tfc
+
+        return tfc
+    raise ValueError(f"there is no coder '{name}': choose from {', '.join(CODERS)}")

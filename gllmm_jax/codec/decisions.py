@@ -1,0 +1,161 @@
+"""Symbols as binary decisions, for coders whose distributions have to be fixed beforehand.
+
+A symbol is found by bisection: is it in the upper half of what is left? The probability of "yes" is the ratio of two
+differences of the same integer CDF that rANS uses, rounded to the nearest of a fixed set of Bernoulli distributions,
+numbered here. All of it is integer arithmetic, so encoder and decoder ask the same questions.
+
+Interval widths are powers of two: `half` is the width of one half.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from gllmm_jax.codec import exact, walk
+from gllmm_jax.codec.coder import Given, Static
+from gllmm_jax.codec.schedule import padded, wavefront
+from gllmm_jax.config import ModelConfig
+from gllmm_jax.prob import tables
+
+NONE = -1
+"""In place of a distribution's number: there is nothing to decide."""
+
+_STEPS = 16  # distributions in each octave of the rarer answer's probability
+
+
+class Port(Protocol):
+    """Where decisions go to or come from."""
+
+    def decide(self, numbers: np.ndarray, answers: np.ndarray | None) -> np.ndarray:
+        """Answers, 0 or 1, to int32 [K] decisions under the distributions of these numbers; a writer is told them."""
+        ...
+
+
+def probabilities() -> np.ndarray:
+    """Probability of "yes" of every distribution, in 1/65536, int32, increasing and symmetric."""
+    below = np.unique(_rounded(np.arange(1, tables.TOTAL // 2 + 1)))
+    return np.unique(np.concatenate([below, tables.TOTAL - below])).astype(np.int32)
+
+
+def numbers() -> np.ndarray:
+    """The distribution that stands for a probability of q / 65536, int16 [65536] by q."""
+    q = np.clip(np.arange(tables.TOTAL), 1, tables.TOTAL - 1)
+    rare = _rounded(np.minimum(q, tables.TOTAL - q))
+    near = np.where(q <= tables.TOTAL // 2, rare, tables.TOTAL - rare)
+    return np.searchsorted(probabilities(), near).astype(np.int16)
+
+
+def _rounded(q: np.ndarray) -> np.ndarray:
+    # to 4 bits after the leading one; NumPy integers, so the same everywhere
+    step = np.ones_like(q)
+    while (wide := q // step >= 2 * _STEPS).any():
+        step = np.where(wide, 2 * step, step)
+    return np.minimum((q + step // 2) // step * step, tables.TOTAL // 2)
+
+
+def symbols(port: Port, static: Static, values: np.ndarray | None) -> np.ndarray:
+    """The symbols of known distributions, int32 [S]; a writer is given them as `values`."""
+    table, rows, number = jnp.asarray(static.table), jnp.asarray(static.rows), jnp.asarray(numbers())
+    half = 1 << (static.table.shape[1] - 1).bit_length() - 1
+    low = np.zeros(len(static.rows), np.int32)
+    return _bisect(port, low, half, lambda *at: _ask_static(table, rows, *at, number), values)
+
+
+def latents(port: Port, given: Given, values: np.ndarray | None) -> np.ndarray:
+    """The latents int32 [h, w, M], group by group; a writer is given them as `values`."""
+    config, families = given.config, given.nets.families
+    radius, number = jnp.asarray(given.radius), jnp.asarray(numbers())
+    width = jnp.int32(given.size[1])
+    half = int(given.radius.max()) + 1 if given.radius.any() else 0
+    plane = jnp.asarray(walk.empty_plane(given.size, config.latents))
+    for sites, count in zip(*padded(wavefront(*given.size)), strict=True):
+        if not count:
+            break
+        at = jnp.asarray(np.maximum(sites, 0))
+        mix, rows = _distributions(config, given.nets, plane, given.phi, at, width, given.phi_width)
+
+        def ask(low: jax.Array, half: jax.Array, mix: Any = mix, count: int = count) -> np.ndarray:
+            found = np.array(_ask(families, mix, low, half, radius, number))
+            found[count:] = NONE
+            return found
+
+        truth = None
+        if values is not None:
+            truth = np.zeros((len(sites), config.latents), np.int32)
+            truth[:count] = values.reshape(-1, config.latents)[sites[:count]]
+        low = np.broadcast_to(-given.radius, (len(sites), config.latents)).astype(np.int32)
+        plane = _settle(plane, rows, jnp.asarray(_bisect(port, low, half, ask, truth)), jnp.int32(count))
+    return walk.inside(np.asarray(plane), given.size).copy()
+
+
+def _bisect(
+    port: Port,
+    low: np.ndarray,
+    half: int,
+    ask: Callable[[jax.Array, jax.Array], Any],
+    truth: np.ndarray | None,
+) -> np.ndarray:
+    # the values that begin in low ... low + 2 half - 1
+    low = low.copy()
+    while half:
+        number = np.asarray(ask(jnp.asarray(low), jnp.int32(half)))
+        asked = number != NONE
+        if asked.any():
+            answers = None if truth is None else (truth[asked] - low[asked] >= half).astype(np.int32)
+            low[asked] += half * port.decide(number[asked].astype(np.int32), answers)
+        half >>= 1
+    return low
+
+
+def _question(low: jax.Array, middle: jax.Array, high: jax.Array, number: jax.Array) -> jax.Array:
+    # cumulative frequencies at the ends of the halves -> int16 number of the distribution
+    upper, whole = (high - middle).astype(jnp.uint32), (high - low).astype(jnp.uint32)
+    # at most 65535 of 65536: the shift stays within 32 bits
+    q = lax.div(jnp.minimum(upper, tables.TOTAL - 1) << tables.TOTAL_BITS, jnp.maximum(whole, 1)).astype(jnp.int32)
+    found = number.at[jnp.minimum(q, tables.TOTAL - 1)].get(mode="promise_in_bounds")
+    return jnp.where((upper > 0) & (upper < whole), found, NONE)
+
+
+@jax.jit
+def _ask_static(table: jax.Array, rows: jax.Array, low: jax.Array, half: jax.Array, number: jax.Array) -> jax.Array:
+    """Questions about symbols int32 [S] that lie in low ... low + 2 half - 1 of the CDFs table[rows] -> int16 [S]."""
+    last = table.shape[1] - 1
+    ends = [table.at[rows, jnp.minimum(low + i * half, last)].get(mode="promise_in_bounds") for i in range(3)]
+    return _question(*ends, number)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _distributions(config: ModelConfig, net: exact.Nets, plane, phi, sites, width, phi_width):
+    """`walk.distributions` as a program of its own."""
+    return walk.distributions(config, net, plane, phi, sites, width, phi_width)
+
+
+@jax.jit
+def _ask(
+    families: jax.Array, mix: tables.IntegerMixture, low: jax.Array, half: jax.Array, radius: jax.Array, number
+) -> jax.Array:
+    """Questions about the latents of a group.
+
+    Args:
+      families: of `exact.Nets`; mix: fields [P, C, M].
+      low: int32 [P, M], smallest value left of each; half: int32.
+      radius: int32 [M], 2^c - 1; channels whose interval is narrower than 2 half are not asked yet.
+      number: of `numbers`.
+
+    Returns: int16 [P, M].
+    """
+    reach = jnp.broadcast_to(radius, low.shape)
+    ends = [tables.mixture_cdf(families, mix, low + i * half, reach) for i in range(3)]
+    return jnp.where(half <= reach + 1, _question(*ends, number), NONE)
+
+
+@functools.partial(jax.jit, donate_argnums=0)
+def _settle(plane: jax.Array, rows: jax.Array, values: jax.Array, count: jax.Array) -> jax.Array:
+    """The plane with `values` int32 [P, M] in its `rows` [P], of which the first `count` are real."""
+    real = jnp.arange(len(rows)) < count
+    return plane.at[jnp.where(real, rows, len(plane))].set(values, mode="drop")

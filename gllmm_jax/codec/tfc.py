@@ -1,0 +1,74 @@
+"""The coder `tfc`: TensorFlow-Compression's range coder, one stream a file.
+
+Its decoder fixes its distributions when it is opened, so everything passes through it as binary decisions
+(`decisions`): a call for each group of the schedule and each level of the bisection. Slower than `rans`, and as small.
+"""
+
+import numpy as np
+
+from gllmm_jax.codec import decisions
+from gllmm_jax.codec.coder import Given, Static
+from gllmm_jax.codec.errors import BitstreamError
+from gllmm_jax.prob import tables
+
+try:
+    import tensorflow as tf
+    import tensorflow_compression_ops as ops
+except ImportError as error:
+    raise ImportError("the coder tfc needs TensorFlow-Compression: pip install 'gllmm-jax[tfc]'") from error
+
+
+def encode(static: Static, symbols: np.ndarray, given: Given, y_hat: np.ndarray) -> bytes:
+    """See `coder.Coder`."""
+    writer = _Writer()
+    decisions.symbols(writer, static, symbols)
+    decisions.latents(writer, given, y_hat)
+    return writer.finish()
+
+
+def decoder(data: bytes, size: tuple[int, int], channels: int) -> "Decoder":
+    """See `coder.Coder`."""
+    del size, channels  # one stream, whatever the picture
+    return Decoder(data)
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self._handle = ops.create_range_encoder([], _lookup())
+
+    def decide(self, numbers: np.ndarray, answers: np.ndarray | None) -> np.ndarray:
+        assert answers is not None
+        self._handle = ops.entropy_encode_index(self._handle, numbers, answers)
+        return answers
+
+    def finish(self) -> bytes:
+        return ops.entropy_encode_finalize(self._handle).numpy()
+
+
+class Decoder:
+    """See `coder.Decoder`."""
+
+    def __init__(self, data: bytes) -> None:
+        self._handle = ops.create_range_decoder(tf.constant(data), _lookup())
+
+    def decide(self, numbers: np.ndarray, answers: np.ndarray | None) -> np.ndarray:
+        """See `decisions.Port`."""
+        self._handle, found = ops.entropy_decode_index(self._handle, numbers, numbers.shape, tf.int32)
+        return found.numpy()
+
+    def static(self, static: Static) -> np.ndarray:
+        return decisions.symbols(self, static, None)
+
+    def latents(self, given: Given) -> np.ndarray:
+        return decisions.latents(self, given, None)
+
+    def finish(self) -> None:
+        if not ops.entropy_decode_finalize(self._handle):
+            raise BitstreamError("the latent stream is damaged, or was made with other weights")
+
+
+def _lookup() -> np.ndarray:
+    # a row a distribution: its precision, then the CDF of "no" and "yes"
+    yes = decisions.probabilities()
+    zero = np.zeros_like(yes)
+    return np.stack([zero + tables.TOTAL_BITS, zero, tables.TOTAL - yes, zero + tables.TOTAL], axis=1)
