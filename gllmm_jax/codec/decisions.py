@@ -63,7 +63,7 @@ def symbols(port: Port, static: Static, values: np.ndarray | None) -> np.ndarray
     table, rows, number = jnp.asarray(static.table), jnp.asarray(static.rows), jnp.asarray(numbers())
     half = 1 << (static.table.shape[1] - 1).bit_length() - 1
     low = np.zeros(len(static.rows), np.int32)
-    return _bisect(port, low, half, lambda *at: _ask_static(table, rows, *at, number), values)
+    return _bisect(port, low, half, lambda low, half: _ask_static(table, rows, low, half, number), values)
 
 
 def latents(port: Port, given: Given, values: np.ndarray | None) -> np.ndarray:
@@ -112,8 +112,9 @@ def _bisect(
     return low
 
 
-def _question(low: jax.Array, middle: jax.Array, high: jax.Array, number: jax.Array) -> jax.Array:
-    # cumulative frequencies at the ends of the halves -> int16 number of the distribution
+def _question(cdf: Callable[[jax.Array], jax.Array], low: jax.Array, half: jax.Array, number: jax.Array) -> jax.Array:
+    # whether a symbol of low ... low + 2 half - 1 lies in the upper half -> int16 number of the distribution
+    low, middle, high = cdf(low), cdf(low + half), cdf(low + 2 * half)
     upper, whole = (high - middle).astype(jnp.uint32), (high - low).astype(jnp.uint32)
     # at most 65535 of 65536: the shift stays within 32 bits
     q = lax.div(jnp.minimum(upper, tables.TOTAL - 1) << tables.TOTAL_BITS, jnp.maximum(whole, 1)).astype(jnp.int32)
@@ -125,8 +126,11 @@ def _question(low: jax.Array, middle: jax.Array, high: jax.Array, number: jax.Ar
 def _ask_static(table: jax.Array, rows: jax.Array, low: jax.Array, half: jax.Array, number: jax.Array) -> jax.Array:
     """Questions about symbols int32 [S] that lie in low ... low + 2 half - 1 of the CDFs table[rows] -> int16 [S]."""
     last = table.shape[1] - 1
-    ends = [table.at[rows, jnp.minimum(low + i * half, last)].get(mode="promise_in_bounds") for i in range(3)]
-    return _question(*ends, number)
+
+    def cdf(k: jax.Array) -> jax.Array:
+        return table.at[rows, jnp.minimum(k, last)].get(mode="promise_in_bounds")
+
+    return _question(cdf, low, half, number)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -150,8 +154,8 @@ def _ask(
     Returns: int16 [P, M].
     """
     reach = jnp.broadcast_to(radius, low.shape)
-    ends = [tables.mixture_cdf(families, mix, low + i * half, reach) for i in range(3)]
-    return jnp.where(half <= reach + 1, _question(*ends, number), NONE)
+    found = _question(lambda k: tables.mixture_cdf(families, mix, k, reach), low, half, number)
+    return jnp.where(half <= reach + 1, found, NONE)
 
 
 @functools.partial(jax.jit, donate_argnums=0)

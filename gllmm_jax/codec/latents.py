@@ -71,10 +71,10 @@ def decode_latents(
 
 def estimated_bits(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> Bits:
     """Bits of the latents at the integer model's own probabilities, without the cost of the coder."""
-    _mode, *rest = _prepare(twin, y_hat, z_hat)
-    _low, frequency = interleaved.intervals(*rest, y_hat)
+    _mode, static, symbols, given = _prepare(twin, y_hat, z_hat)
+    _low, frequency = interleaved.intervals(static, symbols, given, y_hat)
     bits = tables.TOTAL_BITS - np.log2(frequency, dtype=np.float64)
-    z = slice(len(rest[1]) - z_hat.size, len(rest[1]))
+    z = slice(len(symbols) - z_hat.size, len(symbols))
     return Bits(float(bits.sum() - bits[z].sum()), float(bits[z].sum()))
 
 
