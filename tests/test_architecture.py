@@ -24,6 +24,7 @@ ROOMS = {
     "train": {"nn", "prob"},
     "evaluate": {"codec", "nn", "prob"},
     "cli": {"codec", "train", "evaluate"},
+    "pillow": {"codec"},
 }
 """Which other rooms a room may import. `train` and `codec` never meet."""
 
@@ -35,6 +36,7 @@ LIBRARIES = {
     "train": ARRAYS | {"flax", "PIL", "optax", "orbax", "grain", "tqdm", "tensorboardX", "tensorflow_datasets"},
     "evaluate": ARRAYS | {"PIL", "scipy", "matplotlib", "skimage"},
     "cli": {"jax"},
+    "pillow": {"numpy", "PIL"},
 }
 """Which libraries beside Python's own a room may import; a leaf has those of `prob`."""
 

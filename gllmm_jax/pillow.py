@@ -1,0 +1,83 @@
+"""Pillow reads and writes `.gllm` files once this is imported.
+
+    import gllmm_jax.pillow
+    Image.open("photograph.png").save("photograph.gllm", model="light-0.0130")
+    Image.open("photograph.gllm").show()
+
+A file is decoded where Pillow loads it, with the installed model it names or one that was `use`d before. Damaged files
+raise `BitstreamError`, some when opened and some when loaded.
+"""
+
+import functools
+import io
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from gllmm_jax import zoo
+from gllmm_jax.codec import container
+from gllmm_jax.codec.codec import Codec, load
+
+FORMAT = "GLLM"
+
+_MODES = {"rgb": "RGB", "gray": "L"}
+_codecs: dict[str, Codec] = {}
+
+
+def use(model: str | Path | Codec) -> Codec:
+    """Keeps a codec ready for files that name its model: an installed name, a weights file, or a codec.
+
+    Raises `zoo.WeightsError`.
+    """
+    codec = model if isinstance(model, Codec) else _loaded(model)
+    _codecs[codec.name] = codec
+    return codec
+
+
+class GllmImageFile(ImageFile.ImageFile):
+    """An opened `.gllm` file. `info` holds `model` and `coder`."""
+
+    format = FORMAT
+    format_description = "learned image compression"
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        self._data = self.fp.read()
+        header, _ = container.unpack(self._data)
+        self._size, self._mode = (header.width, header.height), _MODES[header.colour]
+        self.info = {"model": header.model, "coder": header.coder}
+        self.tile = [ImageFile._Tile("raw", (0, 0, *self._size), 0, self._mode)]
+
+    def load(self) -> Any:
+        """Decodes on first use."""
+        if self.tile and self._data:
+            codec = _codecs.get(self.info["model"]) or use(self.info["model"])
+            pixels, self._data = codec.decompress(self._data), b""
+            if self.fp is not None and self._exclusive_fp:
+                self.fp.close()
+            self.fp = io.BytesIO(pixels.tobytes())
+        return super().load()
+
+
+def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
+    # what the rest of Image.save's arguments become: model (a name, a weights file or a codec) and coder
+    del filename
+    if image.mode not in _MODES.values():
+        raise OSError(f"cannot write mode {image.mode} as {FORMAT}: convert it to RGB or L first")
+    options = image.encoderinfo
+    codec = use(options.get("model", zoo.DEFAULT))
+    pixels = np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
+    file.write(codec.encode(pixels, estimate=False, coder=options.get("coder", container.CODERS[0])).data)
+
+
+@functools.lru_cache(maxsize=8)
+def _loaded(model: str | Path) -> Codec:
+    return load(model)
+
+
+Image.register_open(FORMAT, GllmImageFile, lambda prefix: prefix.startswith(container.MAGIC))
+Image.register_save(FORMAT, _save)
+Image.register_extension(FORMAT, ".gllm")
+Image.register_mime(FORMAT, "image/x-gllm")
