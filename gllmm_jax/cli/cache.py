@@ -7,6 +7,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+_OURS = ("-cache", "-atime")  # what JAX's files end in: the folder may be one the user has other files in
+
 WORTH_KEEPING = 0.2
 """Seconds of compilation below which nothing is kept."""
 
@@ -68,7 +70,7 @@ def _heal(path: Path) -> None:
 
 def _clear(folder: Path, *, only_empty: bool = False) -> None:
     with contextlib.suppress(OSError):  # a folder that may not be listed
-        for entry in folder.iterdir():
+        for entry in (path for path in folder.iterdir() if path.name.endswith(_OURS)):
             with contextlib.suppress(OSError):  # in use, gone already, or a cache that may only be read
                 if not (only_empty and entry.stat().st_size):
                     entry.unlink()

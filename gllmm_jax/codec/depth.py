@@ -21,7 +21,8 @@ def is_deep(image: Image.Image, path: str | os.PathLike[str]) -> bool:
             return _jpeg2000_bits(file.read()) > 8
     arguments = [tile[3] for tile in getattr(image, "tile", [])]
     largest = [a[1] for a in arguments if isinstance(a, tuple) and len(a) == 2 and image.format == "PPM"]
-    return ";16" in str(arguments) or any(value > 255 for value in largest)
+    # "BGR;16" is 16 bits a pixel, 5 or 6 a sample
+    return ";16" in str(arguments).replace("BGR;16", "") or any(value > 255 for value in largest)
 
 
 def check_whole(image: Image.Image, path: str | os.PathLike[str]) -> None:
