@@ -18,6 +18,8 @@ from gllmm_jax import files
 from gllmm_jax.codec import depth, profile
 from gllmm_jax.codec.errors import PictureError
 
+_COMPRESSED = b"\x8aGLM"  # how `container` begins
+
 _CONVERT = "--convert does it"
 
 _FORMATS = frozenset({"PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "JPEG2000"})
@@ -92,6 +94,8 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about sizes it is still willing to open, and odd metadata
+            if os.path.isfile(path) and _starts_compressed(path):  # a pipe can be read only once
+                raise PictureError(f"{path} is compressed already")
             with Image.open(path) as image:
                 yield image
     except PictureError:
@@ -112,12 +116,16 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         raise PictureError(f"{path} is a damaged or incomplete picture ({error})") from error
 
 
-def _not_a_picture(path: str | os.PathLike[str]) -> str:
+def _starts_compressed(path: str | os.PathLike[str]) -> bool:
+    # asked before Pillow, which may have learned to open such files
     with open(path, "rb") as file:
-        start = file.read(4)
-    if not start:
+        return file.read(len(_COMPRESSED)) == _COMPRESSED
+
+
+def _not_a_picture(path: str | os.PathLike[str]) -> str:
+    if not os.path.getsize(path):
         return "is empty"
-    return "is compressed already" if start == b"\x8aGLM" else "is not a picture that can be read here"
+    return "is not a picture that can be read here"
 
 
 def _flatten(image: Image.Image, path: str | os.PathLike[str], convert: bool) -> Image.Image:
