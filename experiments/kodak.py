@@ -18,9 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import container, latents, picture
-from gllmm_jax.codec.codec import Codec, analyse, load
-from gllmm_jax.codec.integer import z_support
+from gllmm_jax.codec import latents, picture
+from gllmm_jax.codec.codec import Codec, load
 from gllmm_jax.evaluate import bdrate, files, peers
 
 JPEG = ("jpeg-4:2:0", "jpeg-4:4:4")
@@ -53,9 +52,8 @@ def examine(codec: Codec, path: Path) -> Result:
     image = picture.read(path)
     data, report = codec.encode(image)
     decoded = codec.decompress(data)
-    y_hat, z_hat = analyse(codec.config, codec.params, image, z_support(codec.twin))
-    _, stream = container.unpack(data)
-    back = latents.decode_latents(codec.twin, stream, y_hat.shape[:2])
+    y_hat, z_hat = codec.analyse(image)
+    _, *back = codec.unpack(data)
     equal = np.array_equal(back[0], y_hat) and np.array_equal(back[1], z_hat)
     integer_bits = sum(latents.estimated_bits(codec.twin, y_hat, z_hat))
     bits = report.bits_estimated or float("nan")

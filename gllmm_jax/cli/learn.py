@@ -12,7 +12,7 @@ from gllmm_jax.config import PRESETS, TrainConfig
 
 INTERRUPTED = 130
 
-CALIBRATION_PICTURES = 32
+CALIBRATION_PICTURES = 128
 CALIBRATION_CROP = 256  # pixels
 
 

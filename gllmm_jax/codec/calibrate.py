@@ -9,7 +9,7 @@ import numpy as np
 from gllmm_jax.codec import observe
 from gllmm_jax.codec.exact import ENTROPY, HYPER, TAPS
 from gllmm_jax.codec.integer import Twin
-from gllmm_jax.codec.proof import BUDGET, CLASSES, reach
+from gllmm_jax.codec.proof import BUDGET, reach
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.prob import tables
 
@@ -52,7 +52,7 @@ def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[tuple[
     exponent, limit = output_format(config)
     arrays |= quantise("dense2", kernels["dense2"], inputs["dense2"], exponent, limit)
     arrays |= {"y.limit": y_limit, "powers": tables.power_table(), "families": tables.family_table(config.families)}
-    return Twin(config, arrays | {"classes.cdf": class_table(calibration)})
+    return Twin(config, arrays)
 
 
 def _add(arrays, name, layer, given: Input, wanted: Input, *, part: slice) -> None:
@@ -159,14 +159,3 @@ def prior_tables(prior: Mapping, calibration: Sequence) -> tuple[np.ndarray, np.
     for row, c, first, last in zip(table, cdf, low, high, strict=True):
         row[: last - first + 2] = tables.cumulative(c[first + 256 : last + 258])
     return low, high, table
-
-
-def class_table(calibration: Sequence) -> np.ndarray:
-    """How often each channel falls in each activity class, smoothed: CDF int32 [M, classes + 1]."""
-    peaks = np.stack([np.abs(y).max((0, 1)) for y, _ in calibration]).astype(np.int64)
-    found = np.ceil(np.log2(peaks + 1)).astype(np.int64).clip(0, CLASSES - 1)
-    count = (found[..., None] == np.arange(CLASSES)).sum(0) + 0.01
-    count[:, 1:] += 0.2 * count[:, :-1]
-    count[:, :-1] += 0.1 * count[:, 1:]
-    share = np.cumsum(count / count.sum(1, keepdims=True), axis=1)
-    return tables.cumulative(np.pad(share, ((0, 0), (1, 0))))

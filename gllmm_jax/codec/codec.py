@@ -26,9 +26,10 @@ from gllmm_jax.codec import container, integer, latents
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.config import HYPER_STRIDE, STRIDE, ModelConfig
 from gllmm_jax.nn.model import Model, apply, misfit
-from gllmm_jax.prob.tables import Y_LIMIT
 
 Bytes = bytes | bytearray | memoryview
+
+_WIDEST = 2**20  # far beyond any latent; integers hold it, which is not so of any float
 
 
 class EncodeReport(NamedTuple):
@@ -97,20 +98,17 @@ class Codec:
         """
         image = _as_image(image)
         coders.named(coder)  # before anything is computed
-        height, width, channels = image.shape
+        height, width, _ = image.shape
         watch = _Watch()
-        y_hat, z_hat = analyse(self.config, self.params, image, integer.z_support(self.twin))
+        y_hat, z_hat = self.analyse(image)
         watch.lap("analysis")
-        stream = latents.encode_latents(self.twin, y_hat, z_hat, coder=coder)
-        crc = latents_crc32(y_hat, z_hat)
-        colour = container.COLOURS[channels == 1]
-        data = container.pack(container.Header(self.name, self.fingerprint, height, width, colour, coder, crc), stream)
+        data = self.pack(y_hat, z_hat, image.shape, coder=coder)
         watch.lap("entropy")
         bits = None
         if estimate:
             bits = float(_bits(self.config, self.params, y_hat, z_hat))
             watch.lap("estimate")
-        bpp = 8 * len(data) / (height * width)
+        bpp, crc = 8 * len(data) / (height * width), latents_crc32(y_hat, z_hat)
         return Encoded(data, EncodeReport(len(data), bpp, bits, height, width, self.name, coder, crc, watch.seconds))
 
     def decode(self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS) -> Decoded:
@@ -120,25 +118,52 @@ class Codec:
         `max_pixels` pixels; `ImportError` where the extra of the file's coder is missing; `TypeError` on what is no
         bytes.
         """
-        if not isinstance(data, bytes | bytearray | memoryview):
-            raise TypeError(f"a .gllm file is given as its bytes, not as {type(data).__name__}")
-        data = bytes(data)
         watch = _Watch()
-        header, stream = container.unpack(data, max_pixels=max_pixels)
-        self._check_model(header)
-        size = (-(-header.height // STRIDE), -(-header.width // STRIDE))
-        y_hat, z_hat = latents.decode_latents(self.twin, stream, size, coder=header.coder)
-        crc = latents_crc32(y_hat, z_hat)
-        if crc != header.latents_crc32:
-            raise BitstreamError(
-                "the decoded latents are not the encoded ones: the file is damaged or this program is at fault"
-            )
+        header, y_hat, _ = self.unpack(data, max_pixels=max_pixels)
         watch.lap("entropy")
         gray = header.colour == "gray"
         pixels = np.asarray(_synthesise(self.config, self.params, y_hat, gray))
         image = pixels[: header.height, : header.width, : 1 if gray else 3].copy()
         watch.lap("synthesis")
-        return Decoded(image, DecodeReport(header.height, header.width, crc, watch.seconds))
+        return Decoded(image, DecodeReport(header.height, header.width, header.latents_crc32, watch.seconds))
+
+    def analyse(self, image: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 [height, width, 3 or 1] -> y_hat int32 [h, w, M] and z_hat [ceil(h/4), ceil(w/4), N]; h = ceil(height/16).
+
+        The first half of `encode`: rounded, and clamped to what a file can carry.
+        """
+        return latents.clamp_latents(self.twin, *analyse(self.config, self.params, _as_image(image)))
+
+    def pack(
+        self, y_hat: np.ndarray, z_hat: np.ndarray, shape: tuple[int, ...], *, coder: str = container.CODERS[0]
+    ) -> bytes:
+        """The second half of `encode`, for latents chosen in any way: the file of a picture of `shape`.
+
+        Shapes are those of `analyse`; `shape` is (height, width, 3 or 1). Raises `ValueError` on others, and on latents
+        that `latents.clamp_latents` would change; `ImportError` where the coder's extra is missing.
+        """
+        height, width, channels = shape
+        if y_hat.shape[:2] != _latent_size(height, width):
+            raise ValueError(f"latents of shape {y_hat.shape} are not those of a picture of {height} x {width} pixels")
+        stream = latents.encode_latents(self.twin, y_hat, z_hat, coder=coder)
+        colour, crc = container.COLOURS[channels == 1], latents_crc32(y_hat, z_hat)
+        return container.pack(container.Header(self.name, self.fingerprint, height, width, colour, coder, crc), stream)
+
+    def unpack(
+        self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS
+    ) -> tuple[container.Header, np.ndarray, np.ndarray]:
+        """Inverse of `pack`: the file's header, y_hat and z_hat. Raises as `decode` does."""
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"a .gllm file is given as its bytes, not as {type(data).__name__}")
+        header, stream = container.unpack(bytes(data), max_pixels=max_pixels)
+        self._check_model(header)
+        size = _latent_size(header.height, header.width)
+        y_hat, z_hat = latents.decode_latents(self.twin, stream, size, coder=header.coder)
+        if latents_crc32(y_hat, z_hat) != header.latents_crc32:
+            raise BitstreamError(
+                "the decoded latents are not the encoded ones: the file is damaged or this program is at fault"
+            )
+        return header, y_hat, z_hat
 
     def _check_model(self, header: container.Header) -> None:
         if header.fingerprint == self.fingerprint:
@@ -159,19 +184,15 @@ def load(name_or_path: str | os.PathLike[str] = zoo.DEFAULT) -> Codec:
         raise zoo.WeightsError(f"the tables of '{weights.name}' do not fit its config: export it again") from error
 
 
-def analyse(
-    config: ModelConfig, params: Any, image: np.ndarray, z_support: tuple[np.ndarray, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 [height, width, 3 or 1] -> int32 y_hat [h, w, M] and z_hat [ceil(h/4), ceil(w/4), N]; h = ceil(height/16).
+def analyse(config: ModelConfig, params: Any, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`Codec.analyse` before clamping, for parameters that have no integer twin yet.
 
-    The picture is continued at the bottom and right with its last row and column, to whole latents. `z_support` is
-    (low [N], high [N]), to which z is clamped.
+    The picture is continued at the bottom and right with its last row and column, to whole latents.
     """
     bottom, right = (-side % STRIDE for side in image.shape[:2])
     padded = np.pad(np.broadcast_to(image, (*image.shape[:2], 3)), ((0, bottom), (0, right), (0, 0)), mode="edge")
-    low, high = (np.asarray(bound, np.int32) for bound in z_support)
-    y_hat, z_hat = _analyse(config, params, padded, low, high)
-    return np.asarray(y_hat), np.asarray(z_hat)
+    y_hat, z_hat = jax.device_get(_analyse(config, params, padded))
+    return y_hat, z_hat
 
 
 def latents_crc32(y_hat: np.ndarray, z_hat: np.ndarray) -> int:
@@ -189,15 +210,17 @@ def _as_image(image: npt.ArrayLike) -> np.ndarray:
     return array
 
 
+def _latent_size(height: int, width: int) -> tuple[int, int]:
+    return -(-height // STRIDE), -(-width // STRIDE)
+
+
 @functools.partial(jax.jit, static_argnums=0)
-def _analyse(
-    config: ModelConfig, params: Any, pixels: jax.Array, low: jax.Array, high: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+def _analyse(config: ModelConfig, params: Any, pixels: jax.Array) -> tuple[jax.Array, jax.Array]:
     y = apply(config, params, pixels[None].astype(jnp.float32) / 255, method=Model.analysis)
     edges = [(0, -side % HYPER_STRIDE) for side in y.shape[1:3]]
     z = apply(config, params, jnp.pad(y, ((0, 0), *edges, (0, 0)), mode="edge"), method=Model.hyper_analysis)
-    y_hat = jnp.clip(jnp.round(y), -Y_LIMIT, Y_LIMIT)
-    return y_hat[0].astype(jnp.int32), jnp.clip(jnp.round(z[0]), low, high).astype(jnp.int32)
+    y_hat, z_hat = (jnp.clip(jnp.round(a[0]), -_WIDEST, _WIDEST).astype(jnp.int32) for a in (y, z))
+    return y_hat, z_hat
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -2,11 +2,11 @@
 
 from typing import NamedTuple, Protocol
 
-import jax
 import numpy as np
 
 from gllmm_jax.codec import exact
 from gllmm_jax.codec.container import CODERS
+from gllmm_jax.codec.walk import Surroundings, empty_plane, inside
 from gllmm_jax.config import ModelConfig
 
 
@@ -17,15 +17,36 @@ class Static(NamedTuple):
     rows: np.ndarray  # int32 [S], the table of each
 
 
+class Outliers(NamedTuple):
+    """What latents exceed their windows by, where they do: known to both sides, so that a coder need not carry it."""
+
+    places: np.ndarray  # int64 [K], increasing indices into y_hat [h, w, M]
+    values: np.ndarray  # int32 [K], y_hat less the symbol that is coded
+
+    def plane(self, size: tuple[int, int], channels: int) -> np.ndarray:
+        """The plane that a walk starts from."""
+        plane = empty_plane(size, channels)
+        inside(plane, size)[np.unravel_index(self.places, (*size, channels))] = self.values
+        return plane
+
+
 class Given(NamedTuple):
     """What both sides know before the first latent y_hat [h, w, M]."""
 
     config: ModelConfig
     nets: exact.Nets
     size: tuple[int, int]  # h, w
-    phi: jax.Array  # [rows, 2M], hyper-synthesis in rows of `phi_width` positions
-    phi_width: np.int32
-    radius: np.ndarray  # int32 [M], 2^c - 1: the latents of a channel are -radius ... radius
+    around: Surroundings
+    outliers: Outliers
+
+
+class Content(NamedTuple):
+    """What an encoder knows beside that."""
+
+    symbols: np.ndarray  # int32 [S], of `Static`
+    y_hat: np.ndarray  # int32 [h, w, M]
+    low: np.ndarray  # int32 [h w M], where the interval of each latent's symbol begins, in coding order
+    frequency: np.ndarray  # int32 [h w M], and how wide it is
 
 
 class Decoder(Protocol):
@@ -47,8 +68,8 @@ class Decoder(Protocol):
 class Coder(Protocol):
     """Both directions. One stream holds `static`, then the latents."""
 
-    def encode(self, static: Static, symbols: np.ndarray, given: Given, y_hat: np.ndarray) -> bytes:
-        """The stream of int32 symbols [S] and latents int32 [h, w, M]."""
+    def encode(self, static: Static, given: Given, content: Content) -> bytes:
+        """The whole stream."""
         ...
 
     def decoder(self, data: bytes, size: tuple[int, int], channels: int) -> Decoder:

@@ -13,17 +13,18 @@ stream
 file CRC32             4 bytes, little-endian, of everything before it
 ```
 
-Varints hold 7 bits a byte, lowest first. A change of what an encoder writes raises `VERSION`.
+Varints are those of `codec.varint`. A change of what an encoder writes raises `VERSION`.
 """
 
 import re
 import zlib
 from typing import NamedTuple
 
+from gllmm_jax.codec import varint
 from gllmm_jax.codec.errors import BitstreamError
 
 MAGIC = b"\x8aGLM"
-VERSION = 1
+VERSION = 2
 CODERS = ("rans", "tfc")  # a file holds the place in this list: the order stays, and the first is the default
 COLOURS = ("rgb", "gray")
 FINGERPRINT_BYTES = 4
@@ -32,7 +33,6 @@ MAX_PIXELS = 200_000_000
 
 _CRC_BYTES = 4
 _SIDE_MAX = 2**26
-_VARINT_BYTES = 5
 _MODEL = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}")
 
 _FOREIGN = (
@@ -68,10 +68,10 @@ def pack(header: Header, stream: bytes) -> bytes:
         bytes([VERSION, flags, len(name)]),
         name,
         header.fingerprint,
-        _varint(header.height),
-        _varint(header.width),
+        varint.write(header.height),
+        varint.write(header.width),
         header.latents_crc32.to_bytes(_CRC_BYTES, "little"),
-        _varint(len(stream)),
+        varint.write(len(stream)),
         stream,
     ])  # fmt: skip
     return body + zlib.crc32(body).to_bytes(_CRC_BYTES, "little")
@@ -111,13 +111,13 @@ def _check_magic(data: bytes) -> None:
         raise BitstreamError(
             f"the file has format version {version}, newer than this program's {VERSION}: upgrade gllmm_jax to read it"
             if version > VERSION
-            else f"the file is damaged: there is no format version {version}"
+            else f"the file has format version {version}, of before the first release: nothing reads it any more"
         )
 
 
 def _parse(data: bytes) -> tuple[Header, int, int]:
     """Header, where the stream starts, its length. Reads a bounded number of bytes."""
-    reader = _Reader(data, len(MAGIC) + 1)
+    reader = varint.Reader(data, len(MAGIC) + 1, part="header")
     flags = reader.byte()
     if flags >> 4 or flags >> 1 >= len(CODERS):
         raise BitstreamError("the file is damaged or uses a coder this version does not know")
@@ -132,38 +132,3 @@ def _parse(data: bytes) -> tuple[Header, int, int]:
     length = reader.varint()
     header = Header(name.decode(), fingerprint, height, width, COLOURS[flags & 1], CODERS[flags >> 1], crc)
     return header, reader.position, length
-
-
-class _Reader:
-    """Takes bytes off the front; past the end is a `BitstreamError`."""
-
-    def __init__(self, data: bytes, position: int) -> None:
-        self.data, self.position = data, position
-
-    def take(self, count: int) -> bytes:
-        part = self.data[self.position : self.position + count]
-        if len(part) < count:
-            raise BitstreamError(f"the file is cut short: its {len(self.data)} bytes end within the header")
-        self.position += count
-        return part
-
-    def byte(self) -> int:
-        return self.take(1)[0]
-
-    def varint(self) -> int:
-        value = 0
-        for i in range(_VARINT_BYTES):
-            byte = self.byte()
-            value |= (byte & 127) << 7 * i
-            if byte < 128:
-                return value
-        raise BitstreamError("the file is damaged: a number in its header has no end")
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value >= 128:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

@@ -69,27 +69,28 @@ def symbols(port: Port, static: Static, values: np.ndarray | None) -> np.ndarray
 def latents(port: Port, given: Given, values: np.ndarray | None) -> np.ndarray:
     """The latents int32 [h, w, M], group by group; a writer is given them as `values`."""
     config, families = given.config, given.nets.families
-    radius, number = jnp.asarray(given.radius), jnp.asarray(numbers())
-    width = jnp.int32(given.size[1])
-    half = int(given.radius.max()) + 1 if given.radius.any() else 0
-    plane = jnp.asarray(walk.empty_plane(given.size, config.latents))
+    number = jnp.asarray(numbers())
+    plane = jnp.asarray(given.outliers.plane(given.size, config.latents))
     for sites, count in zip(*padded(wavefront(*given.size)), strict=True):
         if not count:
             break
         at = jnp.asarray(np.maximum(sites, 0))
-        mix, rows = _distributions(config, given.nets, plane, given.phi, at, width, given.phi_width)
+        mix, rows = _distributions(config, given.nets, plane, given.around, at)
+        radius = np.array(mix.radius[:, 0])
+        radius[count:] = 0
 
         def ask(low: jax.Array, half: jax.Array, mix: Any = mix, count: int = count) -> np.ndarray:
-            found = np.array(_ask(families, mix, low, half, radius, number))
+            found = np.array(_ask(families, mix, low, half, number))
             found[count:] = NONE
             return found
 
         truth = None
         if values is not None:
-            truth = np.zeros((len(sites), config.latents), np.int32)
+            truth = np.zeros(radius.shape, np.int32)
             truth[:count] = values.reshape(-1, config.latents)[sites[:count]]
-        low = np.broadcast_to(-given.radius, (len(sites), config.latents)).astype(np.int32)
-        plane = _settle(plane, rows, jnp.asarray(_bisect(port, low, half, ask, truth)), jnp.int32(count))
+            truth = np.clip(truth, -radius, radius)
+        half = int(radius.max()) + 1 if radius.any() else 0
+        plane = _settle(plane, rows, jnp.asarray(_bisect(port, -radius, half, ask, truth)), jnp.int32(count))
     return walk.inside(np.asarray(plane), given.size).copy()
 
 
@@ -134,32 +135,26 @@ def _ask_static(table: jax.Array, rows: jax.Array, low: jax.Array, half: jax.Arr
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _distributions(config: ModelConfig, net: exact.Nets, plane, phi, sites, width, phi_width):
+def _distributions(config: ModelConfig, net: exact.Nets, plane, around: walk.Surroundings, sites):
     """`walk.distributions` as a program of its own."""
-    return walk.distributions(config, net, plane, phi, sites, width, phi_width)
+    return walk.distributions(config, net, plane, around, sites)
 
 
 @jax.jit
-def _ask(
-    families: jax.Array, mix: tables.IntegerMixture, low: jax.Array, half: jax.Array, radius: jax.Array, number
-) -> jax.Array:
-    """Questions about the latents of a group.
+def _ask(families: jax.Array, mix: tables.IntegerMixture, low: jax.Array, half: jax.Array, number) -> jax.Array:
+    """Questions about the latents of a group, int16 [P, M]; one whose window is narrower than 2 half is not asked yet.
 
     Args:
       families: of `exact.Nets`; mix: fields [P, C, M].
       low: int32 [P, M], smallest value left of each; half: int32.
-      radius: int32 [M], 2^c - 1; channels whose interval is narrower than 2 half are not asked yet.
       number: of `numbers`.
-
-    Returns: int16 [P, M].
     """
-    reach = jnp.broadcast_to(radius, low.shape)
-    found = _question(lambda k: tables.mixture_cdf(families, mix, k, reach), low, half, number)
-    return jnp.where(half <= reach + 1, found, NONE)
+    found = _question(lambda k: tables.mixture_cdf(families, mix, k), low, half, number)
+    return jnp.where(half <= mix.radius[:, 0] + 1, found, NONE)
 
 
 @functools.partial(jax.jit, donate_argnums=0)
 def _settle(plane: jax.Array, rows: jax.Array, values: jax.Array, count: jax.Array) -> jax.Array:
-    """The plane with `values` int32 [P, M] in its `rows` [P], of which the first `count` are real."""
+    """The plane with symbols int32 [P, M] added to its `rows` [P], of which the first `count` are real."""
     real = jnp.arange(len(rows)) < count
-    return plane.at[jnp.where(real, rows, len(plane))].set(values, mode="drop")
+    return plane.at[jnp.where(real, rows, len(plane))].add(values, mode="drop")

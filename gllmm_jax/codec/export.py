@@ -11,8 +11,6 @@ from gllmm_jax.codec.codec import analyse
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.nn.entropy import causal_mask
 
-_WIDE = 2**20  # the support of z is not known before the twin is
-
 
 def make_weights(
     name: str,
@@ -32,7 +30,6 @@ def make_weights(
     stored = zoo.half(params)
     stored["context"]["kernel"] *= causal_mask().astype(np.float16)  # closed taps are noise: zeros cost no bytes
     floats = zoo.single(stored)
-    wide = (np.full(config.hyper, -_WIDE), np.full(config.hyper, _WIDE))
-    calibration = [analyse(config, floats, picture, wide) for picture in pictures]
+    calibration = [analyse(config, floats, picture) for picture in pictures]
     twin = make_twin(config, floats, calibration)
     return zoo.Weights(zoo.check_name(name), config, stored, twin.arrays, dict(provenance or {}))

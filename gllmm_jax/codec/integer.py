@@ -13,7 +13,7 @@ import numpy as np
 from gllmm_jax.codec import exact, proof
 from gllmm_jax.config import ModelConfig
 
-VERSION = 1
+VERSION = 2
 """Of the arithmetic. Raise it with every change that gives other frequencies for the same arrays."""
 
 

@@ -5,21 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from gllmm_jax.codec import rans, walk
-from gllmm_jax.codec.coder import Given, Static
-from gllmm_jax.codec.schedule import bucket, chunks, padded, wavefront
+from gllmm_jax.codec.coder import Content, Given, Static
+from gllmm_jax.codec.schedule import bucket, padded, wavefront
 from gllmm_jax.prob import tables
 
-CHUNK = 256
-"""Positions the encoder evaluates at once."""
 
-
-def encode(static: Static, symbols: np.ndarray, given: Given, y_hat: np.ndarray) -> bytes:
+def encode(static: Static, given: Given, content: Content) -> bytes:
     """See `coder.Coder`."""
-    low, frequency = _steps(static, symbols, given, y_hat)
-    steps = len(low)
-    low = np.pad(low, ((0, bucket(steps) - steps), (0, 0)))
-    frequency = np.pad(frequency, ((0, len(low) - steps), (0, 0)), constant_values=tables.TOTAL)
-    return rans.pack(*jax.device_get(rans.encode(jnp.asarray(low), jnp.asarray(frequency))))
+    lanes = _lanes(given.size, given.config.latents)
+    first = static.table[static.rows, content.symbols]
+    last = static.table[static.rows, content.symbols + 1]
+    low = _steps(lanes, 0, first, content.low)
+    frequency = _steps(lanes, tables.TOTAL, last - first, content.frequency)
+    return rans.pack(*jax.device_get(rans.encode(low, frequency)))
 
 
 def decoder(data: bytes, size: tuple[int, int], channels: int) -> "Decoder":
@@ -32,7 +30,7 @@ class Decoder:
 
     def __init__(self, data: bytes, lanes: int) -> None:
         states, found = rans.unpack(data, lanes)
-        self._bytes, self._pairs = len(found), jnp.asarray(rans.byte_pairs(found))
+        self._source = rans.source(found)
         self._lanes = rans.Lanes(jnp.asarray(states), jnp.int32(0))
 
     def static(self, static: Static) -> np.ndarray:
@@ -41,53 +39,28 @@ class Decoder:
         rows = np.full(bucket(steps) * n, len(static.table), np.int32)
         rows[:count] = static.rows
         table, rows = jnp.asarray(_with_certain(static.table)), jnp.asarray(rows.reshape(-1, n))
-        found, self._lanes = walk.decode_static(table, rows, jnp.int32(steps), self._pairs, self._end, self._lanes)
-        rans.check_within(self._lanes, self._bytes)  # before anything of the picture's size is made
+        found, self._lanes = walk.decode_static(table, rows, jnp.int32(steps), self._source, self._lanes)
+        rans.check_within(self._lanes, self._source)  # before anything of the picture's size is made
         return np.asarray(found).ravel()[:count]
 
     def latents(self, given: Given) -> np.ndarray:
-        schedule = wavefront(*given.size)
-        groups, schedule = len(schedule.counts), padded(schedule)
-        plane = walk.empty_plane(given.size, given.config.latents)
-        args = plane, given.phi, *schedule, np.int32(groups), given.radius, np.int32(given.size[1]), given.phi_width
+        plane = jnp.asarray(given.outliers.plane(given.size, given.config.latents))
+        schedule = jax.tree.map(jnp.asarray, padded(wavefront(*given.size)))
         plane, self._lanes = walk.decode(
-            given.config, given.nets, *map(jnp.asarray, args), self._pairs, self._end, self._lanes
-        )  # pyright: ignore[reportCallIssue]
-        rans.check_within(self._lanes, self._bytes)
+            given.config, given.nets, plane, given.around, schedule, self._source, self._lanes
+        )
+        rans.check_within(self._lanes, self._source)
         return walk.inside(np.asarray(plane), given.size).copy()
 
     def finish(self) -> None:
-        rans.check_finished(self._lanes, self._bytes)
-
-    @property
-    def _end(self) -> jax.Array:
-        return jnp.int32(self._bytes)
+        rans.check_finished(self._lanes, self._source)
 
 
-def intervals(static: Static, symbols: np.ndarray, given: Given, y_hat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Low end and frequency of every symbol in the order of the stream, static ones first, int32 [symbols] each."""
-    low = static.table[static.rows, symbols]
-    first = low, static.table[static.rows, symbols + 1] - low
-    config, size = given.config, given.size
-    plane = walk.empty_plane(size, config.latents)
-    walk.inside(plane, size)[:] = y_hat
-    order = wavefront(*size).order()
-    sites = padded(chunks(order, min(CHUNK, bucket(len(order)))), least=1).sites
-    args = (jnp.asarray(a) for a in (plane, given.phi, sites, given.radius, np.int32(size[1]), given.phi_width))
-    found = jax.device_get(walk.intervals(config, given.nets, *args))
-    real = len(order) * config.latents
-    low, frequency = (np.concatenate([a, b.ravel()[:real]]) for a, b in zip(first, found, strict=True))
-    return low, frequency
-
-
-def _steps(static, symbols, given, y_hat):
-    # the intervals by steps of L symbols, int32 [steps, L]; a certain symbol fills up the last static step
-    low, frequency = intervals(static, symbols, given, y_hat)
-    n, split = _lanes(given.size, given.config.latents), len(symbols)
-    fill = -split % n
-    low = np.concatenate([low[:split], np.zeros(fill, np.int32), low[split:]])
-    frequency = np.concatenate([frequency[:split], np.full(fill, tables.TOTAL, np.int32), frequency[split:]])
-    return low.reshape(-1, n), frequency.reshape(-1, n)
+def _steps(lanes, certain, static, latents):
+    # by steps of L symbols, int32 [bucketed, L]: what is certain fills up the last static step, and the end
+    fill = np.full(-len(static) % lanes, certain, np.int32)
+    steps = np.concatenate([static, fill, latents]).reshape(-1, lanes)
+    return jnp.asarray(np.pad(steps, ((0, bucket(len(steps)) - len(steps)), (0, 0)), constant_values=certain))
 
 
 def _with_certain(table):

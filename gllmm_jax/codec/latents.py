@@ -1,32 +1,35 @@
 """Latents to bytes and back, exactly.
 
-A stream is one byte of activity mode and one stream of the entropy coder that holds, in this order, the activity class
-of every channel of y (if the mode says so), z in raster order, and y in the order of the schedule.
+A stream is a list of outliers, latents beyond the window that their distribution gives a frequency (a varint: how many;
+for each, varints: how many places after the one before, and by how much), and one stream of the entropy coder that
+holds z in raster order and y in the order of the schedule.
 """
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gllmm_jax.codec import interleaved, walk
-from gllmm_jax.codec.coder import Given, Static, named
+from gllmm_jax.codec import varint, walk
+from gllmm_jax.codec.coder import Content, Given, Outliers, Static, named
 from gllmm_jax.codec.container import CODERS
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.integer import Twin, z_support
-from gllmm_jax.codec.schedule import bucket
+from gllmm_jax.codec.schedule import bucket, chunks, padded, wavefront
 from gllmm_jax.config import HYPER_STRIDE
 from gllmm_jax.prob import tables
 
-BY_CHANNEL = 255
-"""Mode: a class for each channel. Any smaller value is the one class of them all."""
+CHUNK = 256
+"""Positions the encoder evaluates at once."""
 
 
 class Bits(NamedTuple):
-    """Information content under the integer model, in bits; `y` includes the activity classes."""
+    """Information content of the latents under the integer model, and the size of the list of outliers; in bits."""
 
     y: float
     z: float
+    outliers: float
 
 
 def clamp_latents(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -41,8 +44,8 @@ def encode_latents(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray, *, coder: s
     Raises: `ValueError` on latents that `clamp_latents` would change, or of other shapes; `ImportError` where the extra
     of the coder is missing.
     """
-    mode, static, symbols, given = _prepare(twin, y_hat, z_hat)
-    return bytes([mode]) + named(coder).encode(static, symbols, given, y_hat)
+    static, given, content = prepare(twin, y_hat, z_hat)
+    return _pack(given.outliers) + named(coder).encode(static, given, content)
 
 
 def decode_latents(
@@ -53,85 +56,83 @@ def decode_latents(
     Raises: `BitstreamError` where the stream is truncated, damaged, or made by another twin or coder; `ImportError`
     where the extra of the coder is missing.
     """
-    if not data:
-        raise BitstreamError("the latent stream is empty")
-    mode, channels = data[0], twin.config.latents
-    if mode >= tables.Y_LIMIT.bit_length() + 1 and mode != BY_CHANNEL:
-        raise BitstreamError("the latent stream begins with an unknown mode")
-    stream = named(coder).decoder(data[1:], size, channels)
-    symbols = stream.static(_static(twin, mode, size))
-    z_size = _hyper_size(size)
-    split = len(symbols) - z_size[0] * z_size[1] * twin.config.hyper
-    classes = symbols[:split] if split else np.full(channels, mode, np.int32)
-    z_hat = symbols[split:].reshape(*z_size, -1) + z_support(twin)[0]
-    y_hat = stream.latents(_given(twin, size, classes, z_hat))
+    outliers, rest = _unpack(data, size[0] * size[1] * twin.config.latents)
+    stream = named(coder).decoder(rest, size, twin.config.latents)
+    z_hat = stream.static(_static(twin, size)).reshape(*_hyper_size(size), -1) + z_support(twin)[0]
+    y_hat = stream.latents(Given(twin.config, twin.nets, size, _around(twin, size, z_hat), outliers))
     stream.finish()
     return y_hat, z_hat
 
 
 def estimated_bits(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> Bits:
     """Bits of the latents at the integer model's own probabilities, without the cost of the coder."""
-    _mode, static, symbols, given = _prepare(twin, y_hat, z_hat)
-    _low, frequency = interleaved.intervals(static, symbols, given, y_hat)
-    bits = tables.TOTAL_BITS - np.log2(frequency, dtype=np.float64)
-    z = slice(len(symbols) - z_hat.size, len(symbols))
-    return Bits(float(bits.sum() - bits[z].sum()), float(bits[z].sum()))
+    static, given, content = prepare(twin, y_hat, z_hat)
+    frequency = static.table[static.rows, content.symbols + 1] - static.table[static.rows, content.symbols]
+    y, z = (float((tables.TOTAL_BITS - np.log2(f, dtype=np.float64)).sum()) for f in (content.frequency, frequency))
+    return Bits(y, z, 8.0 * len(_pack(given.outliers)))
 
 
-def _prepare(twin, y_hat, z_hat):
-    # mode, static distributions and their symbols, and what is given for y: all but the latents themselves
-    size = y_hat.shape[:2]
+def prepare(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> tuple[Static, Given, Content]:
+    """What a coder's `encode` takes. Raises as `encode_latents` does."""
+    size, low, high = y_hat.shape[:2], *z_support(twin)
     if y_hat.shape[2] != twin.config.latents or z_hat.shape != (*_hyper_size(size), twin.config.hyper):
         raise ValueError(f"latents of shapes {y_hat.shape} and {z_hat.shape} do not belong together or to this model")
-    low, high = z_support(twin)
     if np.abs(y_hat).max() > tables.Y_LIMIT or (z_hat < low).any() or (z_hat > high).any():
         raise ValueError("latents outside what a stream can carry: call clamp_latents first")
-    mode, classes = _mode(twin, y_hat)
-    symbols = (z_hat - low).ravel()
-    if mode == BY_CHANNEL:
-        symbols = np.concatenate([classes, symbols])
-    return mode, _static(twin, mode, size), symbols, _given(twin, size, classes, z_hat)
-
-
-def _given(twin, size, classes, z_hat):
-    phi, phi_width = _phi(twin, z_hat)
-    return Given(twin.config, twin.nets, size, phi, phi_width, _radius(classes))
+    static, around = _static(twin, size), _around(twin, size, z_hat)
+    low, frequency, outliers = _evaluate(twin, around, y_hat)
+    content = Content((z_hat - z_support(twin)[0]).ravel(), y_hat, low, frequency)
+    return static, Given(twin.config, twin.nets, size, around, outliers), content
 
 
 def _hyper_size(size):
     return tuple(-(-n // HYPER_STRIDE) for n in size)
 
 
-def _radius(classes):
-    return ((1 << classes) - 1).astype(np.int32)
-
-
-def _static(twin, mode, size):
-    # tables: z's channels first, then the classes of y's channels
-    z, classes = twin.arrays["prior.cdf"], twin.arrays["classes.cdf"]
-    width = max(z.shape[1], classes.shape[1])
-    table = [np.pad(t, ((0, 0), (0, width - t.shape[1])), constant_values=tables.TOTAL) for t in (z, classes)]
+def _static(twin, size):
     hz, wz = _hyper_size(size)
-    first = len(z) + np.arange(len(classes) if mode == BY_CHANNEL else 0)
-    rows = np.concatenate([first, np.tile(np.arange(len(z)), hz * wz)]).astype(np.int32)
-    return Static(np.concatenate(table).astype(np.int32), rows)
+    return Static(twin.arrays["prior.cdf"], np.tile(np.arange(twin.config.hyper, dtype=np.int32), hz * wz))
 
 
-def _phi(twin, z_hat):
+def _around(twin, size, z_hat):
     hz, wz, n = z_hat.shape
     plane = np.zeros((bucket(hz, least=4), bucket(wz, least=4), n), np.int32)
     plane[:hz, :wz] = z_hat
     phi = walk.phi_rows(twin.nets, jnp.asarray(plane), jnp.int32(hz), jnp.int32(wz))
-    return phi, np.int32(HYPER_STRIDE * plane.shape[1])
+    return walk.Surroundings(phi, jnp.int32(HYPER_STRIDE * plane.shape[1]), jnp.int32(size[1]))
 
 
-def _mode(twin, y_hat):
-    # a class per channel costs its own bits; one class for all costs frequency on symbols that never come
-    peak = np.abs(y_hat).max((0, 1))
-    classes = np.array([int(p).bit_length() for p in peak], np.int32)
-    frequency = np.diff(twin.arrays["classes.cdf"], axis=1)[np.arange(len(peak)), classes]
-    cost = 2.0 * y_hat.shape[0] * y_hat.shape[1] / tables.TOTAL / np.log(2)
-    by_channel = (tables.TOTAL_BITS - np.log2(frequency)).sum() + cost * _radius(classes).sum()
-    if by_channel < cost * _radius(classes.max()) * len(peak):
-        return BY_CHANNEL, classes
-    return int(classes.max()), np.full_like(classes, classes.max())
+def _evaluate(twin, around, y_hat):
+    # intervals of all latents in coding order, and what of them lies outside
+    size, channels = y_hat.shape[:2], y_hat.shape[2]
+    plane, order = walk.empty_plane(size, channels), wavefront(*size).order()
+    walk.inside(plane, size)[:] = y_hat
+    sites = padded(chunks(order, min(CHUNK, bucket(len(order)))), least=1).sites
+    found = walk.intervals(twin.config, twin.nets, jnp.asarray(plane), around, jnp.asarray(sites))
+    low, frequency, excess = (a.reshape(-1, channels)[: len(order)] for a in jax.device_get(found))
+    raster = np.empty_like(excess)
+    raster[order] = excess
+    places = np.flatnonzero(raster)
+    return low.ravel(), frequency.ravel(), Outliers(places, raster.ravel()[places])
+
+
+def _pack(outliers):
+    gaps = np.diff(outliers.places, prepend=0).tolist()
+    # the sign is the lowest bit
+    values = np.where(outliers.values < 0, -2 * outliers.values - 1, 2 * outliers.values).tolist()
+    numbers = [len(gaps), *(number for pair in zip(gaps, values, strict=True) for number in pair)]
+    return b"".join(map(varint.write, numbers))
+
+
+def _unpack(data, latents):
+    # the outliers among so many latents, and the rest of the stream
+    reader = varint.Reader(data, part="list of outliers")
+    count = reader.varint()
+    if count > latents:
+        raise BitstreamError("the latent stream announces more outliers than there are latents")
+    pairs = np.array([(reader.varint(), reader.varint()) for _ in range(count)], np.int64).reshape(-1, 2)
+    places, values = np.cumsum(pairs[:, 0]), pairs[:, 1]
+    values = np.where(values & 1, -(values + 1) >> 1, values >> 1)
+    if count and (places[-1] >= latents or (np.diff(places) < 1).any() or np.abs(values).max() > tables.Y_LIMIT):
+        raise BitstreamError("the latent stream begins with an impossible list of outliers")
+    return Outliers(places, values.astype(np.int32)), data[reader.position :]

@@ -10,7 +10,7 @@ import numpy as np
 
 from gllmm_jax.codec.exact import EVEN, HYPER, ODD, TAPS
 
-SAMPLES = 2048
+SAMPLES = 8192
 """Latent positions looked at, of all calibration pictures together."""
 
 

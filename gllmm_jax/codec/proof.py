@@ -11,8 +11,6 @@ from gllmm_jax.prob import tables
 from gllmm_jax.prob.mixture import numbers_per_latent
 
 BUDGET = (1 << 24) - 1
-CLASSES = tables.Y_LIMIT.bit_length() + 1
-"""Activity classes of a latent channel: class c holds magnitudes up to 2^c - 1."""
 
 
 def taps_summed(name: str, taps: int) -> list[list[int]]:
@@ -57,5 +55,5 @@ def shapes(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> dict[str, t
     found |= {f"{k}.{part}": shape[-1:] for k, shape in kernels.items() for part in ("bias", "shift", "limit")}
     support = zip(arrays["prior.low"].ravel(), arrays["prior.high"].ravel(), strict=False)
     widest = max(int(high) - int(low) for low, high in support) + 2
-    found |= {"prior.low": (n,), "prior.high": (n,), "prior.cdf": (n, widest), "classes.cdf": (m, CLASSES + 1)}
+    found |= {"prior.low": (n,), "prior.high": (n,), "prior.cdf": (n, widest)}
     return found | {"y.limit": (m,), "powers": (tables.POWERS + 1,), "families": (families, 2 * tables.EDGE + 1)}

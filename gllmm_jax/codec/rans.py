@@ -31,6 +31,13 @@ class Lanes(NamedTuple):
     pointer: jax.Array  # int32, bytes consumed
 
 
+class Source(NamedTuple):
+    """The bytes of a stream after its states."""
+
+    pairs: jax.Array  # uint32 [bucketed], at each place the next two bytes, zero past the end
+    end: jax.Array  # int32, how many bytes there are
+
+
 def lane_count(symbols: int, channels: int) -> int:
     """Lanes for a stream: a power of two that divides `channels`. A lane costs about 3.5 bytes and saves time."""
     lanes = 1
@@ -65,25 +72,25 @@ def search(cdf: Callable, slot: jax.Array, low: jax.Array, width: jax.Array) -> 
     return k, below, cdf(k + 1) - below
 
 
-def byte_pairs(data: np.ndarray) -> np.ndarray:
-    """What `advance` reads from: at each place the next two bytes, uint32 [bucketed], zero past the end."""
+def source(data: np.ndarray) -> Source:
+    """What `advance` reads from, of uint8 [bytes]."""
     padded = np.zeros(max(4096, 1 << int(len(data) + 1).bit_length()), np.uint32)
     padded[: len(data)] = data
     padded[:-1] = padded[:-1] << 8 | padded[1:]
-    return padded
+    return Source(jnp.asarray(padded), jnp.int32(len(data)))
 
 
-def advance(lanes: Lanes, pairs: jax.Array, low: jax.Array, frequency: jax.Array) -> Lanes:
-    """Pop one step's symbols, given their intervals, and refill each lane with 0, 1 or 2 bytes of `byte_pairs`."""
+def advance(lanes: Lanes, source: Source, low: jax.Array, frequency: jax.Array) -> Lanes:
+    """Pop one step's symbols, given their intervals, and refill each lane with 0, 1 or 2 bytes."""
     x = lanes.state
     x = frequency.astype(jnp.uint32) * (x >> 16) + (x & (SLOTS - 1)) - low.astype(jnp.uint32)
     need = (x < LOWEST).astype(jnp.int32) + (x < SLOTS).astype(jnp.int32)
     n = x.shape[0]
     # where each lane reads, and, last, where the next step does
     before = lax.broadcasted_iota(jnp.int32, (n + 1, n), 1) < lax.broadcasted_iota(jnp.int32, (n + 1, n), 0)
-    place = lanes.pointer + jnp.sum(jnp.where(before, need[None, :], 0), axis=1)
+    place = lanes.pointer + jnp.sum(jnp.where(before, need[None, :], 0), axis=1, dtype=jnp.int32)
     # past the end of a damaged stream every byte is zero
-    pair = pairs.at[jnp.minimum(place[:n], pairs.shape[0] - 1)].get(mode="promise_in_bounds")
+    pair = source.pairs.at[jnp.minimum(place[:n], len(source.pairs) - 1)].get(mode="promise_in_bounds")
     shift = (8 * need).astype(jnp.uint32)
     return Lanes((x << shift) | (pair >> (16 - shift)), place[n])
 
@@ -135,13 +142,13 @@ def unpack(data: bytes, lanes: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array(states, np.uint32), np.frombuffer(data[head:], np.uint8)
 
 
-def check_within(lanes: Lanes, size: int) -> None:
-    """Raise `BitstreamError` if the decoder has read past its `size` bytes."""
-    if int(lanes.pointer) > size:
+def check_within(lanes: Lanes, source: Source) -> None:
+    """Raise `BitstreamError` if the decoder has read past its bytes."""
+    if int(lanes.pointer) > int(source.end):
         raise BitstreamError("the latent stream is truncated")
 
 
-def check_finished(lanes: Lanes, size: int) -> None:
+def check_finished(lanes: Lanes, source: Source) -> None:
     """Raise `BitstreamError` unless the decoder stands where the encoder began: all bytes used, all lanes empty."""
-    if int(lanes.pointer) != size or (np.asarray(lanes.state) != LOWEST).any():
+    if int(lanes.pointer) != int(source.end) or (np.asarray(lanes.state) != LOWEST).any():
         raise BitstreamError("the latent stream is damaged, or was made with other weights")

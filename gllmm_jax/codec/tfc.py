@@ -7,7 +7,7 @@ Its decoder fixes its distributions when it is opened, so everything passes thro
 import numpy as np
 
 from gllmm_jax.codec import decisions
-from gllmm_jax.codec.coder import Given, Static
+from gllmm_jax.codec.coder import Content, Given, Static
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.prob import tables
 
@@ -18,11 +18,11 @@ except ImportError as error:
     raise ImportError("the coder tfc needs TensorFlow-Compression: pip install 'gllmm-jax[tfc]'") from error
 
 
-def encode(static: Static, symbols: np.ndarray, given: Given, y_hat: np.ndarray) -> bytes:
+def encode(static: Static, given: Given, content: Content) -> bytes:
     """See `coder.Coder`."""
     writer = _Writer()
-    decisions.symbols(writer, static, symbols)
-    decisions.latents(writer, given, y_hat)
+    decisions.symbols(writer, static, content.symbols)
+    decisions.latents(writer, given, content.y_hat)
     return writer.finish()
 
 

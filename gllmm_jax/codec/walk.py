@@ -5,6 +5,7 @@ traced numbers and trip counts are dynamic, so a program compiled for one pictur
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +13,19 @@ import numpy as np
 from jax import lax
 
 from gllmm_jax.codec import exact, rans
-from gllmm_jax.codec.rans import Lanes
-from gllmm_jax.codec.schedule import bucket
+from gllmm_jax.codec.rans import Lanes, Source
+from gllmm_jax.codec.schedule import Schedule, bucket
 from gllmm_jax.config import CONTEXT_RADIUS as R
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.prob import tables
+
+
+class Surroundings(NamedTuple):
+    """What a latent's distribution depends on beside its neighbours."""
+
+    phi: jax.Array  # [phi rows, 2M], of `phi_rows`
+    phi_width: jax.Array  # int32, positions in a row of phi
+    width: jax.Array  # int32, positions in a row of latents
 
 
 def empty_plane(size: tuple[int, int], channels: int) -> np.ndarray:
@@ -31,100 +40,106 @@ def inside(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def distributions(
-    config: ModelConfig, net: exact.Nets, plane, phi, sites, width, phi_width
+    config: ModelConfig, net: exact.Nets, plane: jax.Array, around: Surroundings, sites: jax.Array
 ) -> tuple[tables.IntegerMixture, jax.Array]:
     """Distributions of the latents at raster positions int32 [P], and the rows of the plane they go to; traceable."""
-    i = lax.div(sites, width)
-    j = sites - i * width
-    pitch = width + 2 * R
+    i = lax.div(sites, around.width)
+    j = sites - i * around.width
+    pitch = around.width + 2 * R
     rows = (i + R) * pitch + j + R
-    offsets = jnp.array([dy for dy, _ in exact.TAPS]) * pitch + jnp.array([dx for _, dx in exact.TAPS])
-    taps = plane.at[rows[:, None] + offsets[None, :]].get(mode="promise_in_bounds")
-    phi = phi.at[i * phi_width + j].get(mode="promise_in_bounds")
+    dy, dx = (jnp.array(steps, jnp.int32) for steps in zip(*exact.TAPS, strict=True))
+    taps = plane.at[rows[:, None] + (dy * pitch + dx)[None, :]].get(mode="promise_in_bounds")
+    phi = around.phi.at[i * around.phi_width + j].get(mode="promise_in_bounds")
     return exact.parameters(config, net, taps, phi), rows
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def intervals(config: ModelConfig, net: exact.Nets, plane, phi, sites, radius, width, phi_width):
+def intervals(config: ModelConfig, net: exact.Nets, plane: jax.Array, around: Surroundings, sites: jax.Array):
     """Interval of every latent of a complete plane: the encoder's walk.
 
     Args:
-      plane: int32 [rows, M], the latents; phi: [phi rows, 2M].
+      plane: int32 [rows, M], the latents.
       sites: int32 [groups, P] in coding order, -1 for none.
-      radius: int32 [M], largest magnitude of each channel; width, phi_width: int32, positions in a row of each.
 
-    Returns: low and frequency, int32 [groups, P, M]; 0 and 2^16 where there is no site.
+    Returns: int32 [groups, P, M] each: low and frequency of the symbol that is coded, the latent as far as its window
+    goes, and what the latent exceeds it by. 0, 2^16 and 0 where there is no site.
     """
 
     def group(sites):
-        mix, rows = distributions(config, net, plane, phi, jnp.maximum(sites, 0), width, phi_width)
-        k = plane.at[rows].get(mode="promise_in_bounds")
-        reach = jnp.broadcast_to(radius, k.shape)
-        low = tables.mixture_cdf(net.families, mix, k, reach)
-        frequency = tables.mixture_cdf(net.families, mix, k + 1, reach) - low
+        mix, rows = distributions(config, net, plane, around, jnp.maximum(sites, 0))
+        value, reach = plane.at[rows].get(mode="promise_in_bounds"), mix.radius[:, 0]
+        k = jnp.clip(value, -reach, reach)
+        low = tables.mixture_cdf(net.families, mix, k)
+        frequency = tables.mixture_cdf(net.families, mix, k + 1) - low
         real = sites[:, None] >= 0
-        return jnp.where(real, low, 0), jnp.where(real, frequency, tables.TOTAL)
+        return jnp.where(real, low, 0), jnp.where(real, frequency, tables.TOTAL), jnp.where(real, value - k, 0)
 
     return lax.map(group, sites)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def decode(
-    config: ModelConfig, net: exact.Nets, plane, phi, sites, counts, groups, radius, width, phi_width, pairs, end, lanes
+    config: ModelConfig,
+    net: exact.Nets,
+    plane: jax.Array,
+    around: Surroundings,
+    schedule: Schedule,
+    source: Source,
+    lanes: Lanes,
 ) -> tuple[jax.Array, Lanes]:
     """Decode all latents: the decoder's walk, one loop over groups and, within each, over steps of L symbols.
 
     Args:
-      plane: int32 [rows, M] of zeros; phi: [phi rows, 2M].
-      sites: int32 [G, P] with counts [G], the schedule; groups: int32, how many of the G are real.
-      radius: int32 [M]; width, phi_width: int32.
-      pairs: `rans.byte_pairs`; end: int32, how many bytes there are; lanes: where the coder stands.
+      plane: int32 [rows, M], what each latent exceeds its window by.
+      schedule: sites int32 [G, P] and counts [G], 0 from the first group on that is padding.
+      lanes: where the coder stands.
 
-    Returns: the filled plane and the lanes. Past `end` it stops: a short stream cannot ask for a long walk.
+    Returns: the filled plane and the lanes. Past the source's end it stops: a short stream cannot ask for a long walk.
     """
-    per_site = config.latents // lanes.state.shape[0]
-    n, components = lanes.state.shape[0], len(config.families) * config.components
-
-    # radius 2^c - 1: symbols fit in 2^(c + 1) - 1 places
-    widest = jnp.max(radius.reshape(per_site, n), axis=1)
-    widths = jnp.where(widest > 0, widest + 1, 0)
+    sites, counts = schedule
+    n, groups = lanes.state.shape[0], jnp.sum(counts > 0, dtype=jnp.int32)
+    per_site = config.latents // n
 
     def more(carry):
         g, _plane, lanes = carry
-        return (g < groups) & (lanes.pointer <= end)
+        return (g < groups) & (lanes.pointer <= source.end)
 
     def group(carry):
         g, plane, lanes = carry
-        mix, rows = distributions(config, net, plane, phi, jnp.maximum(sites[g], 0), width, phi_width)
+        mix, rows = distributions(config, net, plane, around, jnp.maximum(sites[g], 0))
+        # a radius of 2^c - 1: symbols fit in 2^(c + 1) - 1 places
+        widest = jnp.max(mix.radius.reshape(-1, per_site, n), axis=-1)
+        widths = jnp.where(widest > 0, widest + 1, 0)
 
         def step(s, carry):
             plane, lanes = carry
-            p, block = lax.div(s, per_site), lax.rem(s, per_site)
+            p = lax.div(s, jnp.int32(per_site))
+            block = s - p * per_site
             first = block * n
-            part = jax.tree.map(lambda a: lax.dynamic_slice(a, (p, 0, first), (1, components, n))[0], mix)
-            reach = lax.dynamic_slice(radius, (first,), (n,))
+            part = jax.tree.map(lambda a: lax.dynamic_slice(a, (p, 0, first), (1, a.shape[1], n))[0], mix)
 
             def cdf(k):
-                return tables.mixture_cdf(net.families, part, k, reach)
+                return tables.mixture_cdf(net.families, part, k)
 
-            k, low, frequency = rans.search(cdf, rans.slots(lanes), -reach, widths[block])
-            plane = lax.dynamic_update_slice(plane, k[None, :], (rows[p], first))
-            return plane, rans.advance(lanes, pairs, low, frequency)
+            k, low, frequency = rans.search(cdf, rans.slots(lanes), -part.radius[0], widths[p, block])
+            at = rows[p], first
+            plane = lax.dynamic_update_slice(plane, k[None, :] + lax.dynamic_slice(plane, at, (1, n)), at)
+            return plane, rans.advance(lanes, source, low, frequency)
 
-        return g + 1, *lax.fori_loop(0, counts[g] * per_site, step, (plane, lanes))
+        return g + 1, *lax.fori_loop(jnp.int32(0), counts[g] * per_site, step, (plane, lanes))
 
     _, plane, lanes = lax.while_loop(more, group, (jnp.int32(0), plane, lanes))
     return plane, lanes
 
 
 @jax.jit
-def decode_static(table: jax.Array, rows: jax.Array, steps, pairs: jax.Array, end, lanes: Lanes):
-    """Decode symbols of known distributions, until `end` at most as `decode` does.
+def decode_static(table: jax.Array, rows: jax.Array, steps: jax.Array, source: Source, lanes: Lanes):
+    """Decode symbols of known distributions, until the source's end at most as `decode` does.
 
     Args:
       table: int32 [tables, symbols + 1], CDFs, 2^16 past the last symbol.
       rows: int32 [T, L], the table of each symbol; steps: int32, how many of the T to take.
-      pairs, end, lanes: as of `decode`.
+      lanes: where the coder stands.
 
     Returns: symbols int32 [T, L] and the lanes.
     """
@@ -134,7 +149,7 @@ def decode_static(table: jax.Array, rows: jax.Array, steps, pairs: jax.Array, en
 
     def more(carry):
         t, _symbols, lanes = carry
-        return (t < steps) & (lanes.pointer <= end)
+        return (t < steps) & (lanes.pointer <= source.end)
 
     def step(carry):
         t, symbols, lanes = carry
@@ -144,7 +159,7 @@ def decode_static(table: jax.Array, rows: jax.Array, steps, pairs: jax.Array, en
             return table.at[row, jnp.minimum(k, last)].get(mode="promise_in_bounds")
 
         k, low, frequency = rans.search(cdf, rans.slots(lanes), jnp.zeros_like(row), width)
-        return t + 1, symbols.at[t].set(k), rans.advance(lanes, pairs, low, frequency)
+        return t + 1, symbols.at[t].set(k), rans.advance(lanes, source, low, frequency)
 
     _, symbols, lanes = lax.while_loop(more, step, (jnp.int32(0), jnp.zeros_like(rows), lanes))
     return symbols, lanes

@@ -38,10 +38,7 @@ class ChannelFit(NamedTuple):
 
 def fit(codec: "Codec", image: np.ndarray) -> Fit:
     """The latents that the codec chooses for uint8 [height, width, 3 or 1], and the distribution it gives each."""
-    from gllmm_jax.codec import integer
-    from gllmm_jax.codec.codec import analyse
-
-    y_hat, z_hat = analyse(codec.config, codec.params, image, integer.z_support(codec.twin))
+    y_hat, z_hat = codec.analyse(image)
     return Fit(codec.config.families, y_hat, _mixture(codec.config, codec.params, y_hat, z_hat))
 
 

@@ -28,14 +28,18 @@ POWERS = (WEIGHT_BITS + 1) << LOGIT_FRACTION
 Y_LIMIT = 8191
 """Largest magnitude of a latent the coder carries."""
 
+TAIL = 4
+"""A component's window leaves out less than 2^-(16 + TAIL) of all symbols, where its tail is no heavier than Laplace's."""
+
 
 class IntegerMixture(NamedTuple):
-    """Mixtures of C components for X latents; every field int32 [..., C, X], components ordered family by family."""
+    """Mixtures of C components for X latents, int32 [..., C, X], components ordered family by family."""
 
     mean: jax.Array  # 1/256
     span: jax.Array  # distance from the mean, 1/256, beyond which the CDF is flat
     reciprocal: jax.Array  # 2^24 // scale
     weight: jax.Array  # sums to 2^15 over C
+    radius: jax.Array  # [..., 1, X], a power of two less 1: the symbols are -radius ... radius
 
 
 def family_table(families: tuple[str, ...]) -> np.ndarray:
@@ -76,45 +80,60 @@ def softmax(powers: jax.Array, logits: jax.Array) -> jax.Array:
     """Integer softmax to base 2 over axis -2: int32 logits [..., K, X] -> weights that sum to at most 2^15."""
     gap = jnp.max(logits, axis=-2, keepdims=True) - logits
     power = powers.at[jnp.minimum(gap, POWERS)].get(mode="promise_in_bounds")
-    total = jnp.sum(power, axis=-2, keepdims=True)
+    total = jnp.sum(power, axis=-2, keepdims=True, dtype=jnp.int32)
     return lax.div(power << WEIGHT_BITS, jnp.broadcast_to(total, power.shape))
 
 
 def complete(weight: jax.Array) -> jax.Array:
     """Give what rounding left of 2^15 to the largest weight (the first of equals); axis -2 is components."""
     largest = jnp.argmax(weight, axis=-2, keepdims=True).astype(jnp.int32)
-    rest = (1 << WEIGHT_BITS) - jnp.sum(weight, axis=-2, keepdims=True)
+    rest = (1 << WEIGHT_BITS) - jnp.sum(weight, axis=-2, keepdims=True, dtype=jnp.int32)
     index = lax.broadcasted_iota(jnp.int32, weight.shape, weight.ndim - 2)
     return weight + jnp.where(index == largest, rest, 0)
 
 
 def mixture(mean: jax.Array, scale: jax.Array, weight: jax.Array) -> IntegerMixture:
     """Bring means and raw (signed) scales, int32 [..., C, X] in 1/256, into the domain of `mixture_cdf`."""
+    mean = jnp.clip(mean, -MEAN_LIMIT, MEAN_LIMIT)
     scale = jnp.clip(jnp.abs(scale), SCALE_LOW, SCALE_HIGH)
     # |span * reciprocal| <= 13 * 2^24 < 2^31
     reciprocal = lax.div(jnp.full_like(scale, 1 << 24), scale)
-    return IntegerMixture(jnp.clip(mean, -MEAN_LIMIT, MEAN_LIMIT), (REACH + 1) * scale, reciprocal, weight)
+    return IntegerMixture(mean, (REACH + 1) * scale, reciprocal, weight, window(mean, scale, weight))
 
 
-def mixture_cdf(table: jax.Array, mix: IntegerMixture, k: jax.Array, radius: jax.Array) -> jax.Array:
+def window(mean: jax.Array, scale: jax.Array, weight: jax.Array) -> jax.Array:
+    """Radius of the symbols that get a frequency under a mixture, int32 [..., C, X] each -> [..., 1, X].
+
+    Each symbol takes at least 1/65536 from the others, so the window is as narrow as it can be without leaving much
+    outside: a component of weight w reaches ln(2^(15 + TAIL) w) scales beyond its mean. What lies outside is rare
+    enough to be listed one by one.
+    """
+    bits = 32 - lax.clz(weight)
+    # 177/256 is ln 2; at most 2^18 * 20 * 177 < 2^30
+    reach = jnp.abs(mean) + ((scale * ((TAIL + bits) * 177)) >> 8)
+    widest = jnp.max(jnp.where(weight > 0, reach, 0), axis=-2, keepdims=True)
+    whole = (widest + (1 << FRACTION) - 1) >> FRACTION
+    return jnp.minimum((1 << (32 - lax.clz(whole))) - 1, Y_LIMIT)
+
+
+def mixture_cdf(table: jax.Array, mix: IntegerMixture, k: jax.Array) -> jax.Array:
     """Cumulative frequency below symbol `k`, in 1/65536.
 
     Args:
       table: int32 [families * 6145], the flattened `family_table`.
       mix: fields [..., C, X].
-      k: int32 [..., X] in -radius ... radius + 1.
-      radius: int32 [..., X]; symbols are -radius ... radius, at most `Y_LIMIT`. Radius 0 leaves one symbol, for free.
+      k: int32 [..., X] in -radius ... radius + 1. Radius 0 leaves one symbol, for free.
 
     Returns: int32 [..., X], 0 at -radius, 2^16 at radius + 1, strictly increasing in between.
     """
-    components, row = mix.mean.shape[-2], 2 * EDGE + 1
+    components, row, radius = mix.mean.shape[-2], 2 * EDGE + 1, mix.radius[..., 0, :]
     family = lax.broadcasted_iota(jnp.int32, mix.mean.shape, mix.mean.ndim - 2)
     family = lax.div(family, components * row // table.shape[0])
     d = jnp.expand_dims((k << FRACTION) - (1 << (FRACTION - 1)), -2) - mix.mean
     d = jnp.clip(d, -mix.span, mix.span)
     t = jnp.clip((d * mix.reciprocal) >> 16, -EDGE, EDGE) + (family * row + EDGE)
     # weights sum to 2^15 and entries are below 2^16: the sum is below 2^31
-    mass = jnp.sum(mix.weight * table.at[t].get(mode="promise_in_bounds"), axis=-2) >> WEIGHT_BITS
+    mass = jnp.sum(mix.weight * table.at[t].get(mode="promise_in_bounds"), axis=-2, dtype=jnp.int32) >> WEIGHT_BITS
     free = (TOTAL - 1 - 2 * radius).astype(jnp.uint32)
     f = ((mass.astype(jnp.uint32) * free) >> 16).astype(jnp.int32) + (k + radius)
     return jnp.where(k <= -radius, 0, jnp.where(k > radius, TOTAL, f))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gllmm_jax.codec import decisions
-from gllmm_jax.codec.latents import _prepare, estimated_bits
+from gllmm_jax.codec.latents import estimated_bits, prepare
 from tests.codec.twins import MU, PLAIN, carried, twin
 
 
@@ -40,22 +40,28 @@ def test_distributions_are_fine_and_symmetric():
 @pytest.mark.parametrize("size", [(1, 1), (7, 3), (16, 24)])
 def test_a_reader_asks_what_the_writer_was_asked(config, size):
     y, z = carried(config, *size)
-    _mode, static, symbols, given = _prepare(twin(config), y, z)
+    static, given, content = prepare(twin(config), y, z)
     tape = Tape()
-    decisions.symbols(tape, static, symbols)
+    decisions.symbols(tape, static, content.symbols)
     decisions.latents(tape, given, y)
-    assert np.array_equal(decisions.symbols(tape, static, None), symbols)
+    assert np.array_equal(decisions.symbols(tape, static, None), content.symbols)
     assert np.array_equal(decisions.latents(tape, given, None), y)
     assert tape.place == len(tape.kept)
-    ideal = sum(estimated_bits(twin(config), y, z))
-    assert abs(tape.bits - ideal) < 0.0005 * ideal + 2
+    ideal = sum(estimated_bits(twin(config), y, z)[:2])
+    assert abs(tape.bits - ideal) < 0.0005 * ideal + 4
 
 
-def test_what_is_certain_is_not_asked():
+def test_what_is_certain_is_not_asked(monkeypatch):
     y, z = carried(MU, 5, 4)
     y = np.zeros_like(y)
     y[..., 3] = 1
-    given = _prepare(twin(), y, z)[-1]._replace(radius=y[0, 0])
+    given, distributions = prepare(twin(), y, z)[1], decisions._distributions
+
+    def narrow(*args):
+        mix, rows = distributions(*args)
+        return mix._replace(radius=np.broadcast_to(y[0, :1], mix.radius.shape)), rows
+
+    monkeypatch.setattr(decisions, "_distributions", narrow)
     tape = Tape()
     decisions.latents(tape, given, y)
     # one channel of -1, 0, 1: first whether at least 1, which all are, and then there is nothing above 1

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from gllmm_jax.codec import interleaved, latents, rans, walk
+from gllmm_jax.codec import latents, rans, varint, walk
 from gllmm_jax.codec.errors import BitstreamError
-from gllmm_jax.codec.latents import clamp_latents, decode_latents, encode_latents, estimated_bits
+from gllmm_jax.codec.latents import clamp_latents, decode_latents, encode_latents, estimated_bits, prepare
 from gllmm_jax.codec.schedule import wavefront
 from tests.codec.twins import MU, PLAIN, carried, twin
 
@@ -21,7 +21,7 @@ def test_round_trip_and_rate(config, size):
     assert (y_again == y).all() and (z_again == z).all()
     bits = estimated_bits(twin(config), y, z)
     lanes = rans.lane_count(y.size, config.latents)
-    assert 0 < len(data) - (bits.y + bits.z) / 8 < 1.5 + 4 * lanes + 0.0005 * len(data)
+    assert 0 < len(data) - sum(bits) / 8 < 1.5 + 4 * lanes + 0.0005 * len(data)
 
 
 @pytest.mark.parametrize("lanes", [2, 16])
@@ -35,17 +35,14 @@ def test_any_number_of_lanes(lanes, monkeypatch):
 def test_decoder_parameters_equal_the_encoders(monkeypatch):
     """A decoder that sees only what it has decoded gets the numbers of an encoder that saw everything."""
     y, z = carried(MU, 9, 6)
-    prepared = latents._prepare(twin(), y, z)[1:]
-    monkeypatch.setattr(interleaved, "CHUNK", 54)
-    whole = interleaved.intervals(*prepared, y)
-    monkeypatch.setattr(interleaved, "CHUNK", 1)
-    single = interleaved.intervals(*prepared, y)
+    monkeypatch.setattr(latents, "CHUNK", 54)
+    _, given, whole = prepare(twin(), y, z)
+    monkeypatch.setattr(latents, "CHUNK", 1)
+    single = prepare(twin(), y, z)[2]
     for a, b in zip(whole, single, strict=True):
         assert np.array_equal(a, b)
     # garbage in every position not yet decoded changes nothing of a group
-    phi, phi_width = latents._phi(twin(), z)
     schedule = wavefront(9, 6)
-    radius = np.full(MU.latents, 127, np.int32)
     plane = walk.empty_plane((9, 6), MU.latents)
     walk.inside(plane, (9, 6))[:] = y
     for sites, count in zip(schedule.sites[::5], schedule.counts[::5], strict=True):
@@ -57,21 +54,38 @@ def test_decoder_parameters_equal_the_encoders(monkeypatch):
         now = sites[:count]
         for site in (*known, *now):
             inner[divmod(site, 6)] = hidden[divmod(site, 6)]
-        args = phi, sites[None], radius, np.int32(6), phi_width
-        full = walk.intervals(MU, twin().nets, plane, *args)
-        part = walk.intervals(MU, twin().nets, later, *args)
+        full = walk.intervals(MU, twin().nets, plane, given.around, sites[None])
+        part = walk.intervals(MU, twin().nets, later, given.around, sites[None])
         assert all(np.array_equal(a, b) for a, b in zip(full, part, strict=True))
 
 
-def test_channels_with_large_and_with_no_values():
+def test_latents_beyond_their_windows_are_listed():
     y, z = carried(MU, 6, 8)
-    y = y * 0
-    empty = encode_latents(twin(), y, z)
+    ordinary = prepare(twin(), y, z)[1].outliers
     y[..., 3] = -8191
     y[2, 2, 5] = 8191
+    given, content = prepare(twin(), y, z)[1:]
+    places, values = given.outliers
+    assert len(ordinary.places) < len(places) - 20
+    assert (2 * 8 + 2) * MU.latents + 5 in places and (np.abs(values) <= 8191).all()
+    assert (content.frequency > 0).all()
     data = encode_latents(twin(), y, z)
+    assert data[0] == len(places)
     assert (decode_latents(twin(), data, (6, 8))[0] == y).all()
-    assert not decode_latents(twin(), empty, (6, 8))[0].any() and len(empty) < len(data)
+
+
+def outliers(*numbers):
+    return b"".join(map(varint.write, numbers))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [outliers(321), outliers(1, 320, 2), outliers(2, 5, 2, 0, 2), outliers(1, 0, 2 * 8192), outliers(1), b"\x80" * 9],
+)
+def test_impossible_lists_of_outliers(head):
+    """Of 320 latents: too many, beyond the last, twice the same, too large, cut short, without end."""
+    with pytest.raises(BitstreamError, match="outliers"):
+        decode_latents(twin(), head, (5, 4))
 
 
 def test_what_a_stream_cannot_carry():

@@ -8,7 +8,6 @@ import gllmm_jax
 from gllmm_jax import zoo
 from gllmm_jax.codec import latents
 from gllmm_jax.codec.codec import analyse
-from gllmm_jax.codec.integer import z_support
 from gllmm_jax.metrics import psnr
 
 
@@ -28,7 +27,7 @@ def test_bytes_keep_to_the_float_estimate(codec, name):
     estimate = encoded.report.bits_estimated / 8
     assert abs(len(encoded.data) - estimate) <= 0.005 * estimate + 64
     assert psnr(codec.decompress(encoded.data), image, peak=255.0) > 28
-    y_hat, z_hat = analyse(codec.config, codec.params, image, z_support(codec.twin))
+    y_hat, z_hat = codec.analyse(image)
     integer = sum(latents.estimated_bits(codec.twin, y_hat, z_hat)) / 8
     assert abs(integer / estimate - 1) < 0.005
 

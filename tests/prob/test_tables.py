@@ -47,10 +47,8 @@ def random_mixture(components, n, seed=0, scale=(0, 1 << 12)):
 @pytest.mark.parametrize("components", [3, 9])
 @pytest.mark.parametrize("radius", [0, 1, 7, 127])
 def test_mixture_cdf_is_strictly_increasing_and_complete(components, radius):
-    mix = random_mixture(components, 50)
-    reach = jnp.full((50,), radius, jnp.int32)
-    rows = [tables.mixture_cdf(FLAT, mix, jnp.full_like(reach, k), reach) for k in range(-radius, radius + 2)]
-    f = np.stack(rows)
+    mix = random_mixture(components, 50)._replace(radius=jnp.full((1, 50), radius, jnp.int32))
+    f = np.stack([tables.mixture_cdf(FLAT, mix, jnp.full(50, k, jnp.int32)) for k in range(-radius, radius + 2)])
     assert (f[0] == 0).all() and (f[-1] == tables.TOTAL).all() and (np.diff(f, axis=0) >= 1).all()
 
 
@@ -61,21 +59,39 @@ def test_mixture_cdf_survives_the_extremes():
             column = [jnp.full((3, 1), v, jnp.int32) for v in (mean, scale, 1 << 13)]
             mix = tables.mixture(column[0], column[1], tables.complete(column[2]))
             ks = jnp.arange(-end, end + 2, dtype=jnp.int32)
-            wide = tables.IntegerMixture(*(jnp.broadcast_to(a, (3, len(ks))) for a in mix))
-            f = np.asarray(tables.mixture_cdf(FLAT, wide, ks, jnp.full_like(ks, end)))
+            assert 0 < mix.radius <= end
+            wide = tables.IntegerMixture(*(jnp.broadcast_to(a, (len(a), len(ks))) for a in mix))
+            f = np.asarray(tables.mixture_cdf(FLAT, wide._replace(radius=jnp.full((1, len(ks)), end, jnp.int32)), ks))
             assert f[0] == 0 and f[-1] == tables.TOTAL and (np.diff(f) >= 1).all()
 
 
 def test_mixture_cdf_is_close_to_the_float_mixture():
-    mix = random_mixture(9, 200, scale=(20, 4000))
-    reach = jnp.full((200,), 31, jnp.int32)
+    mix = random_mixture(9, 200, scale=(20, 4000))._replace(radius=jnp.full((1, 200), 31, jnp.int32))
     weight = np.asarray(mix.weight, np.float64) / (1 << tables.WEIGHT_BITS)
     mean, scale = np.asarray(mix.mean) / 256, np.asarray(mix.span) / 13 / 256
     for k in (-20, -3, 0, 1, 12):
-        ours = np.asarray(tables.mixture_cdf(FLAT, mix, jnp.full_like(reach, k), reach)) / tables.TOTAL
+        ours = np.asarray(tables.mixture_cdf(FLAT, mix, jnp.full(200, k, jnp.int32))) / tables.TOTAL
         t = ((k - 0.5 - mean) / scale).reshape(3, 3, -1)
         law = [LAWS[f].cdf(t[i]) for i, f in enumerate(FAMILIES)]
         np.testing.assert_allclose(ours, (weight * np.concatenate(law)).sum(0), atol=0.004)
+
+
+def test_windows_are_wide_enough_and_no_wider():
+    mix = random_mixture(9, 400, scale=(20, 4000))
+    weight = np.asarray(mix.weight, np.float64) / (1 << tables.WEIGHT_BITS)
+    mean, scale = np.asarray(mix.mean) / 256, np.asarray(mix.span) / 13 / 256
+    radius = np.asarray(mix.radius[0])
+    assert set(radius + 1) <= {1 << c for c in range(14)}
+
+    def outside(radius):
+        far = [((side * (radius + 0.5) - mean) / scale).reshape(3, 3, -1) for side in (-1, 1)]
+        tails = [LAWS[f].cdf(far[0][i]) + LAWS[f].sf(far[1][i]) for i, f in enumerate(FAMILIES)]
+        return (weight * np.concatenate(tails)).sum(0)
+
+    assert outside(radius).max() < 2.0**-16
+    # a Laplacian of scale 1 leaves 2^-20 at 13.9, and what has no weight counts for nothing
+    far = tables.window(*(jnp.asarray([[a], [b]], jnp.int32) for a, b in ((0, 90000), (256, 256), (1 << 15, 0))))
+    assert far == 15
 
 
 def test_weights_sum_to_one_and_follow_the_logits():
