@@ -96,6 +96,11 @@ def test_arrows_point_down(path):
         assert others(path) <= LIBRARIES.get(room, ARRAYS)
 
 
+@pytest.mark.parametrize("room", [room for room in ROOMS if room != "pillow"])
+def test_a_room_says_what_it_is_for(room):
+    assert ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text()))
+
+
 @pytest.mark.parametrize("library", OPTIONAL)
 def test_optional_libraries_have_one_door_that_says_what_to_install(library):
     doors = [path for path in FILES if library in others(path)]

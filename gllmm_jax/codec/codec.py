@@ -9,64 +9,22 @@ what lies between latents and bytes is exact (`codec.latents`), so a file decode
 the same picture up to rounding.
 """
 
-import functools
 import os
-import time
 import zlib
-from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
 from gllmm_jax import zoo
 from gllmm_jax.codec import coder as coders
-from gllmm_jax.codec import container, integer, latents
+from gllmm_jax.codec import container, integer, latents, transforms
 from gllmm_jax.codec.errors import BitstreamError
-from gllmm_jax.config import HYPER_STRIDE, STRIDE, ModelConfig
-from gllmm_jax.nn.model import Model, apply, misfit
+from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport, Watch
+from gllmm_jax.config import STRIDE
+from gllmm_jax.nn.model import misfit
 
 Bytes = bytes | bytearray | memoryview
-
-_WIDEST = 2**20  # far beyond any latent; integers hold it, which is not so of any float
-
-
-class EncodeReport(NamedTuple):
-    """`bits_estimated`: the float model's estimate for the same latents, None unless asked for; `seconds` by stage."""
-
-    bytes: int
-    bpp: float
-    bits_estimated: float | None
-    height: int
-    width: int
-    model: str
-    coder: str
-    latents_crc32: int
-    seconds: dict[str, float]
-
-
-class DecodeReport(NamedTuple):
-    """`latents_crc32` is that of the decoded latents; `seconds` by stage."""
-
-    height: int
-    width: int
-    latents_crc32: int
-    seconds: dict[str, float]
-
-
-class Encoded(NamedTuple):
-    """A `.gllm` file and what is known about it."""
-
-    data: bytes
-    report: EncodeReport
-
-
-class Decoded(NamedTuple):
-    """A picture and what is known about it."""
-
-    image: np.ndarray
-    report: DecodeReport
 
 
 class Codec:
@@ -99,14 +57,14 @@ class Codec:
         image = _as_image(image)
         coders.named(coder)  # before anything is computed
         height, width, _ = image.shape
-        watch = _Watch()
+        watch = Watch()
         y_hat, z_hat = self.analyse(image)
         watch.lap("analysis")
         data = self.pack(y_hat, z_hat, image.shape, coder=coder)
         watch.lap("entropy")
         bits = None
         if estimate:
-            bits = float(_bits(self.config, self.params, y_hat, z_hat))
+            bits = float(transforms.estimated_bits(self.config, self.params, y_hat, z_hat))
             watch.lap("estimate")
         bpp, crc = 8 * len(data) / (height * width), latents_crc32(y_hat, z_hat)
         return Encoded(data, EncodeReport(len(data), bpp, bits, height, width, self.name, coder, crc, watch.seconds))
@@ -118,21 +76,21 @@ class Codec:
         `max_pixels` pixels; `ImportError` where the extra of the file's coder is missing; `TypeError` on what is no
         bytes.
         """
-        watch = _Watch()
+        watch = Watch()
         header, y_hat, _ = self.unpack(data, max_pixels=max_pixels)
         watch.lap("entropy")
         gray = header.colour == "gray"
-        pixels = np.asarray(_synthesise(self.config, self.params, y_hat, gray))
+        pixels = np.asarray(transforms.synthesise(self.config, self.params, y_hat, gray))
         image = pixels[: header.height, : header.width, : 1 if gray else 3].copy()
         watch.lap("synthesis")
         return Decoded(image, DecodeReport(header.height, header.width, header.latents_crc32, watch.seconds))
 
     def analyse(self, image: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """uint8 [height, width, 3 or 1] -> y_hat int32 [h, w, M] and z_hat [ceil(h/4), ceil(w/4), N]; h = ceil(height/16).
+        """uint8 [height, width, 3 or 1] -> y_hat int32 [h, w, M] and z_hat int32 [ceil(h/4), ceil(w/4), N].
 
-        The first half of `encode`: rounded, and clamped to what a file can carry.
+        h = ceil(height/16), w likewise. The first half of `encode`: rounded, and clamped to what a file can carry.
         """
-        return latents.clamp_latents(self.twin, *analyse(self.config, self.params, _as_image(image)))
+        return latents.clamp_latents(self.twin, *transforms.analyse(self.config, self.params, _as_image(image)))
 
     def pack(
         self, y_hat: np.ndarray, z_hat: np.ndarray, shape: tuple[int, ...], *, coder: str = container.CODERS[0]
@@ -184,17 +142,6 @@ def load(name_or_path: str | os.PathLike[str] = zoo.DEFAULT) -> Codec:
         raise zoo.WeightsError(f"the tables of '{weights.name}' do not fit its config: export it again") from error
 
 
-def analyse(config: ModelConfig, params: Any, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`Codec.analyse` before clamping, for parameters that have no integer twin yet.
-
-    The picture is continued at the bottom and right with its last row and column, to whole latents.
-    """
-    bottom, right = (-side % STRIDE for side in image.shape[:2])
-    padded = np.pad(np.broadcast_to(image, (*image.shape[:2], 3)), ((0, bottom), (0, right), (0, 0)), mode="edge")
-    y_hat, z_hat = jax.device_get(_analyse(config, params, padded))
-    return y_hat, z_hat
-
-
 def latents_crc32(y_hat: np.ndarray, z_hat: np.ndarray) -> int:
     """CRC-32 of y_hat, then z_hat, as little-endian int32 in the order of their axes."""
     return zlib.crc32(z_hat.astype("<i4").tobytes(), zlib.crc32(y_hat.astype("<i4").tobytes()))
@@ -212,40 +159,3 @@ def _as_image(image: npt.ArrayLike) -> np.ndarray:
 
 def _latent_size(height: int, width: int) -> tuple[int, int]:
     return -(-height // STRIDE), -(-width // STRIDE)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _analyse(config: ModelConfig, params: Any, pixels: jax.Array) -> tuple[jax.Array, jax.Array]:
-    y = apply(config, params, pixels[None].astype(jnp.float32) / 255, method=Model.analysis)
-    edges = [(0, -side % HYPER_STRIDE) for side in y.shape[1:3]]
-    z = apply(config, params, jnp.pad(y, ((0, 0), *edges, (0, 0)), mode="edge"), method=Model.hyper_analysis)
-    y_hat, z_hat = (jnp.clip(jnp.round(a[0]), -_WIDEST, _WIDEST).astype(jnp.int32) for a in (y, z))
-    return y_hat, z_hat
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _bits(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array) -> jax.Array:
-    arguments = (y_hat[None].astype(jnp.float32), z_hat[None].astype(jnp.float32))
-    bits_y, bits_z = apply(config, params, *arguments, method=Model.bits)
-    return bits_y[0] + bits_z[0]
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _synthesise(config: ModelConfig, params: Any, y_hat: jax.Array, gray: bool) -> jax.Array:
-    # `gray` is traced: one program a size for both
-    x_hat = apply(config, params, y_hat[None].astype(jnp.float32), method=Model.synthesis)[0]
-    x_hat = jnp.where(gray, x_hat.mean(axis=-1, keepdims=True), x_hat)
-    return jnp.round(jnp.clip(x_hat, 0, 1) * 255).astype(jnp.uint8)
-
-
-class _Watch:
-    """Seconds by stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = round(now - self._last, 4)
-        self._last = now

@@ -7,7 +7,7 @@ import numpy as np
 
 from gllmm_jax import zoo
 from gllmm_jax.codec.calibrate import make_twin
-from gllmm_jax.codec.codec import analyse
+from gllmm_jax.codec.transforms import analyse
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.nn.entropy import causal_mask
 

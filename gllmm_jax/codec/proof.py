@@ -1,4 +1,7 @@
-"""The proof that a twin's sums are exact: none can pass 2^24, whatever its input. Done again whenever one is loaded."""
+"""The proof that a twin is exact and decodable, done again whenever one is loaded.
+
+No sum can pass 2^24, whatever its input; every distribution is strictly increasing; no integer can leave its 32 bits.
+"""
 
 import itertools
 from collections.abc import Mapping
@@ -11,6 +14,17 @@ from gllmm_jax.prob import tables
 from gllmm_jax.prob.mixture import numbers_per_latent
 
 BUDGET = (1 << 24) - 1
+
+_RANGES = {
+    "limit": (0, BUDGET),
+    "shift": (-64, 64),  # a float32 times such a power of two is exact
+    "y.limit": (0, tables.Y_LIMIT),
+    "powers": (0, 1 << tables.WEIGHT_BITS),
+    "families": (0, tables.TOTAL - 1),
+    "prior.low": (-tables.TOTAL // 2, 0),
+    "prior.high": (0, tables.TOTAL // 2),
+}
+"""Smallest and largest value of what an array's name ends in."""
 
 
 def taps_summed(name: str, taps: int) -> list[list[int]]:
@@ -27,13 +41,20 @@ def reach(name: str, kernel: np.ndarray, limit: np.ndarray) -> np.ndarray:
 
 
 def check(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> None:
-    """Raise `ValueError` unless these are a twin's arrays and every sum stays within 2^24."""
+    """Raise `ValueError` unless these are a twin's arrays, every sum stays within 2^24 and every table decodes."""
     try:
-        wrong = [name for name, shape in shapes(config, arrays).items() if arrays[name].shape != shape]
+        wanted = shapes(config, arrays)
+        wrong = [name for name, shape in wanted.items() if arrays[name].shape != shape]
     except KeyError as e:
         raise ValueError(f"the tables lack {e.args[0]}") from None
+    wrong += sorted(arrays.keys() - wanted.keys())
     if wrong or any(a.dtype.kind not in "iu" for a in arrays.values()):
         raise ValueError(f"the tables do not fit the model: {wrong or 'not integers'}")
+    for name, array in arrays.items():
+        low, high = _RANGES.get(name) or _RANGES.get(name.split(".")[-1]) or (-np.inf, np.inf)
+        if array.size and not low <= array.min() <= array.max() <= high:
+            raise ValueError(f"the table {name} holds values outside {low} ... {high}")
+    _check_distributions(arrays)
     inputs = {"conv0": np.maximum(-arrays["prior.low"], arrays["prior.high"]), "context": arrays["y.limit"]}
     inputs["dense0"] = np.concatenate([arrays["context.limit"], arrays["conv4.limit"]])
     inputs |= {name: arrays[f"{before}.limit"] for before, name in itertools.pairwise(HYPER)}
@@ -42,6 +63,18 @@ def check(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> None:
         total = reach(name, arrays[f"{name}.kernel"], inputs[name]) + np.abs(arrays[f"{name}.bias"].astype(np.int64))
         if not (total <= BUDGET).all():
             raise ValueError(f"layer {name}: sums may pass 2^24")
+
+
+def _check_distributions(arrays: Mapping[str, np.ndarray]) -> None:
+    cdf, symbols = arrays["prior.cdf"].astype(np.int64), arrays["prior.high"] - arrays["prior.low"] + 1
+    inside = np.arange(cdf.shape[1]) < symbols[:, None]
+    if cdf[:, 0].any() or (cdf[~inside] != tables.TOTAL).any() or (np.diff(cdf, axis=1)[inside[:, :-1]] < 1).any():
+        raise ValueError("the table prior.cdf does not rise from 0 to 65536")
+    if (np.diff(arrays["families"].astype(np.int64), axis=1) < 0).any():
+        raise ValueError("the table families falls somewhere")
+    powers = arrays["powers"].astype(np.int64)
+    if powers[0] != 1 << tables.WEIGHT_BITS or powers[-1] or (np.diff(powers) > 0).any():
+        raise ValueError("the table powers does not fall from 32768 to 0")
 
 
 def shapes(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:

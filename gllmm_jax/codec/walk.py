@@ -98,7 +98,7 @@ def decode(
     """
     sites, counts = schedule
     n, groups = lanes.state.shape[0], jnp.sum(counts > 0, dtype=jnp.int32)
-    per_site = config.latents // n
+    per_site, zero = config.latents // n, jnp.int32(0)
 
     def more(carry):
         g, _plane, lanes = carry
@@ -116,7 +116,7 @@ def decode(
             p = lax.div(s, jnp.int32(per_site))
             block = s - p * per_site
             first = block * n
-            part = jax.tree.map(lambda a: lax.dynamic_slice(a, (p, 0, first), (1, a.shape[1], n))[0], mix)
+            part = jax.tree.map(lambda a: lax.dynamic_slice(a, (p, zero, first), (1, a.shape[1], n))[0], mix)
 
             def cdf(k):
                 return tables.mixture_cdf(net.families, part, k)
@@ -126,9 +126,9 @@ def decode(
             plane = lax.dynamic_update_slice(plane, k[None, :] + lax.dynamic_slice(plane, at, (1, n)), at)
             return plane, rans.advance(lanes, source, low, frequency)
 
-        return g + 1, *lax.fori_loop(jnp.int32(0), counts[g] * per_site, step, (plane, lanes))
+        return g + 1, *lax.fori_loop(zero, counts[g] * per_site, step, (plane, lanes))
 
-    _, plane, lanes = lax.while_loop(more, group, (jnp.int32(0), plane, lanes))
+    _, plane, lanes = lax.while_loop(more, group, (zero, plane, lanes))
     return plane, lanes
 
 

@@ -1,0 +1,1 @@
+"""Networks: parameters and wiring, in Flax Linen. No formulas."""

@@ -1,0 +1,1 @@
+"""Formulas: distributions, mixtures, quantisation, integer tables. No parameters, no files."""

@@ -1,0 +1,1 @@
+"""Learning weights: data, steps, checkpoints, logs."""

@@ -6,6 +6,7 @@ A failure here means that files which are out in the world no longer decode. See
 import json
 from pathlib import Path
 
+import jax
 import pytest
 
 from gllmm_jax import zoo
@@ -38,3 +39,16 @@ def test_a_file_of_the_past(codec, name):
     assert latents.encode_latents(codec.twin, y_hat, z_hat) == stream
     assert container.pack(header, stream) == data
     assert codec.decompress(data).shape == (height, width, channels)
+
+
+def test_sixty_four_bits_change_nothing(codec):
+    """What JAX_ENABLE_X64 makes of sums and constants must not reach the exact path."""
+    data = (FOLDER / "rgb-40x56.gllm").read_bytes()
+    jax.config.update("jax_enable_x64", True)
+    try:
+        header, y_hat, z_hat = codec.unpack(data)
+        assert codec.pack(y_hat, z_hat, (header.height, header.width, 3)) == data
+        again = codec.decompress(codec.compress(codec.decompress(data)))
+    finally:
+        jax.config.update("jax_enable_x64", False)
+    assert again.shape == (40, 56, 3)

@@ -155,9 +155,37 @@ def test_arrays_that_are_no_twin():
         twin_from_arrays(PLAIN, arrays)
     with pytest.raises(ValueError, match="do not fit"):
         twin_from_arrays(MU, arrays | {"powers": arrays["powers"].astype(np.float32)})
+    with pytest.raises(ValueError, match=r"do not fit.*classes\.cdf"):
+        twin_from_arrays(MU, arrays | {"classes.cdf": arrays["prior.cdf"]})
     for name in ("prior.cdf", "prior.high", "conv2.kernel", "dense2.shift", "context.limit"):
         with pytest.raises(ValueError, match=f"do not fit.*{name}"):
             twin_from_arrays(MU, arrays | {name: arrays[name][..., :-1]})
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        ("dense0.limit", 3, -1),
+        ("conv2.shift", 0, 100),
+        ("y.limit", 0, 9000),
+        ("powers", 0, 0),
+        ("powers", -1, 1),
+        ("powers", 7, 1 << 16),
+        ("families", (0, 50), 1 << 16),
+        ("families", (1, 4000), 0),
+        ("prior.cdf", (2, 0), 1),
+        ("prior.cdf", (2, 1), 0),
+        ("prior.cdf", (0, -1), 65535),
+        ("prior.low", 1, 1),
+    ],
+)
+def test_tables_that_would_not_decode(name, place, value):
+    """Somebody's weights file may hold anything; what it holds must never reach a decoder that would hang or differ."""
+    arrays = dict(twin().arrays)
+    arrays[name] = arrays[name].astype(np.int32)
+    arrays[name][place] = value
+    with pytest.raises(ValueError, match=name):
+        twin_from_arrays(MU, arrays)
 
 
 def test_layers_that_do_not_fit_are_named():

@@ -7,7 +7,6 @@ from skimage import data
 import gllmm_jax
 from gllmm_jax import zoo
 from gllmm_jax.codec import latents
-from gllmm_jax.codec.codec import analyse
 from gllmm_jax.metrics import psnr
 
 

@@ -1,0 +1,1 @@
+"""Picture to bytes and back, exactly: integer networks, schedules, entropy coders, the container."""
