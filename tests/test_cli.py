@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -206,11 +207,13 @@ def test_a_bug_is_one_line_too(capsys, monkeypatch, folder, photo):
         main(["compress", str(photo)])
 
 
-def test_interruption(capsys, monkeypatch, photo, tmp_path):
+def test_interruption_is_left_to_the_caller(monkeypatch, photo, tmp_path):
     def interrupted(*_):
         raise KeyboardInterrupt
 
+    handler = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(pictures, "_load", interrupted)
-    assert main(["compress", str(photo)]) == 130
-    assert capsys.readouterr().err == "gllmm-jax: interrupted\n"
+    with pytest.raises(KeyboardInterrupt):
+        main(["compress", str(photo)])
+    assert signal.getsignal(signal.SIGINT) is handler
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import gllmm_jax
-from gllmm_jax import __main__, cli
-from gllmm_jax.cli import cache
+from gllmm_jax import __main__
+from gllmm_jax.cli import cache, learn
 
 HEAVY = ("optax", "orbax", "grain", "tensorflow", "tensorflow_compression", "matplotlib")
 
@@ -23,38 +23,50 @@ def no_cache(monkeypatch):
 def test_the_installed_command_is_the_one_tested_here():
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
     assert project["scripts"] == {"gllmm-jax": f"{__main__.__name__}:{__main__.main.__name__}"}
-    assert __main__.INTERRUPTED == cli.INTERRUPTED
+    assert __main__.INTERRUPTED == learn.INTERRUPTED
 
 
-def test_interruption_before_the_command_line_is_there():
-    code = """
-import builtins
-from gllmm_jax import __main__
-real = builtins.__import__
-def interrupted(name, *rest):
-    if name == "argparse":
-        raise KeyboardInterrupt
-    return real(name, *rest)
-builtins.__import__ = interrupted
-__main__.main()
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (130, "gllmm-jax: interrupted\n")
+MOMENTS = {
+    "the command line is imported": "when(builtins, '__import__', lambda name, *_: name == 'argparse')",
+    "JAX is imported": "when(builtins, '__import__', lambda name, *_: name == 'jax')",
+    "garbage is collected": "gc.callbacks.append(lambda *_: 'jax' in sys.modules and interrupt())",  # XLA listens here
+    "a file is half written": "when(os, 'replace', lambda *_: True)",
+}
 
 
-def test_interruption_of_a_process_at_work(mu_file, photo, tmp_path):
-    command = ["compress", str(photo), "--model", str(mu_file)]
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_interruption(mu_file, photo, tmp_path, moment):
+    """One line, status 130 and no file, also where an exception would be swallowed."""
     code = f"""
-import signal, threading, time, sys
-from gllmm_jax import __main__, cli
-sys.argv[1:] = {command}
-threading.Timer(2.5, lambda: signal.raise_signal(signal.SIGINT)).start()
-cli.pictures._load = lambda *_: [time.sleep(0.05) for _ in range(600)]
+import builtins, functools, gc, os, signal, sys
+from gllmm_jax import __main__
+interrupt = functools.partial(signal.raise_signal, signal.SIGINT)
+def when(owner, name, now):
+    real = getattr(owner, name)
+    def wrapped(*arguments, **named):
+        if now(*arguments):
+            interrupt()
+        return real(*arguments, **named)
+    setattr(owner, name, wrapped)
+{MOMENTS[moment]}
+sys.argv[1:] = {["compress", str(photo), "--model", str(mu_file)]}
 __main__.main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (130, "gllmm-jax: interrupted\n")
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    """As by a shell's background jobs."""
+    code = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+from gllmm_jax import __main__, cli
+cli.main = lambda: signal.raise_signal(signal.SIGINT)
+__main__.main()
+"""
+    assert python(code) == ""
 
 
 def python(code: str, **environment: str) -> str:

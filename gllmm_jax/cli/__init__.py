@@ -11,7 +11,6 @@ from gllmm_jax.cli import learn, measure, models, pictures
 
 PROGRAM = "gllmm-jax"
 FAILED = 2
-INTERRUPTED = learn.INTERRUPTED
 
 _EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)  # raised on purpose, with a sentence
 
@@ -22,9 +21,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = _parser().parse_args(argv)
         status = arguments.run(arguments)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        _say("interrupted")
-        return INTERRUPTED
     except BrokenPipeError:  # `... | head`: nobody listens any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
