@@ -1,5 +1,6 @@
 """The command `gllmm-jax`, also as `python -m gllmm_jax`."""
 
+import io
 import os
 import signal
 import sys
@@ -14,6 +15,8 @@ def main() -> NoReturn:
     """Run the command line and leave with its exit status."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # whoever ignores it is not asked
         signal.signal(signal.SIGINT, _leave)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # not where it is closed
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it
     try:
         from gllmm_jax import cli
 

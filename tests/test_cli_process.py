@@ -81,6 +81,32 @@ def test_version():
     assert out.stdout == f"gllmm-jax {gllmm_jax.__version__}\n"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("models >/dev/full", "cannot write to standard output: no space left on device"),
+        ("models --json >/dev/full", "cannot write to standard output: no space left on device"),
+        ("--help >/dev/full", "cannot write to standard output: no space left on device"),
+        ("models >&-", "standard output is closed: send it to a file, or to /dev/null"),
+    ],
+)
+def test_an_output_that_takes_nothing(command, why):
+    line = f"{sys.executable} -m gllmm_jax {command}"
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(line, shell=True, env=variables, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"gllmm-jax: {why}\n")
+
+
+def test_names_that_the_terminal_cannot_write(mu_file, photo):
+    source = photo.rename(photo.with_name("zä.png"))
+    command = [sys.executable, "-m", "gllmm_jax", "compress", str(source), "--model", str(mu_file)]
+    variables = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "z\\xe4.gllm: 20 x 20" in done.stdout
+
+
 def test_nothing_heavy_is_imported(mu_file, photo, tmp_path):
     """Neither by the package nor by compressing and decompressing; and the package alone leaves even JAX out."""
     source, packed, output, model = (str(path) for path in (photo, tmp_path / "a.gllm", tmp_path / "a.png", mu_file))

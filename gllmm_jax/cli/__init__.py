@@ -1,6 +1,7 @@
 """The command `gllmm-jax`. Errors are one line on stderr and exit status 2; GLLMM_JAX_DEBUG=1 shows their origin."""
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -19,17 +20,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command -> exit status."""
     try:
         arguments = _parser().parse_args(argv)
+        if sys.stdout is None:
+            raise ValueError("standard output is closed: send it to a file, or to /dev/null")
         status = arguments.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # `... | head`: nobody listens any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         return FAILED
     except Exception as error:
         if os.environ.get("GLLMM_JAX_DEBUG"):
             raise
+        if type(error) is OSError and error.errno and not error.filename:  # files have names, and errors of their own
+            error = OSError(f"cannot write to standard output: {os.strerror(error.errno).lower()}")
+            _forget_output()
         _say(_sentence(error))
         return FAILED
     return status or 0
+
+
+def _forget_output() -> None:
+    """What is still held back would fail once more when Python ends."""
+    with contextlib.suppress(OSError):  # a stdout without a descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sentence(error: Exception) -> str:
@@ -42,7 +54,9 @@ def _sentence(error: Exception) -> str:
 
 
 def _say(text: str) -> None:
-    print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
+    if sys.stderr is not None:  # where it is closed, print would take stdout
+        with contextlib.suppress(OSError):
+            print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -50,6 +64,11 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(FAILED, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a full disk is one line
+        super().exit(status, message)
 
 
 def _parser() -> argparse.ArgumentParser:
