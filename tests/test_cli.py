@@ -92,7 +92,7 @@ def test_evaluate(capsys, folder, photo, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["photo.decoded.png", "photo.gllm"]
     deep = tmp_path / "deep.png"
     Image.fromarray(np.full((20, 20), 257, np.uint16)).save(deep)
-    assert fails(capsys, "evaluate", deep).endswith("to keep the upper 8: --convert does it")
+    assert fails(capsys, "evaluate", deep).endswith("to keep the upper 8: --convert")
     assert len(report(capsys, "evaluate", deep, "--convert", "--json")) == 2
 
 
@@ -170,6 +170,13 @@ def test_problems_of_the_file(capsys, folder, photo, tmp_path):
     assert fails(capsys, "decompress", ours, *out, "--max-pixels", 399).endswith("--max-pixels 400 lifts it")
     for suffix in ("xyz", "ico", "gif"):
         assert "not a picture format" in fails(capsys, "decompress", ours, "-o", tmp_path / f"x.{suffix}")
+    other = zoo.read("mu-random")
+    zoo.save(
+        tmp_path / "other.npz", other._replace(tables={**other.tables, "prior.low": other.tables["prior.low"] - 1})
+    )
+    line = fails(capsys, "decompress", ours, *out, "--model", tmp_path / "other.npz")
+    assert line.endswith("other weights of the name 'mu-random' than these: decode it with those, --model FILE")
+    (tmp_path / "other.npz").unlink()
     ours.write_bytes(ours.read_bytes()[:-9])
     assert "cut short" in fails(capsys, "decompress", ours, *out)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.gllm", "photo.png"]

@@ -9,11 +9,9 @@ from typing import NoReturn
 
 from gllmm_jax import __version__
 from gllmm_jax.cli import learn, measure, models, pictures
+from gllmm_jax.cli.common import PROGRAM, say, sentence
 
-PROGRAM = "gllmm-jax"
 FAILED = 2
-
-_EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)  # raised on purpose, with a sentence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if type(error) is OSError and error.errno and not error.filename:  # files have names, and errors of their own
             error = OSError(f"cannot write to standard output: {os.strerror(error.errno).lower()}")
             _forget_output()
-        _say(_sentence(error))
+        say(sentence(error))
         return FAILED
     return status or 0
 
@@ -42,21 +40,6 @@ def _forget_output() -> None:
     """What is still held back would fail once more when Python ends."""
     with contextlib.suppress(OSError):  # a stdout without a descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _sentence(error: Exception) -> str:
-    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
-        return "out of memory"
-    text = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-    if isinstance(error, _EXPECTED):
-        return text
-    return f"unexpected {type(error).__name__}: {text} (GLLMM_JAX_DEBUG=1 shows where)"
-
-
-def _say(text: str) -> None:
-    if sys.stderr is not None:  # where it is closed, print would take stdout
-        with contextlib.suppress(OSError):
-            print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
 
 
 class _Parser(argparse.ArgumentParser):

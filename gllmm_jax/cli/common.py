@@ -1,12 +1,37 @@
 """What several commands share."""
 
 import argparse
+import contextlib
 import json
 import math
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any, TextIO
+
+PROGRAM = "gllmm-jax"
+
+_EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)  # raised on purpose, with a sentence
+_PARAMETER = re.compile(r"(?<= )(convert|max_pixels|model)=(True)?")
+
+
+def say(text: str) -> None:
+    """One line on stderr."""
+    if sys.stderr is not None:  # where it is closed, print would take stdout
+        with contextlib.suppress(OSError):
+            print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
+
+
+def sentence(error: Exception) -> str:
+    """What went wrong, in one line. A parameter that the library names is an option here: --convert."""
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        return "out of memory"
+    text = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    text = _PARAMETER.sub(lambda found: f"--{found[1]}".replace("_", "-") + ("" if found[2] else " "), text)
+    if isinstance(error, _EXPECTED):
+        return text
+    return f"unexpected {type(error).__name__}: {text} (GLLMM_JAX_DEBUG=1 shows where)"
 
 
 def a_path(text: str) -> Path:

@@ -88,7 +88,7 @@ def test_what_loses_something_needs_the_option(tmp_path):
     path = tmp_path / "deep.png"
     Image.fromarray(np.full((20, 20), 257, np.uint16)).save(path)
     codec: Any = Coarse()
-    with pytest.raises(PictureError, match="--convert"):
+    with pytest.raises(PictureError, match="convert=True"):
         evaluate_files(codec, [path])
     assert len(evaluate_files(codec, [path], convert=True)) == 2
 
