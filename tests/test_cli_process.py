@@ -129,6 +129,9 @@ def test_the_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     if sys.platform == "linux":
         assert cache.folder() == tmp_path / "gllmm_jax" / "xla"
+        for unset in ("", "relative"):
+            monkeypatch.setenv("XDG_CACHE_HOME", unset)
+            assert cache.folder() == Path.home() / ".cache" / "gllmm_jax" / "xla"
 
 
 CACHED = """
@@ -156,6 +159,9 @@ def test_a_damaged_cache_heals_in_silence(tmp_path, damage):
     """JAX alone reads, rejects and recompiles such an entry at every call."""
     python(CACHED, GLLMM_JAX_CACHE=str(tmp_path))
     whole = {path: path.read_bytes() for path in tmp_path.glob("*-cache")}
+    mine = [tmp_path / "empty", tmp_path / "notes.txt", tmp_path / "my-cache.txt"]  # in a folder that was there before
+    for number, path in enumerate(mine):
+        path.write_bytes(bytes(number))
     for path, data in whole.items():
         path.write_bytes(damage(data))
     command = [sys.executable, "-c", CACHED]
@@ -163,3 +169,4 @@ def test_a_damaged_cache_heals_in_silence(tmp_path, damage):
     done = subprocess.run(command, env=variables, check=True, capture_output=True, text=True)
     assert whole and (done.stdout, done.stderr) == ("", "")
     assert all(len(path.read_bytes()) > len(data) / 2 for path, data in whole.items())
+    assert [path.stat().st_size for path in mine] == [0, 1, 2]
