@@ -19,7 +19,7 @@ def add_commands(commands: Any) -> None:
     add_json(parser)
     parser.set_defaults(run=evaluate)
 
-    parser = commands.add_parser("demo", help="a first look: one photograph there and back")
+    parser = commands.add_parser("demo", help="a first look: four photographs there and back, beside JPEG")
     parser.add_argument(
         "-o", "--output", type=a_path, default=Path("demo"), metavar="DIR", help="%(default)s unless given"
     )
