@@ -85,6 +85,18 @@ def test_info_and_models(capsys, folder, mu_file, photo, tmp_path):
         assert "mu-random" in capsys.readouterr().out
 
 
+def test_other_weights_of_the_same_name(capsys, folder, mu_weights, photo, tmp_path, monkeypatch):
+    packed = tmp_path / "photo.gllm"
+    report(capsys, "compress", photo, "--json")
+    (tmp_path / "other").mkdir()
+    tables = {**mu_weights.tables, "prior.cdf": mu_weights.tables["prior.cdf"] + 1}
+    zoo.save(tmp_path / "other" / "mu-random.npz", mu_weights._replace(tables=tables))
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "other")
+    assert not report(capsys, "info", packed, "--json")["installed"]
+    line = fails(capsys, "decompress", packed, "-o", tmp_path / "out.png")
+    assert line.endswith("other weights of the name 'mu-random' than these: decode it with those, --model FILE")
+
+
 def test_evaluate(capsys, folder, photo, tmp_path):
     rows = report(capsys, "evaluate", photo, "--model", "mu-random", "-o", tmp_path / "out", "--json")
     assert [row["image"] for row in rows] == ["photo", "mean"]
@@ -110,7 +122,10 @@ def test_export(capsys, monkeypatch, tmp_path, photograph, random_params):
         weights = zoo.read(tmp_path / "w.npz")
         assert weights.name == ("mine" if extra else "mu-0.0200")
         assert (weights.provenance["lmbda"], weights.provenance["data"]) == (0.02, "photos")
-    capsys.readouterr()
+        assert capsys.readouterr().err == ""
+    monkeypatch.setattr(zoo, "names", lambda: ["mine"])
+    assert main(["export", str(tmp_path), "-o", str(tmp_path / "w.npz"), "--name", "mine"]) == 0
+    assert "'mine' is an installed model's name: files of these weights will need --model" in capsys.readouterr().err
     assert fails(capsys, "export", tmp_path / "none", "-o", "w.npz") == f"there is no folder {tmp_path / 'none'}"
 
 
@@ -170,13 +185,6 @@ def test_problems_of_the_file(capsys, folder, photo, tmp_path):
     assert fails(capsys, "decompress", ours, *out, "--max-pixels", 399).endswith("--max-pixels 400 lifts it")
     for suffix in ("xyz", "ico", "gif"):
         assert "not a picture format" in fails(capsys, "decompress", ours, "-o", tmp_path / f"x.{suffix}")
-    other = zoo.read("mu-random")
-    zoo.save(
-        tmp_path / "other.npz", other._replace(tables={**other.tables, "prior.low": other.tables["prior.low"] - 1})
-    )
-    line = fails(capsys, "decompress", ours, *out, "--model", tmp_path / "other.npz")
-    assert line.endswith("other weights of the name 'mu-random' than these: decode it with those, --model FILE")
-    (tmp_path / "other.npz").unlink()
     ours.write_bytes(ours.read_bytes()[:-9])
     assert "cut short" in fails(capsys, "decompress", ours, *out)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.gllm", "photo.png"]

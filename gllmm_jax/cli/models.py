@@ -47,13 +47,18 @@ def info(arguments: argparse.Namespace) -> None:
 
 
 def _stream_facts(path: Path, data: bytes) -> dict[str, Any]:
-    from gllmm_jax.codec import container
+    from gllmm_jax.codec import container, integer
     from gllmm_jax.codec.errors import BitstreamError
 
     try:
         header, stream = container.unpack(data, max_pixels=None)
     except BitstreamError as error:
         raise BitstreamError(f"{path}: {error}") from error
+    installed = header.model in zoo.names()
+    if installed:  # there may be other weights of that name
+        weights = zoo.read(header.model)
+        fingerprint = integer.fingerprint(integer.Twin(weights.config, weights.tables))
+        installed = fingerprint.startswith(header.fingerprint)
     return {
         "kind": "picture",
         "format": container.VERSION,
@@ -62,7 +67,7 @@ def _stream_facts(path: Path, data: bytes) -> dict[str, Any]:
         **header._asdict(),
         "fingerprint": header.fingerprint.hex(),
         "stream_bytes": len(stream),
-        "installed": header.model in zoo.names(),
+        "installed": installed,
     }
 
 
