@@ -138,7 +138,8 @@ def test_problems_of_the_input(capsys, folder, photo, tmp_path):
         assert fails(capsys, *command) == f"{photo}: this is a PNG picture, not a .gllm file"
     assert fails(capsys, "compress", photo, "--model", "tiny") == "there is no model 'tiny'; installed: mu-random"
     assert "there is no folder" in fails(capsys, *compress, tmp_path / "none" / "x.gllm")
-    assert "the output would replace the input" in fails(capsys, *compress, photo)
+    line = fails(capsys, *compress, tmp_path / "y.png")
+    assert line == f"{tmp_path / 'y.png'} would be a .gllm file of another name: let it end in .gllm"
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
@@ -149,6 +150,15 @@ def test_unusable_folders(capsys, folder, photo, tmp_path):
     pytest.importorskip("gllmm_jax.train.loop", exc_type=ImportError)
     settings = ("--lmbda", "0.01", "--preset", "mu", "--steps", "1")
     assert fails(capsys, "train", "--data", tmp_path, "--workdir", photo, *settings) == why
+
+
+def test_names_a_compressed_file_may_have(capsys, folder, photo, tmp_path):
+    for name in (tmp_path / "plain", tmp_path / "LOUD.GLLM", os.devnull):
+        assert main(["compress", str(photo), "-o", str(name)]) == 0
+    inside = tmp_path / "inside.gllm"
+    inside.write_bytes(photo.read_bytes())
+    capsys.readouterr()
+    assert "the output would replace the input" in fails(capsys, "compress", inside, "-o", inside)
 
 
 def test_a_default_name_replaces_nothing(capsys, folder, photo, tmp_path):
@@ -198,6 +208,7 @@ def test_problems_of_the_file(capsys, folder, photo, tmp_path):
         ["compress"],
         ["compress", ""],
         ["demo", "-o", ""],
+        ["compress", "x.png", "-o", "-"],
         ["decompress", "x.gllm", "--max-pixels", "0"],
         ["train", "--data", "d", "--preset", "mu", "--workdir", "w", "--lmbda", "1"],
         ["train", "--data", "d", "--preset", "mu", "--workdir", "w", "--lmbda", "-1", "--steps", "3"],

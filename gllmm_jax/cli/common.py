@@ -7,6 +7,7 @@ import math
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -38,12 +39,21 @@ def a_path(text: str) -> Path:
     """An argument that names a file or folder."""
     if not text:
         raise argparse.ArgumentTypeError("the name of a file or folder is needed, and this one is empty")
+    if text == "-":  # elsewhere a pipe, and nobody wants a file of that name
+        raise argparse.ArgumentTypeError("- is no file: give its name, or /dev/stdout for a pipe")
     return Path(text)
+
+
+def add_command(commands: Any, name: str, about: str, run: Callable[[argparse.Namespace], Any]) -> Any:
+    """The parser of a command, whose `run` takes the parsed arguments."""
+    parser = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+    parser.set_defaults(run=run)
+    return parser
 
 
 def add_convert(parser: argparse.ArgumentParser) -> None:
     """`--convert`."""
-    lossy = "transparency (laid on white), 16 bits, CMYK, another colour profile than sRGB, all but the first frame"
+    lossy = "transparency (laid on white), bits beyond 8 a sample, CMYK, other profiles than sRGB, frames after the first"
     parser.add_argument("--convert", action="store_true", help=f"accept what loses something: {lossy}")
 
 
@@ -113,6 +123,12 @@ def read_bytes(path: Path) -> bytes:
         raise ValueError(f"{path} is a folder, not a file") from error
     except OSError as error:
         raise ValueError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
+
+
+def check_suffix(output: Path) -> None:
+    """Raises `ValueError` where a compressed picture would pass for a file of another format."""
+    if output.suffix.lower() not in (".gllm", "") and (output.is_file() or not output.exists()):
+        raise ValueError(f"{output} would be a .gllm file of another name: let it end in .gllm")
 
 
 def check_apart(source: Path, output: Path) -> None:

@@ -5,19 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from gllmm_jax import zoo
-from gllmm_jax.cli.common import a_path, add_json, print_json, read_bytes
+from gllmm_jax.cli.common import a_path, add_command, add_json, print_json, read_bytes
 
 
 def add_commands(commands: Any) -> None:
     """Both commands' arguments."""
-    parser = commands.add_parser("models", help="list the installed models")
+    parser = add_command(commands, "models", "list the installed models", models)
     add_json(parser)
-    parser.set_defaults(run=models)
 
-    parser = commands.add_parser("info", help="what a .gllm or weights file says about itself")
-    parser.add_argument("file", type=a_path, metavar="FILE")
+    parser = add_command(commands, "info", "what a .gllm or weights file says about itself", info)
+    parser.add_argument("file", type=a_path, metavar="FILE", help="either, told by its content and not its name")
     add_json(parser)
-    parser.set_defaults(run=info)
 
 
 def models(arguments: argparse.Namespace) -> None:

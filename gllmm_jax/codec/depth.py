@@ -2,10 +2,9 @@
 
 import os
 import re
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from gllmm_jax.codec.errors import PictureError
 
@@ -17,13 +16,13 @@ _AV1C = re.compile(rb"av1C\x81.(.)", re.DOTALL)  # AVIF: marker and version, pro
 _HIGH_BITDEPTH = 0x40
 
 
-def sample_bits(image: Image.Image, path: str | os.PathLike[str]) -> int:
+def sample_bits(image: ImageFile.ImageFile, path: str | os.PathLike[str]) -> int:
     """Bits a sample of an image not loaded yet: at most 8, or how many the numbers have that Pillow makes of gray.
 
     Of deep RGB, Pillow keeps 8 bits and tells only its decoder. Raises `PictureError` on samples whose upper 8 bits are
     not known: floats, signed numbers and those of more than 16 bits.
     """
-    bits, kind = _bits(image, path), None
+    bits, kind = _bits(image), None
     if image.mode == "F":
         kind = "floating-point"
     elif bits > 16:
@@ -50,20 +49,29 @@ def upper_bits(image: Image.Image, bits: int) -> Image.Image:
     return Image.fromarray(gray)
 
 
-def _bits(image: Image.Image, path: str | os.PathLike[str]) -> int:
+def _bits(image: ImageFile.ImageFile) -> int:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))
     if image.format == "JPEG2000":
-        return 16 if _jpeg2000_bits(Path(path).read_bytes()) > 8 else 8  # Pillow fills gray up to 16
+        return 16 if _jpeg2000_bits(_content(image)) > 8 else 8  # Pillow fills gray up to 16
     if image.format == "AVIF":
-        flags = b"".join(_AV1C.findall(Path(path).read_bytes()))
+        flags = b"".join(_AV1C.findall(_content(image)))
         return 16 if any(flag & _HIGH_BITDEPTH for flag in flags) else 8
     if image.mode == "I":
         return 16 if image.format == "PPM" else 32
-    tiles = getattr(image, "tile", [])
-    named = re.search(r"(?<!BGR);16|SGI16", str(tiles))  # "BGR;16" is 16 bits a pixel, 5 or 6 a sample
-    scaled = image.format == "PPM" and any(isinstance(tile[3], tuple) and tile[3][1] > 255 for tile in tiles)
+    named = re.search(r"(?<!BGR);16|SGI16", str(image.tile))  # "BGR;16" is 16 bits a pixel, 5 or 6 a sample
+    scaled = image.format == "PPM" and any(isinstance(tile[3], tuple) and tile[3][1] > 255 for tile in image.tile)
     return 16 if image.mode.startswith("I") or named or scaled else 8
+
+
+def _content(image: ImageFile.ImageFile) -> bytes:
+    # through the open file: that of a pipe cannot be opened again
+    assert image.fp is not None
+    place = image.fp.tell()
+    image.fp.seek(0)
+    data = image.fp.read()
+    image.fp.seek(place)
+    return data
 
 
 def _jpeg2000_bits(data: bytes) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from gllmm_jax import files
 from gllmm_jax.codec import depth, profile
@@ -40,13 +40,13 @@ def read(path: str | os.PathLike[str], *, convert: bool = False) -> np.ndarray:
     nothing is lost. With `convert` also transparency (laid on white), 9 to 16 bits a sample (the upper 8), CMYK, RGB of
     another colour profile than sRGB, and the first frame of an animation. Raises `PictureError`.
     """
-    with _opened(path) as image:
-        moving = getattr(image, "is_animated", False) and image.format != "MPO"  # MPO: a photograph with extras
+    with _opened(path) as opened:
+        moving = getattr(opened, "is_animated", False) and opened.format != "MPO"  # MPO: a photograph with extras
         if moving and not convert:
             raise PictureError(f"{path} has several frames; to keep only the first: {_CONVERT}")
-        bits, icc = depth.sample_bits(image, path), image.info.get("icc_profile")
-        image.load()
-        image = ImageOps.exif_transpose(image)
+        bits, icc = depth.sample_bits(opened, path), opened.info.get("icc_profile")
+        opened.load()
+        image: Image.Image = ImageOps.exif_transpose(opened)
         if bits > 8:
             if not convert:
                 raise PictureError(f"{path} has more than 8 bits a sample; to keep the upper 8: {_CONVERT}")
@@ -88,7 +88,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
 
 
 @contextlib.contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+def _opened(path: str | os.PathLike[str]) -> Iterator[ImageFile.ImageFile]:
     """Pillow's many ways to fail, as one."""
     try:
         with warnings.catch_warnings():
