@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 
@@ -102,9 +101,17 @@ def test_evaluate(capsys, folder, photo, tmp_path):
     assert [row["image"] for row in rows] == ["photo", "mean"]
     assert set(rows[0]) == {"image", "bytes", "bpp", "psnr", "msssim"}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["photo.decoded.png", "photo.gllm"]
+
+
+def test_evaluate_goes_on_past_a_bad_picture(capsys, folder, photo, tmp_path):
     deep = tmp_path / "deep.png"
     Image.fromarray(np.full((20, 20), 257, np.uint16)).save(deep)
-    assert fails(capsys, "evaluate", deep).endswith("to keep the upper 8: --convert")
+    assert main(["evaluate", str(deep), str(photo), "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert [row["image"] for row in json.loads(out)] == ["photo", "mean"]
+    assert err == f"gllmm-jax: {deep} has more than 8 bits a sample; to keep the upper 8: --convert\n"
+    assert main(["evaluate", str(photo), str(deep)]) == 2
+    assert [text.split()[0] for text in capsys.readouterr().out.splitlines()] == ["image", "photo", "mean"]
     assert len(report(capsys, "evaluate", deep, "--convert", "--json")) == 2
 
 
@@ -231,15 +238,3 @@ def test_a_bug_is_one_line_too(capsys, monkeypatch, folder, photo):
     monkeypatch.setenv("GLLMM_JAX_DEBUG", "1")
     with pytest.raises(RuntimeError):
         main(["compress", str(photo)])
-
-
-def test_interruption_is_left_to_the_caller(monkeypatch, photo, tmp_path):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    handler = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(pictures, "_load", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        main(["compress", str(photo)])
-    assert signal.getsignal(signal.SIGINT) is handler
-    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]

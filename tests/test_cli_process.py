@@ -1,6 +1,7 @@
 """The command line in processes of its own: what it imports, its cache, and how it stops."""
 
 import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import gllmm_jax
-from gllmm_jax import __main__
+from gllmm_jax import __main__, cli
 from gllmm_jax.cli import cache, learn
 
 HEAVY = ("optax", "orbax", "grain", "tensorflow", "tensorflow_compression", "matplotlib")
@@ -39,7 +40,7 @@ def test_interruption(mu_file, photo, tmp_path, moment):
     """One line, status 130 and no file, also where an exception would be swallowed."""
     code = f"""
 import builtins, functools, gc, os, signal, sys
-from gllmm_jax import __main__
+from gllmm_jax import __main__, cli
 interrupt = functools.partial(signal.raise_signal, signal.SIGINT)
 def when(owner, name, now):
     real = getattr(owner, name)
@@ -54,6 +55,18 @@ __main__.main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (130, "gllmm-jax: interrupted\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+
+
+def test_interruption_is_left_to_the_caller(monkeypatch, photo, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(cli.pictures, "_load", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cli.main(["compress", str(photo)])
+    assert signal.getsignal(signal.SIGINT) is handler
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 

@@ -9,9 +9,7 @@ from typing import NoReturn
 
 from gllmm_jax import __version__
 from gllmm_jax.cli import learn, measure, models, pictures
-from gllmm_jax.cli.common import PROGRAM, say, sentence
-
-FAILED = 2
+from gllmm_jax.cli.common import FAILED, PROGRAM, say, sentence
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 PROGRAM = "gllmm-jax"
+FAILED = 2
 
 _EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)  # raised on purpose, with a sentence
 _PARAMETER = re.compile(r"(?<= )(convert|max_pixels|model)=(True)?")
@@ -53,7 +54,7 @@ def add_command(commands: Any, name: str, about: str, run: Callable[[argparse.Na
 
 def add_convert(parser: argparse.ArgumentParser) -> None:
     """`--convert`."""
-    lossy = "transparency (laid on white), bits beyond 8 a sample, CMYK, other profiles than sRGB, frames after the first"
+    lossy = "transparency (laid on white), bits beyond 8 a sample, CMYK, other profiles than sRGB, all frames but one"
     parser.add_argument("--convert", action="store_true", help=f"accept what loses something: {lossy}")
 
 
