@@ -60,7 +60,7 @@ def _bits(image: ImageFile.ImageFile) -> int:
     if image.mode == "I":
         return 16 if image.format == "PPM" else 32
     named = re.search(r"(?<!BGR);16|SGI16", str(image.tile))  # "BGR;16" is 16 bits a pixel, 5 or 6 a sample
-    scaled = image.format == "PPM" and any(isinstance(tile[3], tuple) and tile[3][1] > 255 for tile in image.tile)
+    scaled = image.format == "PPM" and any(isinstance(args := tile[3], tuple) and args[1] > 255 for tile in image.tile)
     return 16 if image.mode.startswith("I") or named or scaled else 8
 
 

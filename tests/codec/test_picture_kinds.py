@@ -1,6 +1,7 @@
 """Pictures with more bits than eight, or of another colour profile than sRGB."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -162,6 +163,13 @@ def test_deep_avif_is_noticed(tmp_path, bits, flags):
     path.write_bytes(data.replace(b"\x03\x08\x08\x08", bytes([3, bits, bits, bits])))  # of the box pixi
     with pytest.raises(PictureError, match=r"more than 8 bits a sample.*convert=True"):
         picture.read(path)
+    if os.path.exists("/dev/fd"):  # a pipe, which cannot be opened twice
+        end, start = os.pipe()
+        os.write(start, path.read_bytes())
+        os.close(start)
+        with pytest.raises(PictureError, match="more than 8 bits a sample"):
+            picture.read(f"/dev/fd/{end}")
+        os.close(end)
 
 
 def test_deep_sgi_is_noticed(tmp_path):
