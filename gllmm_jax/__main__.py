@@ -1,25 +1,38 @@
 """The command `gllmm-jax`, also as `python -m gllmm_jax`."""
 
+import io
 import os
+import signal
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from gllmm_jax import files
 
 INTERRUPTED = 130
 
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit status."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # whoever ignores it is not asked
+        signal.signal(signal.SIGINT, _leave)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # not where it is closed
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it
     try:
         from gllmm_jax import cli
 
-        status = cli.main()
-    except KeyboardInterrupt:  # before the command line could answer for itself
-        print("gllmm-jax: interrupted", file=sys.stderr)
-        status = INTERRUPTED
-    if status == INTERRUPTED:
-        sys.stderr.flush()
-        os._exit(status)  # tidying up under a compiler that is still at work would crash
-    sys.exit(status)
+        sys.exit(cli.main())
+    except KeyboardInterrupt:  # `train` handles the signal itself, and raises this on the second
+        _leave()
+
+
+def _leave(*_: Any) -> NoReturn:
+    # An exception would be raised wherever the signal arrives, also in the callbacks of a compiler at work: that
+    # swallows it, or crashes. Tidying up under one crashes too.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # said once
+    files.discard_unfinished()
+    if sys.stderr is not None:
+        os.write(sys.stderr.fileno(), b"gllmm-jax: interrupted\n")
+    os._exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

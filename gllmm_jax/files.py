@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+_unfinished: set[Path] = set()
+
 
 class WriteError(OSError):
     """A file could not be written; the message is one sentence that says which and why."""
@@ -28,12 +30,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 yield file
             return
         temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
+        _unfinished.add(temporary)
         try:
             with open(temporary, "xb") as file:
                 yield file
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
+            _unfinished.discard(temporary)
     except OSError as error:
         if isinstance(error, WriteError):
             raise
@@ -44,6 +48,13 @@ def write(path: str | os.PathLike[str], data: bytes) -> None:
     """All of `data` as the file `path`, or nothing. Raises `WriteError`."""
     with replacing(path) as file:
         file.write(data)
+
+
+def discard_unfinished() -> None:
+    """Remove what the open `replacing` blocks have written: for a process that leaves without closing them."""
+    for path in tuple(_unfinished):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:

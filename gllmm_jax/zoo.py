@@ -10,8 +10,6 @@ import io
 import json
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +27,6 @@ Tree = Mapping[str, Any]
 """Nested mappings with arrays as leaves."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}")
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError, TypeError, NotImplementedError)
 
 
 class WeightsError(ValueError):
@@ -144,14 +141,20 @@ def _parse(path: Path, data: bytes) -> Weights:
             meta = json.loads(archive["meta"].tobytes())
             if meta["format"] > FORMAT:
                 raise WeightsError(f"{path} has the format {meta['format']} of a newer gllmm_jax: upgrade to read it")
-            config = ModelConfig.from_dict(meta["config"])
+            config = _config(path, meta["config"])
             arrays = {key: archive[key] for key in archive.files if key != "meta"}
-        weights = Weights(check_name(meta["name"]), config, *_trees(arrays), meta["provenance"])
+        return Weights(check_name(meta["name"]), config, *_trees(arrays), dict(meta["provenance"]))
     except WeightsError:
         raise
-    except _BROKEN as error:
+    except Exception as error:  # a broken archive may raise nearly anything
         raise WeightsError(f"{path} is damaged or cut short") from error
-    return weights
+
+
+def _config(path: Path, values: dict[str, Any]) -> ModelConfig:
+    try:
+        return ModelConfig.from_dict(values)
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"{path} holds no model that can be: {error}") from error
 
 
 def _trees(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

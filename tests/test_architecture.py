@@ -88,7 +88,7 @@ def others(path: Path) -> set[str]:
 def test_arrows_point_down(path):
     room = room_of(path)
     if room in ("__init__", "__main__"):  # the front door opens the codec and the command line, lazily
-        assert own(path) <= {"codec", "cli"}
+        assert own(path) <= {"codec", "cli"} | LEAVES
         assert not others(path)
     else:
         assert room in ROOMS or room in LEAVES, f"{room} is no room that is known"

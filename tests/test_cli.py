@@ -84,14 +84,34 @@ def test_info_and_models(capsys, folder, mu_file, photo, tmp_path):
         assert "mu-random" in capsys.readouterr().out
 
 
+def test_other_weights_of_the_same_name(capsys, folder, mu_weights, photo, tmp_path, monkeypatch):
+    packed = tmp_path / "photo.gllm"
+    report(capsys, "compress", photo, "--json")
+    (tmp_path / "other").mkdir()
+    tables = {**mu_weights.tables, "prior.cdf": mu_weights.tables["prior.cdf"] + 1}
+    zoo.save(tmp_path / "other" / "mu-random.npz", mu_weights._replace(tables=tables))
+    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "other")
+    assert not report(capsys, "info", packed, "--json")["installed"]
+    line = fails(capsys, "decompress", packed, "-o", tmp_path / "out.png")
+    assert line.endswith("other weights of the name 'mu-random' than these: decode it with those, --model FILE")
+
+
 def test_evaluate(capsys, folder, photo, tmp_path):
     rows = report(capsys, "evaluate", photo, "--model", "mu-random", "-o", tmp_path / "out", "--json")
     assert [row["image"] for row in rows] == ["photo", "mean"]
     assert set(rows[0]) == {"image", "bytes", "bpp", "psnr", "msssim"}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["photo.decoded.png", "photo.gllm"]
+
+
+def test_evaluate_goes_on_past_a_bad_picture(capsys, folder, photo, tmp_path):
     deep = tmp_path / "deep.png"
     Image.fromarray(np.full((20, 20), 257, np.uint16)).save(deep)
-    assert fails(capsys, "evaluate", deep).endswith("to keep the upper 8: --convert does it")
+    assert main(["evaluate", str(deep), str(photo), "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert [row["image"] for row in json.loads(out)] == ["photo", "mean"]
+    assert err == f"gllmm-jax: {deep} has more than 8 bits a sample; to keep the upper 8: --convert\n"
+    assert main(["evaluate", str(photo), str(deep)]) == 2
+    assert [text.split()[0] for text in capsys.readouterr().out.splitlines()] == ["image", "photo", "mean"]
     assert len(report(capsys, "evaluate", deep, "--convert", "--json")) == 2
 
 
@@ -109,7 +129,10 @@ def test_export(capsys, monkeypatch, tmp_path, photograph, random_params):
         weights = zoo.read(tmp_path / "w.npz")
         assert weights.name == ("mine" if extra else "mu-0.0200")
         assert (weights.provenance["lmbda"], weights.provenance["data"]) == (0.02, "photos")
-    capsys.readouterr()
+        assert capsys.readouterr().err == ""
+    monkeypatch.setattr(zoo, "names", lambda: ["mine"])
+    assert main(["export", str(tmp_path), "-o", str(tmp_path / "w.npz"), "--name", "mine"]) == 0
+    assert "'mine' is an installed model's name: files of these weights will need --model" in capsys.readouterr().err
     assert fails(capsys, "export", tmp_path / "none", "-o", "w.npz") == f"there is no folder {tmp_path / 'none'}"
 
 
@@ -122,7 +145,8 @@ def test_problems_of_the_input(capsys, folder, photo, tmp_path):
         assert fails(capsys, *command) == f"{photo}: this is a PNG picture, not a .gllm file"
     assert fails(capsys, "compress", photo, "--model", "tiny") == "there is no model 'tiny'; installed: mu-random"
     assert "there is no folder" in fails(capsys, *compress, tmp_path / "none" / "x.gllm")
-    assert "the output would replace the input" in fails(capsys, *compress, photo)
+    line = fails(capsys, *compress, tmp_path / "y.png")
+    assert line == f"{tmp_path / 'y.png'} would be a .gllm file of another name: let it end in .gllm"
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
@@ -133,6 +157,15 @@ def test_unusable_folders(capsys, folder, photo, tmp_path):
     pytest.importorskip("gllmm_jax.train.loop", exc_type=ImportError)
     settings = ("--lmbda", "0.01", "--preset", "mu", "--steps", "1")
     assert fails(capsys, "train", "--data", tmp_path, "--workdir", photo, *settings) == why
+
+
+def test_names_a_compressed_file_may_have(capsys, folder, photo, tmp_path):
+    for name in (tmp_path / "plain", tmp_path / "LOUD.GLLM", os.devnull):
+        assert main(["compress", str(photo), "-o", str(name)]) == 0
+    inside = tmp_path / "inside.gllm"
+    inside.write_bytes(photo.read_bytes())
+    capsys.readouterr()
+    assert "the output would replace the input" in fails(capsys, "compress", inside, "-o", inside)
 
 
 def test_a_default_name_replaces_nothing(capsys, folder, photo, tmp_path):
@@ -182,6 +215,7 @@ def test_problems_of_the_file(capsys, folder, photo, tmp_path):
         ["compress"],
         ["compress", ""],
         ["demo", "-o", ""],
+        ["compress", "x.png", "-o", "-"],
         ["decompress", "x.gllm", "--max-pixels", "0"],
         ["train", "--data", "d", "--preset", "mu", "--workdir", "w", "--lmbda", "1"],
         ["train", "--data", "d", "--preset", "mu", "--workdir", "w", "--lmbda", "-1", "--steps", "3"],
@@ -204,13 +238,3 @@ def test_a_bug_is_one_line_too(capsys, monkeypatch, folder, photo):
     monkeypatch.setenv("GLLMM_JAX_DEBUG", "1")
     with pytest.raises(RuntimeError):
         main(["compress", str(photo)])
-
-
-def test_interruption(capsys, monkeypatch, photo, tmp_path):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(pictures, "_load", interrupted)
-    assert main(["compress", str(photo)]) == 130
-    assert capsys.readouterr().err == "gllmm-jax: interrupted\n"
-    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]

@@ -1,6 +1,7 @@
 """The command line in processes of its own: what it imports, its cache, and how it stops."""
 
 import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -10,7 +11,7 @@ import pytest
 
 import gllmm_jax
 from gllmm_jax import __main__, cli
-from gllmm_jax.cli import cache
+from gllmm_jax.cli import cache, learn
 
 HEAVY = ("optax", "orbax", "grain", "tensorflow", "tensorflow_compression", "matplotlib")
 
@@ -23,38 +24,62 @@ def no_cache(monkeypatch):
 def test_the_installed_command_is_the_one_tested_here():
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
     assert project["scripts"] == {"gllmm-jax": f"{__main__.__name__}:{__main__.main.__name__}"}
-    assert __main__.INTERRUPTED == cli.INTERRUPTED
+    assert __main__.INTERRUPTED == learn.INTERRUPTED
 
 
-def test_interruption_before_the_command_line_is_there():
-    code = """
-import builtins
-from gllmm_jax import __main__
-real = builtins.__import__
-def interrupted(name, *rest):
-    if name == "argparse":
-        raise KeyboardInterrupt
-    return real(name, *rest)
-builtins.__import__ = interrupted
-__main__.main()
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (130, "gllmm-jax: interrupted\n")
+MOMENTS = {
+    "the command line is imported": "when(builtins, '__import__', lambda name, *_: name == 'argparse')",
+    "JAX is imported": "when(builtins, '__import__', lambda name, *_: name == 'jax')",
+    "garbage is collected": "gc.callbacks.append(lambda *_: 'jax' in sys.modules and interrupt())",  # XLA listens here
+    "a file is half written": "when(os, 'replace', lambda *_: True)",
+}
 
 
-def test_interruption_of_a_process_at_work(mu_file, photo, tmp_path):
-    command = ["compress", str(photo), "--model", str(mu_file)]
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_interruption(mu_file, photo, tmp_path, moment):
+    """One line, status 130 and no file, also where an exception would be swallowed."""
     code = f"""
-import signal, threading, time, sys
+import builtins, functools, gc, os, signal, sys
 from gllmm_jax import __main__, cli
-sys.argv[1:] = {command}
-threading.Timer(2.5, lambda: signal.raise_signal(signal.SIGINT)).start()
-cli.pictures._load = lambda *_: [time.sleep(0.05) for _ in range(600)]
+interrupt = functools.partial(signal.raise_signal, signal.SIGINT)
+def when(owner, name, now):
+    real = getattr(owner, name)
+    def wrapped(*arguments, **named):
+        if now(*arguments):
+            interrupt()
+        return real(*arguments, **named)
+    setattr(owner, name, wrapped)
+{MOMENTS[moment]}
+sys.argv[1:] = {["compress", str(photo), "--model", str(mu_file)]}
 __main__.main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (130, "gllmm-jax: interrupted\n")
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+
+
+def test_interruption_is_left_to_the_caller(monkeypatch, photo, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(cli.pictures, "_load", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cli.main(["compress", str(photo)])
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    """As by a shell's background jobs."""
+    code = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+from gllmm_jax import __main__, cli
+cli.main = lambda: signal.raise_signal(signal.SIGINT)
+__main__.main()
+"""
+    assert python(code) == ""
 
 
 def python(code: str, **environment: str) -> str:
@@ -67,6 +92,32 @@ def python(code: str, **environment: str) -> str:
 def test_version():
     out = subprocess.run([sys.executable, "-m", "gllmm_jax", "--version"], check=True, capture_output=True, text=True)
     assert out.stdout == f"gllmm-jax {gllmm_jax.__version__}\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [
+        ("models >/dev/full", "cannot write to standard output: no space left on device"),
+        ("models --json >/dev/full", "cannot write to standard output: no space left on device"),
+        ("--help >/dev/full", "cannot write to standard output: no space left on device"),
+        ("models >&-", "standard output is closed: send it to a file, or to /dev/null"),
+    ],
+)
+def test_an_output_that_takes_nothing(command, why):
+    line = f"{sys.executable} -m gllmm_jax {command}"
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(line, shell=True, env=variables, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"gllmm-jax: {why}\n")
+
+
+def test_names_that_the_terminal_cannot_write(mu_file, photo):
+    source = photo.rename(photo.with_name("zä.png"))
+    command = [sys.executable, "-m", "gllmm_jax", "compress", str(source), "--model", str(mu_file)]
+    variables = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "z\\xe4.gllm: 20 x 20" in done.stdout
 
 
 def test_nothing_heavy_is_imported(mu_file, photo, tmp_path):
@@ -91,6 +142,9 @@ def test_the_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     if sys.platform == "linux":
         assert cache.folder() == tmp_path / "gllmm_jax" / "xla"
+        for unset in ("", "relative"):
+            monkeypatch.setenv("XDG_CACHE_HOME", unset)
+            assert cache.folder() == Path.home() / ".cache" / "gllmm_jax" / "xla"
 
 
 CACHED = """
@@ -118,6 +172,9 @@ def test_a_damaged_cache_heals_in_silence(tmp_path, damage):
     """JAX alone reads, rejects and recompiles such an entry at every call."""
     python(CACHED, GLLMM_JAX_CACHE=str(tmp_path))
     whole = {path: path.read_bytes() for path in tmp_path.glob("*-cache")}
+    mine = [tmp_path / "empty", tmp_path / "notes.txt", tmp_path / "my-cache.txt"]  # in a folder that was there before
+    for number, path in enumerate(mine):
+        path.write_bytes(bytes(number))
     for path, data in whole.items():
         path.write_bytes(damage(data))
     command = [sys.executable, "-c", CACHED]
@@ -125,3 +182,4 @@ def test_a_damaged_cache_heals_in_silence(tmp_path, damage):
     done = subprocess.run(command, env=variables, check=True, capture_output=True, text=True)
     assert whole and (done.stdout, done.stderr) == ("", "")
     assert all(len(path.read_bytes()) > len(data) / 2 for path, data in whole.items())
+    assert [path.stat().st_size for path in mine] == [0, 1, 2]

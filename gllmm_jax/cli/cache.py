@@ -27,7 +27,8 @@ def folder() -> Path | None:
     elif sys.platform == "darwin":
         base = home / "Library/Caches"
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+        base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        base = base if base.is_absolute() else home / ".cache"  # as its specification says
     return base / "gllmm_jax" / "xla"
 
 

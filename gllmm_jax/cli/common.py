@@ -1,24 +1,60 @@
 """What several commands share."""
 
 import argparse
+import contextlib
 import json
 import math
 import os
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
+
+PROGRAM = "gllmm-jax"
+FAILED = 2
+
+_EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)  # raised on purpose, with a sentence
+_PARAMETER = re.compile(r"(?<= )(convert|max_pixels|model)=(True)?")
+
+
+def say(text: str) -> None:
+    """One line on stderr."""
+    if sys.stderr is not None:  # where it is closed, print would take stdout
+        with contextlib.suppress(OSError):
+            print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
+
+
+def sentence(error: Exception) -> str:
+    """What went wrong, in one line. A parameter that the library names is an option here: --convert."""
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+        return "out of memory"
+    text = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    text = _PARAMETER.sub(lambda found: f"--{found[1]}".replace("_", "-") + ("" if found[2] else " "), text)
+    if isinstance(error, _EXPECTED):
+        return text
+    return f"unexpected {type(error).__name__}: {text} (GLLMM_JAX_DEBUG=1 shows where)"
 
 
 def a_path(text: str) -> Path:
     """An argument that names a file or folder."""
     if not text:
         raise argparse.ArgumentTypeError("the name of a file or folder is needed, and this one is empty")
+    if text == "-":  # elsewhere a pipe, and nobody wants a file of that name
+        raise argparse.ArgumentTypeError("- is no file: give its name, or /dev/stdout for a pipe")
     return Path(text)
+
+
+def add_command(commands: Any, name: str, about: str, run: Callable[[argparse.Namespace], Any]) -> Any:
+    """The parser of a command, whose `run` takes the parsed arguments."""
+    parser = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+    parser.set_defaults(run=run)
+    return parser
 
 
 def add_convert(parser: argparse.ArgumentParser) -> None:
     """`--convert`."""
-    lossy = "transparency (laid on white), 16 bits, CMYK, another colour profile than sRGB, all but the first frame"
+    lossy = "transparency (laid on white), bits beyond 8 a sample, CMYK, other profiles than sRGB, all frames but one"
     parser.add_argument("--convert", action="store_true", help=f"accept what loses something: {lossy}")
 
 
@@ -88,6 +124,12 @@ def read_bytes(path: Path) -> bytes:
         raise ValueError(f"{path} is a folder, not a file") from error
     except OSError as error:
         raise ValueError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
+
+
+def check_suffix(output: Path) -> None:
+    """Raises `ValueError` where a compressed picture would pass for a file of another format."""
+    if output.suffix.lower() not in (".gllm", "") and (output.is_file() or not output.exists()):
+        raise ValueError(f"{output} would be a .gllm file of another name: let it end in .gllm")
 
 
 def check_apart(source: Path, output: Path) -> None:

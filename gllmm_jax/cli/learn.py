@@ -7,7 +7,7 @@ from typing import Any
 
 from gllmm_jax import files
 from gllmm_jax.cli import cache
-from gllmm_jax.cli.common import a_path, positive, positive_number
+from gllmm_jax.cli.common import a_path, positive, positive_number, say
 from gllmm_jax.config import PRESETS, TrainConfig
 
 INTERRUPTED = 130
@@ -88,5 +88,7 @@ def export(arguments: argparse.Namespace) -> None:
     pictures = data.validation_images(photographs, crop=CALIBRATION_CROP, limit=CALIBRATION_PICTURES)
     name = arguments.name or f"{config.preset}-{trained.lmbda:.4f}"
     provenance = trained.to_dict() | {"data": Path(trained.data).name, "init": trained.init and Path(trained.init).name}
+    if name in zoo.names():
+        say(f"'{name}' is an installed model's name: files of these weights will need --model {arguments.output}")
     zoo.save(arguments.output, make_weights(name, config, params, list(pictures), provenance))
     print(f"{arguments.output}: {name}, {arguments.output.stat().st_size:,} bytes")

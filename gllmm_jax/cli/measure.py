@@ -6,38 +6,65 @@ from typing import Any
 
 from gllmm_jax import zoo
 from gllmm_jax.cli import cache
-from gllmm_jax.cli.common import a_path, add_convert, add_json, add_model, print_json
+from gllmm_jax.cli.common import (
+    FAILED,
+    a_path,
+    add_command,
+    add_convert,
+    add_json,
+    add_model,
+    print_json,
+    say,
+    sentence,
+)
 
 
 def add_commands(commands: Any) -> None:
     """Both commands' arguments."""
-    parser = commands.add_parser("evaluate", help="compress and decompress pictures, and measure")
-    parser.add_argument("images", type=a_path, nargs="+", metavar="IMAGES")
+    parser = add_command(commands, "evaluate", "compress and decompress pictures, and measure", evaluate)
+    parser.add_argument("images", type=a_path, nargs="+", metavar="IMAGE", help="any picture Pillow reads")
     add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
     parser.add_argument("-o", "--output", type=a_path, metavar="DIR", help="keep the files and decoded pictures here")
     add_convert(parser)
     add_json(parser)
-    parser.set_defaults(run=evaluate)
 
-    parser = commands.add_parser("demo", help="a first look: one photograph there and back")
-    parser.add_argument(
-        "-o", "--output", type=a_path, default=Path("demo"), metavar="DIR", help="%(default)s unless given"
-    )
+    about = "a first look: four photographs there and back, beside JPEG"
+    parser = add_command(commands, "demo", about, demo)
+    where = "the folder for files and comparisons (%(default)s unless given)"
+    parser.add_argument("-o", "--output", type=a_path, default=Path("demo"), metavar="DIR", help=where)
     add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
-    parser.set_defaults(run=demo)
 
 
-def evaluate(arguments: argparse.Namespace) -> None:
-    """Rows of figures, one a picture, then their mean."""
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Rows of figures, one a picture as soon as it is done, then their mean. Bad pictures are left out, and told."""
     cache.enable()
     from gllmm_jax.codec.codec import load
-    from gllmm_jax.evaluate.files import evaluate_files, table
+    from gllmm_jax.evaluate.files import evaluate_files, heading, line, mean_row
 
-    rows = evaluate_files(load(arguments.model), arguments.images, arguments.output, convert=arguments.convert)
+    bad: list[Exception] = []
+
+    def skip(error: Exception) -> None:
+        say(sentence(error))
+        bad.append(error)
+
+    def show(text: str) -> None:
+        if not arguments.json:
+            print(text, flush=True)
+
+    codec = load(arguments.model)
+    width = max(5, *(len(path.stem) for path in arguments.images))
+    rows = []
+    for row in evaluate_files(codec, arguments.images, arguments.output, convert=arguments.convert, skip=skip):
+        if not rows:
+            show(heading(width))
+        rows.append(row)
+        show(line(row, width))
+    if rows:
+        rows.append(mean_row(rows))
+        show(line(rows[-1], width))
     if arguments.json:
         print_json(rows)
-    else:
-        print(table(rows))
+    return FAILED if bad else 0
 
 
 def demo(arguments: argparse.Namespace) -> None:

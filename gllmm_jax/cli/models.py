@@ -5,19 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from gllmm_jax import zoo
-from gllmm_jax.cli.common import a_path, add_json, print_json, read_bytes
+from gllmm_jax.cli.common import a_path, add_command, add_json, print_json, read_bytes
 
 
 def add_commands(commands: Any) -> None:
     """Both commands' arguments."""
-    parser = commands.add_parser("models", help="list the installed models")
+    parser = add_command(commands, "models", "list the installed models", models)
     add_json(parser)
-    parser.set_defaults(run=models)
 
-    parser = commands.add_parser("info", help="what a .gllm or weights file says about itself")
-    parser.add_argument("file", type=a_path, metavar="FILE")
+    parser = add_command(commands, "info", "what a .gllm or weights file says about itself", info)
+    parser.add_argument("file", type=a_path, metavar="FILE", help="either, told by its content and not its name")
     add_json(parser)
-    parser.set_defaults(run=info)
 
 
 def models(arguments: argparse.Namespace) -> None:
@@ -47,13 +45,18 @@ def info(arguments: argparse.Namespace) -> None:
 
 
 def _stream_facts(path: Path, data: bytes) -> dict[str, Any]:
-    from gllmm_jax.codec import container
+    from gllmm_jax.codec import container, integer
     from gllmm_jax.codec.errors import BitstreamError
 
     try:
         header, stream = container.unpack(data, max_pixels=None)
     except BitstreamError as error:
         raise BitstreamError(f"{path}: {error}") from error
+    installed = header.model in zoo.names()
+    if installed:  # there may be other weights of that name
+        weights = zoo.read(header.model)
+        fingerprint = integer.fingerprint(integer.Twin(weights.config, weights.tables))
+        installed = fingerprint.startswith(header.fingerprint)
     return {
         "kind": "picture",
         "format": container.VERSION,
@@ -62,7 +65,7 @@ def _stream_facts(path: Path, data: bytes) -> dict[str, Any]:
         **header._asdict(),
         "fingerprint": header.fingerprint.hex(),
         "stream_bytes": len(stream),
-        "installed": header.model in zoo.names(),
+        "installed": installed,
     }
 
 

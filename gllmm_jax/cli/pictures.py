@@ -8,17 +8,19 @@ from gllmm_jax import files, zoo
 from gllmm_jax.cli import cache
 from gllmm_jax.cli.common import (
     a_path,
+    add_command,
     add_convert,
     add_json,
     add_model,
     beside,
     check_apart,
+    check_suffix,
     free_beside,
     positive,
     print_json,
     read_bytes,
 )
-from gllmm_jax.codec.container import CODERS
+from gllmm_jax.codec.container import CODERS, MAX_PIXELS
 
 if TYPE_CHECKING:
     from gllmm_jax.codec.codec import Codec
@@ -26,24 +28,25 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Any) -> None:
     """Both commands' arguments."""
-    parser = commands.add_parser("compress", help="a picture becomes a .gllm file")
+    parser = add_command(commands, "compress", "a picture becomes a .gllm file", compress)
     parser.add_argument("input", type=a_path, metavar="IN", help="any picture Pillow reads")
-    parser.add_argument("-o", "--output", type=a_path, metavar="OUT", help="IN with the suffix .gllm unless given")
+    parser.add_argument(
+        "-o", "--output", type=a_path, metavar="OUT", help="a .gllm file; IN with that suffix unless given"
+    )
     add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
     text = f"{CODERS[0]} unless given; tfc is TensorFlow-Compression's and needs the extra of that name at both ends"
     parser.add_argument("--coder", choices=CODERS, default=CODERS[0], help=text)
     add_convert(parser)
     add_json(parser)
-    parser.set_defaults(run=compress)
 
-    parser = commands.add_parser("decompress", help="a .gllm file becomes a picture")
-    parser.add_argument("input", type=a_path, metavar="IN.gllm")
+    parser = add_command(commands, "decompress", "a .gllm file becomes a picture", decompress)
+    parser.add_argument("input", type=a_path, metavar="IN", help="a .gllm file")
     which = "its suffix says the format; IN with the suffix .png unless given"
-    parser.add_argument("-o", "--output", type=a_path, metavar="OUT.png", help=which)
+    parser.add_argument("-o", "--output", type=a_path, metavar="OUT", help=which)
     add_model(parser, None, "the one the file names")
-    parser.add_argument("--max-pixels", type=positive, metavar="N", help="accept pictures of up to N pixels")
+    limit = f"accept pictures of up to N pixels ({MAX_PIXELS:,} unless given)"
+    parser.add_argument("--max-pixels", type=positive, default=MAX_PIXELS, metavar="N", help=limit)
     add_json(parser)
-    parser.set_defaults(run=decompress)
 
 
 def compress(arguments: argparse.Namespace) -> None:
@@ -52,6 +55,7 @@ def compress(arguments: argparse.Namespace) -> None:
 
     image = picture.read(arguments.input, convert=arguments.convert)
     output = arguments.output or free_beside(arguments.input, ".gllm")
+    check_suffix(output)
     check_apart(arguments.input, output)
     codec, seconds = _load(arguments.model)
     data, report = codec.encode(image, estimate=arguments.json, coder=arguments.coder)
@@ -72,11 +76,10 @@ def decompress(arguments: argparse.Namespace) -> None:
     output = arguments.output or free_beside(arguments.input, ".png")
     picture.format_of(output)
     check_apart(arguments.input, output)
-    limit = arguments.max_pixels or container.MAX_PIXELS
     try:
-        header, _ = container.unpack(data, max_pixels=limit)
+        header, _ = container.unpack(data, max_pixels=arguments.max_pixels)
         codec, seconds = _load(arguments.model or _installed(header.model))
-        image, report = codec.decode(data, max_pixels=limit)
+        image, report = codec.decode(data, max_pixels=arguments.max_pixels)
     except BitstreamError as error:
         raise BitstreamError(f"{arguments.input}: {error}") from error
     picture.write(output, image)

@@ -127,7 +127,10 @@ class Codec:
         if header.fingerprint == self.fingerprint:
             return
         if header.model == self.name:
-            raise BitstreamError(f"the file was made with other weights of the name '{self.name}' than these")
+            raise BitstreamError(
+                f"the file was made with other weights of the name '{self.name}' than these: decode it with those, "
+                "model=FILE"
+            )
         raise BitstreamError(f"the file was made with the model '{header.model}', this is '{self.name}'")
 
 

@@ -91,7 +91,7 @@ def unpack(data: bytes, *, max_pixels: int | None = MAX_PIXELS) -> tuple[Header,
     if max_pixels is not None and header.height * header.width > max_pixels:
         raise BitstreamError(
             f"the picture has {header.width:,} x {header.height:,} pixels, more than the limit of {max_pixels:,}: "
-            f"--max-pixels {header.height * header.width} lifts it"
+            f"max_pixels={header.height * header.width} lifts it"
         )
     return header, data[start : start + length]
 

@@ -1,9 +1,10 @@
 """Pictures of more than 8 bits a sample: told from others, and cut to the upper 8."""
 
 import os
+import re
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from gllmm_jax.codec.errors import PictureError
 
@@ -11,43 +12,66 @@ _SIZ = b"\xff\x4f\xff\x51"  # JPEG 2000: start of codestream, then the marker of
 _SIZ_COMPONENTS = 42  # from the start of the codestream to its components, whose number precedes them in two bytes
 _SIZ_BYTES = 3  # for each component: its bits less one with the sign on top, and two steps
 
-
-def is_deep(image: Image.Image, path: str | os.PathLike[str]) -> bool:
-    """More than 8 bits a sample, in an image not loaded yet. Of such RGB, Pillow keeps 8 and tells only its decoder."""
-    if image.mode.startswith(("I", "F")):
-        return True
-    if image.format == "JPEG2000":
-        with open(path, "rb") as file:
-            return _jpeg2000_bits(file.read()) > 8
-    arguments = [tile[3] for tile in getattr(image, "tile", [])]
-    largest = [a[1] for a in arguments if isinstance(a, tuple) and len(a) == 2 and image.format == "PPM"]
-    # "BGR;16" is 16 bits a pixel, 5 or 6 a sample
-    return ";16" in str(arguments).replace("BGR;16", "") or any(value > 255 for value in largest)
+_AV1C = re.compile(rb"av1C\x81.(.)", re.DOTALL)  # AVIF: marker and version, profile and level, then flags
+_HIGH_BITDEPTH = 0x40
 
 
-def check_whole(image: Image.Image, path: str | os.PathLike[str]) -> None:
-    """Raises `PictureError` on samples whose upper 8 bits are not known: floats, and whole numbers beyond 16 bits."""
-    kind = "floating-point" if image.mode == "F" else None
-    if image.mode.startswith("I"):
-        plane = np.asarray(image)
-        kind = "32-bit integer" if plane.min() < 0 or plane.max() > 65535 else None
+def sample_bits(image: ImageFile.ImageFile, path: str | os.PathLike[str]) -> int:
+    """Bits a sample of an image not loaded yet: at most 8, or how many the numbers have that Pillow makes of gray.
+
+    Of deep RGB, Pillow keeps 8 bits and tells only its decoder. Raises `PictureError` on samples whose upper 8 bits are
+    not known: floats, signed numbers and those of more than 16 bits.
+    """
+    bits, kind = _bits(image), None
+    if image.mode == "F":
+        kind = "floating-point"
+    elif bits > 16:
+        kind = f"{bits}-bit integer"
+    elif image.format == "TIFF" and image.mode == "I":  # unsigned gray is I;16
+        kind = "signed integer"
     if kind:
         raise PictureError(f"{path} holds {kind} samples: save it with 8 bits first")
+    return bits
 
 
-def upper_bits(image: Image.Image) -> Image.Image:
-    """8 bits a sample, of an image that `check_whole` lets pass: of RGB Pillow keeps only those, gray comes whole.
+def upper_bits(image: Image.Image, bits: int) -> Image.Image:
+    """8 bits a sample, of an image that has `bits`: of RGB Pillow keeps only those, gray comes whole.
 
     The one transparent level a gray PNG may name becomes white, as transparency does.
     """
     if not image.mode.startswith("I"):
         return image
-    plane = np.asarray(image).astype(np.int64)
-    gray = ((plane + 128) // 257).astype(np.uint8)
+    plane, top = np.asarray(image).astype(np.int64), 2**bits - 1
+    gray = ((plane * 255 + top // 2) // top).astype(np.uint8)
     clear = image.info.get("transparency")
     if isinstance(clear, int):
         gray[plane == clear] = 255
     return Image.fromarray(gray)
+
+
+def _bits(image: ImageFile.ImageFile) -> int:
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))
+    if image.format == "JPEG2000":
+        return 16 if _jpeg2000_bits(_content(image)) > 8 else 8  # Pillow fills gray up to 16
+    if image.format == "AVIF":
+        flags = b"".join(_AV1C.findall(_content(image)))
+        return 16 if any(flag & _HIGH_BITDEPTH for flag in flags) else 8
+    if image.mode == "I":
+        return 16 if image.format == "PPM" else 32
+    named = re.search(r"(?<!BGR);16|SGI16", str(image.tile))  # "BGR;16" is 16 bits a pixel, 5 or 6 a sample
+    scaled = image.format == "PPM" and any(isinstance(args := tile[3], tuple) and args[1] > 255 for tile in image.tile)
+    return 16 if image.mode.startswith("I") or named or scaled else 8
+
+
+def _content(image: ImageFile.ImageFile) -> bytes:
+    # through the open file: that of a pipe cannot be opened again
+    assert image.fp is not None
+    place = image.fp.tell()
+    image.fp.seek(0)
+    data = image.fp.read()
+    image.fp.seek(place)
+    return data
 
 
 def _jpeg2000_bits(data: bytes) -> int:

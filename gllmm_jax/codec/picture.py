@@ -1,6 +1,6 @@
 """Pictures on disk and as arrays: uint8 [height, width, 3] (RGB) or [height, width, 1] (gray).
 
-Whatever can become such an array without losing anything does so silently; the rest needs `convert=True` (`--convert`).
+Whatever can become such an array without losing anything does so silently; the rest needs `convert=True`.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from gllmm_jax import files
 from gllmm_jax.codec import depth, profile
@@ -20,7 +20,7 @@ from gllmm_jax.codec.errors import PictureError
 
 _COMPRESSED = b"\x8aGLM"  # how `container` begins
 
-_CONVERT = "--convert does it"
+_CONVERT = "convert=True"
 
 _FORMATS = frozenset({"PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "JPEG2000"})
 """What is written: formats that hold 24 bits a pixel. Pillow would cut colours or sizes in silence for others."""
@@ -37,21 +37,20 @@ def read(path: str | os.PathLike[str], *, convert: bool = False) -> np.ndarray:
     """The picture in a file, upright -> uint8 [height, width, 3 or 1].
 
     Palettes without transparency, bilevel and YCbCr pictures, and alpha that is opaque everywhere are converted, since
-    nothing is lost. With `convert` also transparency (laid on white), 16 bits a sample (the upper 8), CMYK, RGB of
+    nothing is lost. With `convert` also transparency (laid on white), 9 to 16 bits a sample (the upper 8), CMYK, RGB of
     another colour profile than sRGB, and the first frame of an animation. Raises `PictureError`.
     """
-    with _opened(path) as image:
-        moving = getattr(image, "is_animated", False) and image.format != "MPO"  # MPO: a photograph with extras
+    with _opened(path) as opened:
+        moving = getattr(opened, "is_animated", False) and opened.format != "MPO"  # MPO: a photograph with extras
         if moving and not convert:
             raise PictureError(f"{path} has several frames; to keep only the first: {_CONVERT}")
-        deep, icc = depth.is_deep(image, path), image.info.get("icc_profile")
-        image.load()
-        image = ImageOps.exif_transpose(image)
-        if deep:
-            depth.check_whole(image, path)
+        bits, icc = depth.sample_bits(opened, path), opened.info.get("icc_profile")
+        opened.load()
+        image: Image.Image = ImageOps.exif_transpose(opened)
+        if bits > 8:
             if not convert:
-                raise PictureError(f"{path} has 16 bits a sample; to keep the upper 8: {_CONVERT}")
-            image = depth.upper_bits(image)
+                raise PictureError(f"{path} has more than 8 bits a sample; to keep the upper 8: {_CONVERT}")
+            image = depth.upper_bits(image, bits)
         image = _flatten(image, path, convert)
         name = profile.foreign(icc) if icc and image.mode == "RGB" else None
         if icc and name is not None:
@@ -89,7 +88,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
 
 
 @contextlib.contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+def _opened(path: str | os.PathLike[str]) -> Iterator[ImageFile.ImageFile]:
     """Pillow's many ways to fail, as one."""
     try:
         with warnings.catch_warnings():

@@ -35,9 +35,9 @@ def run(out_dir: str | os.PathLike[str] = "demo", model: str | os.PathLike[str] 
     """
     folder = files.make_folder(out_dir)
     codec = codecs.load(model or zoo.DEFAULT)
-    print(f"model {codec.name}, beside JPEG at the same size or just above\n")
+    print(f"model {codec.name}, beside JPEG at the same size or just above\n", flush=True)
     columns = f"{'photograph':11} {'size':>9} {'bytes':>8} {'bpp':>6} {'PSNR':>6}"
-    print(f"{columns}  | {'JPEG bytes':>10} {'PSNR':>6} {'gain':>9}")
+    print(f"{columns}  | {'JPEG bytes':>10} {'PSNR':>6} {'gain':>9}", flush=True)
     rows = []
     for name in PHOTOGRAPHS:
         image = photograph(name)

@@ -3,7 +3,7 @@
 import itertools
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -35,28 +35,34 @@ def evaluate_files(
     out_dir: str | os.PathLike[str] | None = None,
     *,
     convert: bool = False,
-) -> list[Row]:
-    """Compress and decompress every picture of `paths` -> one row each, in order, and last their mean, named "mean".
+    skip: Callable[[picture.PictureError], object] | None = None,
+) -> Iterator[Row]:
+    """Compress and decompress every picture of `paths`: a generator of one row each, in order, as they are measured.
 
     With `out_dir`, made where missing, NAME.gllm and NAME.decoded.png are left there, never in place of one of `paths`.
-    `convert` is that of `picture.read`. Raises `ValueError` without pictures, `picture.PictureError` on one that cannot
-    be read, `files.WriteError` where the disk refuses.
+    `convert` is that of `picture.read`. A picture that cannot be read raises `picture.PictureError`, or with `skip` is
+    left out after a call of that with the error. Raises `ValueError` without pictures, `files.WriteError` where the
+    disk refuses.
     """
     paths = [Path(path) for path in paths]
     if not paths:
         raise ValueError("there are no pictures to evaluate")
     folder = None if out_dir is None else files.make_folder(out_dir)
-    rows = []
     for name, path in zip(_names(paths, folder), paths, strict=True):
-        image = picture.read(path, convert=convert)
+        try:
+            image = picture.read(path, convert=convert)
+        except picture.PictureError as error:
+            if skip is None:
+                raise
+            skip(error)
+            continue
         data = codec.compress(image)
         decoded = codec.decompress(data)
         if folder is not None:
             stream, decoded_picture = _outputs(folder, name)
             files.write(stream, data)
             picture.write(decoded_picture, decoded)
-        rows.append(measure(name, image, decoded, len(data)))
-    return [*rows, mean_row(rows)]
+        yield measure(name, image, decoded, len(data))
 
 
 def measure(name: str, image: np.ndarray, decoded: np.ndarray, size: int) -> Row:
@@ -72,7 +78,7 @@ def measure(name: str, image: np.ndarray, decoded: np.ndarray, size: int) -> Row
 
 
 def mean_row(rows: list[Row]) -> Row:
-    """Column means, each over the pictures that have the figure."""
+    """Column means, each over the pictures that have the figure; the row is named "mean"."""
     return Row(
         image="mean",
         bytes=_mean([row["bytes"] for row in rows]) or 0.0,
@@ -82,15 +88,16 @@ def mean_row(rows: list[Row]) -> Row:
     )
 
 
-def table(rows: list[Row]) -> str:
-    """The rows as text for people."""
-    width = max(5, *(len(row["image"]) for row in rows))
-    lines = [f"{'image':{width}} {'bytes':>10} {'bpp':>7} {'PSNR':>7} {'MS-SSIM':>8}"]
-    for row in rows:
-        psnr = "-" if row["psnr"] is None else f"{row['psnr']:.2f}"
-        msssim = "-" if row["msssim"] is None else f"{row['msssim']:.4f}"
-        lines.append(f"{row['image']:{width}} {row['bytes']:>10,.0f} {row['bpp']:>7.3f} {psnr:>7} {msssim:>8}")
-    return "\n".join(lines)
+def heading(width: int) -> str:
+    """What `line` shows, for names of up to `width` letters."""
+    return f"{'image':{width}} {'bytes':>10} {'bpp':>7} {'PSNR':>7} {'MS-SSIM':>8}"
+
+
+def line(row: Row, width: int) -> str:
+    """The row as text for people."""
+    psnr = "-" if row["psnr"] is None else f"{row['psnr']:.2f}"
+    msssim = "-" if row["msssim"] is None else f"{row['msssim']:.4f}"
+    return f"{row['image']:{width}} {row['bytes']:>10,.0f} {row['bpp']:>7.3f} {psnr:>7} {msssim:>8}"
 
 
 def _names(paths: list[Path], folder: Path | None) -> list[str]:

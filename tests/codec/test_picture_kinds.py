@@ -1,6 +1,7 @@
 """Pictures with more bits than eight, or of another colour profile than sRGB."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -16,22 +17,26 @@ RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
 _DESCRIPTION = "Swapped"
 
 
-def described(space: str, name: str = _DESCRIPTION) -> bytes:
-    """An ICC profile, version 2, of the text `name`: of RGB whose red and blue have changed places, or of gray."""
+RED, GREEN, BLUE = (0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)
+P3 = (0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841)
+
+
+def described(space: str, name: str = _DESCRIPTION, primaries=(BLUE, GREEN, RED), curve=None) -> bytes:
+    """An ICC profile, version 2, of the text `name`: of RGB, red and blue changing places unless told, or of gray."""
 
     def fixed(*numbers: float) -> bytes:
         return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(number * 65536) for number in numbers))
 
-    red, green, blue = (0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)
     text = name.encode() + b"\0"
     description = b"desc\0\0\0\0" + struct.pack(">I", len(text)) + text + bytes(78)
-    linear = b"curv\0\0\0\0" + struct.pack(">IH", 1, 563)  # a gamma of 2.2
+    curve = [563] if curve is None else curve  # a gamma of 2.2
+    packed = b"curv\0\0\0\0" + struct.pack(f">I{len(curve)}H", len(curve), *curve)
     tags = {b"desc": description, b"wtpt": fixed(0.9642, 1.0, 0.8249), b"cprt": b"text\0\0\0\0none\0"}
     if space == "RGB ":
-        tags |= {b"rXYZ": fixed(*blue), b"gXYZ": fixed(*green), b"bXYZ": fixed(*red)}
-        tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), linear)
+        tags |= {tag: fixed(*colour) for tag, colour in zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries, strict=True)}
+        tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), packed)
     else:
-        tags |= {b"kTRC": linear}
+        tags |= {b"kTRC": packed}
     table, body = struct.pack(">I", len(tags)), b""
     for tag, content in tags.items():
         table += tag + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(content))
@@ -45,19 +50,35 @@ def described(space: str, name: str = _DESCRIPTION) -> bytes:
 def test_another_colour_profile_needs_the_option(tmp_path):
     path = tmp_path / "p.png"
     Image.fromarray(RGB).save(path, icc_profile=described("RGB "))
-    with pytest.raises(PictureError, match=f"has the colour profile '{_DESCRIPTION}'; to turn it into sRGB: --convert"):
+    with pytest.raises(
+        PictureError, match=f"has the colour profile '{_DESCRIPTION}'; to turn it into sRGB: convert=True"
+    ):
         picture.read(path)
     turned = picture.read(path, convert=True).astype(int)
     assert np.abs(turned - RGB[..., ::-1]).max() <= 10  # sRGB's curve is nearly a gamma of 2.2
 
 
+def srgb_curve(points: int = 1024) -> list[int]:
+    """As 16-bit numbers, at equal distances. Source: IEC 61966-2-1."""
+    v = np.linspace(0, 1, points)
+    return np.round(65535 * np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)).astype(int).tolist()
+
+
 def test_profiles_that_change_nothing(tmp_path):
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    for profile in (srgb, described("RGB ", "My sRGB copy"), b"not a profile at all", b""):
+    pillows = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    ours = described("RGB ", "Another name", (RED, GREEN, BLUE), srgb_curve())
+    for profile in (pillows, ours, b"not a profile at all", b""):
         Image.fromarray(RGB).save(tmp_path / "p.png", icc_profile=profile)
         assert np.array_equal(picture.read(tmp_path / "p.png"), RGB)
     Image.fromarray(RGB[..., 0]).save(tmp_path / "g.png", icc_profile=described("GRAY"))
     assert np.array_equal(picture.read(tmp_path / "g.png"), RGB[..., :1])
+
+
+@pytest.mark.parametrize(("primaries", "curve"), [(P3, srgb_curve()), ((RED, GREEN, BLUE), [563])])
+def test_a_profile_is_not_known_by_its_name(tmp_path, primaries, curve):
+    Image.fromarray(RGB).save(tmp_path / "p.png", icc_profile=described("RGB ", "not sRGB", primaries, curve))
+    with pytest.raises(PictureError, match="has the colour profile 'not sRGB'"):
+        picture.read(tmp_path / "p.png")
 
 
 def test_a_profile_on_transparency(tmp_path):
@@ -66,14 +87,44 @@ def test_a_profile_on_transparency(tmp_path):
     assert (picture.read(tmp_path / "a.png", convert=True) >= 254).all()
 
 
-def test_more_than_sixteen_bits_are_refused(tmp_path):
-    for samples in ([[0, 70000]], [[-1, 5]]):
-        Image.fromarray(np.array(samples, np.int32)).save(tmp_path / "i.tiff")
-        for convert in (False, True):
-            with pytest.raises(PictureError, match="32-bit integer samples: save it with 8 bits first"):
-                picture.read(tmp_path / "i.tiff", convert=convert)
-    Image.fromarray(np.array([[0, 65535]], np.int32)).save(tmp_path / "i.tiff")
-    assert picture.read(tmp_path / "i.tiff", convert=True).ravel().tolist() == [0, 255]
+def tiff(samples: list[int], bits: int, kind: int = 1) -> bytes:
+    """A gray TIFF of one row: little-endian, uncompressed, of the sample format `kind`. Two of 12 bits are 3 bytes."""
+    if bits == 12:
+        body = b"".join((a << 12 | b).to_bytes(3, "big") for a, b in zip(samples[::2], samples[1::2], strict=True))
+    else:
+        body = np.array(samples).astype(f"<i{bits // 8}").tobytes()
+    tags = {256: len(samples), 257: 1, 258: bits, 259: 1, 262: 1, 273: 8, 277: 1, 278: 1, 279: len(body), 339: kind}
+    body += bytes(len(body) % 2)
+    entries = b"".join(struct.pack("<HHIHxx", tag, 3, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<I", 8 + len(body)) + body + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (tiff([0, 300], 32), "32-bit integer"),
+        (tiff([-1, 70000], 32, 2), "32-bit integer"),
+        (tiff([0, 300], 16, 2), "signed integer"),
+    ],
+)
+@pytest.mark.parametrize("convert", [False, True])
+def test_samples_of_unknown_range_are_refused(tmp_path, data, words, convert):
+    (tmp_path / "i.tiff").write_bytes(data)
+    with pytest.raises(PictureError, match=f"holds {words} samples: save it with 8 bits first"):
+        picture.read(tmp_path / "i.tiff", convert=convert)
+
+
+@pytest.mark.parametrize(
+    ("data", "gray"),
+    [
+        (tiff([0, 2056, 4095, 16], 12), [0, 128, 255, 1]),
+        (tiff([0, 257, 65535], 16), [0, 1, 255]),
+        (b"P5\n2 1\n1023\n" + struct.pack(">2H", 0, 1023), [0, 255]),
+    ],
+)
+def test_deep_gray_is_scaled_by_its_depth(tmp_path, data, gray):
+    (tmp_path / "deep").write_bytes(data)
+    assert picture.read(tmp_path / "deep", convert=True).ravel().tolist() == gray
 
 
 def test_the_transparent_level_of_deep_gray_becomes_white(tmp_path):
@@ -97,5 +148,41 @@ def test_deep_jpeg_2000_is_noticed(tmp_path, plain):
     sizes = b"\x07\x01\x01" * 3
     assert data.count(sizes) == 1
     path.write_bytes(data.replace(sizes, b"\x0f\x01\x01" * 3))
-    with pytest.raises(PictureError, match=r"16 bits a sample.*--convert"):
+    with pytest.raises(PictureError, match=r"more than 8 bits a sample.*convert=True"):
         picture.read(path)
+
+
+@pytest.mark.parametrize(("bits", "flags"), [(10, 0x40), (12, 0x60)])
+def test_deep_avif_is_noticed(tmp_path, bits, flags):
+    """A file of 8 bits whose header is made to announce more: Pillow itself writes no deep AVIF."""
+    path = tmp_path / "d.avif"
+    Image.fromarray(RGB).save(path)
+    assert picture.read(path).shape == RGB.shape
+    data = bytearray(path.read_bytes())
+    data[data.index(b"av1C") + 6] |= flags
+    path.write_bytes(data.replace(b"\x03\x08\x08\x08", bytes([3, bits, bits, bits])))  # of the box pixi
+    with pytest.raises(PictureError, match=r"more than 8 bits a sample.*convert=True"):
+        picture.read(path)
+    if os.path.exists("/dev/fd"):  # a pipe, which cannot be opened twice
+        end, start = os.pipe()
+        os.write(start, path.read_bytes())
+        os.close(start)
+        with pytest.raises(PictureError, match="more than 8 bits a sample"):
+            picture.read(f"/dev/fd/{end}")
+        os.close(end)
+
+
+def test_deep_sgi_is_noticed(tmp_path):
+    Image.fromarray(RGB).save(tmp_path / "d.sgi", bpc=2)
+    with pytest.raises(PictureError, match="more than 8 bits"):
+        picture.read(tmp_path / "d.sgi")
+    Image.fromarray(RGB).save(tmp_path / "d.sgi")
+    assert np.array_equal(picture.read(tmp_path / "d.sgi"), RGB)
+
+
+def test_sixteen_bits_a_pixel_are_not_deep(tmp_path):
+    size = struct.pack("<IiiHHIIiiII", 40, 2, 1, 1, 16, 3, 4, 0, 0, 0, 0) + struct.pack("<3I", 0xF800, 0x07E0, 0x001F)
+    (tmp_path / "p.bmp").write_bytes(
+        struct.pack("<2sIxxxxI", b"BM", 70, 66) + size + struct.pack("<2H", 0xFFFF, 0xF800)
+    )
+    assert picture.read(tmp_path / "p.bmp").tolist() == [[[255, 255, 255], [255, 0, 0]]]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from gllmm_jax.codec.picture import PictureError
-from gllmm_jax.evaluate.files import evaluate_files, table
+from gllmm_jax.evaluate.files import evaluate_files, line, mean_row
 from gllmm_jax.files import WriteError
 
 
@@ -38,16 +38,18 @@ def paths(tmp_path):
 def test_rows_describe_the_files_that_are_written(paths, tmp_path):
     out = tmp_path / "made" / "here"
     codec: Any = Coarse()
-    rows = evaluate_files(codec, paths, out)
-    assert [row["image"] for row in rows] == ["same", "same-2", "mean"]
-    for row, path in zip(rows, paths, strict=False):
+    rows = list(evaluate_files(codec, paths, out))
+    assert [row["image"] for row in rows] == ["same", "same-2"]
+    for row, path in zip(rows, paths, strict=True):
         assert row["bytes"] == (out / f"{row['image']}.gllm").stat().st_size
         original = np.asarray(Image.open(path)).astype(float)
         decoded = np.asarray(Image.open(out / f"{row['image']}.decoded.png")).astype(float)
         assert row["bpp"] == pytest.approx(8 * row["bytes"] / np.prod(original.shape[:2]))
         assert row["psnr"] == pytest.approx(10 * np.log10(255**2 / np.mean((original - decoded) ** 2)), abs=1e-4)
+    mean = mean_row(rows)
+    assert mean["image"] == "mean"
     for column in ("bytes", "bpp", "psnr", "msssim"):
-        assert rows[2][column] == pytest.approx(sum(row[column] or 0 for row in rows[:2]) / 2)
+        assert mean[column] == pytest.approx(sum(row[column] or 0 for row in rows) / 2)
 
 
 def test_names_count_up_until_one_is_free(tmp_path, paths):
@@ -56,8 +58,8 @@ def test_names_count_up_until_one_is_free(tmp_path, paths):
     for path in same:
         Image.open(paths[0]).save(path)
     codec: Any = Coarse()
-    rows = evaluate_files(codec, same, tmp_path / "out")
-    assert [row["image"] for row in rows] == ["a", "a-2", "a-3", "mean"]
+    rows = list(evaluate_files(codec, same, tmp_path / "out"))
+    assert [row["image"] for row in rows] == ["a", "a-2", "a-3"]
     assert len(list((tmp_path / "out").iterdir())) == 6
 
 
@@ -68,8 +70,8 @@ def test_the_originals_stay(tmp_path, paths):
     inputs = [paths[0], folder / "same.decoded.png"]
     before = [path.read_bytes() for path in inputs]
     codec: Any = Coarse()
-    rows = evaluate_files(codec, inputs, folder)
-    assert [row["image"] for row in rows] == ["same-2", "same.decoded", "mean"]
+    rows = list(evaluate_files(codec, inputs, folder))
+    assert [row["image"] for row in rows] == ["same-2", "same.decoded"]
     assert [path.read_bytes() for path in inputs] == before
     assert (folder / "same-2.decoded.png").exists()
 
@@ -81,27 +83,39 @@ def test_a_folder_that_cannot_be_made(tmp_path, paths):
         (paths[0] / "in", "a part of that path is a file"),
     ):
         with pytest.raises(WriteError, match=f"cannot make the folder {folder}: {words}"):
-            evaluate_files(codec, [tmp_path / "none.png"], folder)
+            next(evaluate_files(codec, [tmp_path / "none.png"], folder))
 
 
 def test_what_loses_something_needs_the_option(tmp_path):
     path = tmp_path / "deep.png"
     Image.fromarray(np.full((20, 20), 257, np.uint16)).save(path)
     codec: Any = Coarse()
-    with pytest.raises(PictureError, match="--convert"):
-        evaluate_files(codec, [path])
-    assert len(evaluate_files(codec, [path], convert=True)) == 2
+    with pytest.raises(PictureError, match="convert=True"):
+        next(evaluate_files(codec, [path]))
+    assert len(list(evaluate_files(codec, [path], convert=True))) == 1
 
 
 def test_no_figure_is_no_number(paths):
     codec: Any = Coarse(step=1)
-    rows = evaluate_files(codec, paths[:1])
-    assert rows[0]["psnr"] is None
-    assert rows[1]["psnr"] is None
-    assert "-" in table(rows).splitlines()[1]
+    (row,) = evaluate_files(codec, paths[:1])
+    assert row["psnr"] is None
+    assert mean_row([row])["psnr"] is None
+    assert "-" in line(row, 5)
 
 
 def test_nothing_to_evaluate():
     codec: Any = Coarse()
     with pytest.raises(ValueError, match="no pictures"):
-        evaluate_files(codec, [])
+        next(evaluate_files(codec, []))
+
+
+def test_rows_come_one_by_one_past_what_cannot_be_read(paths, tmp_path):
+    codec: Any = Coarse()
+    bad, skipped = tmp_path / "bad.png", []
+    bad.write_text("no picture")
+    rows = evaluate_files(codec, [paths[0], bad, paths[1]], skip=skipped.append)
+    assert (next(rows)["image"], skipped) == ("same", [])
+    assert [row["image"] for row in rows] == ["same-2"]
+    assert [str(error) for error in skipped] == [f"{bad} is not a picture that can be read here"]
+    with pytest.raises(PictureError):
+        list(evaluate_files(codec, [paths[0], bad]))
