@@ -19,6 +19,7 @@ from gllmm_jax import zoo
 from gllmm_jax.config import HYPER_STRIDE, STRIDE, ModelConfig, TrainConfig
 from gllmm_jax.train import data
 from gllmm_jax.train.checkpoint import Checkpoints, Record, run_folder
+from gllmm_jax.train.lock import locked
 from gllmm_jax.train.log import Log
 from gllmm_jax.train.meter import Meter, NonFiniteError
 from gllmm_jax.train.start import initial_params
@@ -50,8 +51,8 @@ def train(model_config: ModelConfig, train_config: TrainConfig, workdir: str | P
     """Train, or go on training, in `workdir/lmbda_...`; returns at the end or, all saved, on SIGINT or SIGTERM.
 
     What may differ between stops (the length of the run, say) is taken from `train_config`, not from the checkpoint.
-    Raises `NonFiniteError`; `CheckpointError` where the folder holds another run; `FileNotFoundError` or `ValueError`
-    where `train_config` asks for the impossible or its `data` does not hold photographs enough.
+    Raises `NonFiniteError`; `CheckpointError` where the folder holds another run; `FolderInUseError` where another
+    training runs in it; `FileNotFoundError` or `ValueError` where `data` does not hold photographs enough.
     """
     if train_config.crop % (STRIDE * HYPER_STRIDE):
         raise ValueError(f"the crop must be a multiple of {STRIDE * HYPER_STRIDE} pixels, not {train_config.crop}")
@@ -62,7 +63,7 @@ def train(model_config: ModelConfig, train_config: TrainConfig, workdir: str | P
     batches = data.Batches(train_files, batch=train_config.batch, crop=train_config.crop, seed=train_config.seed)
     held_out = data.validation_images(validation_files, crop=train_config.crop)
 
-    with _stop_requests() as stop, Checkpoints(folder) as checkpoints:
+    with _stop_requests() as stop, locked(folder), Checkpoints(folder) as checkpoints:
         # State: the latest of this folder, or a fresh one.
         record = Record(model_config, train_config)
         resumed = checkpoints.restore_latest(record)

@@ -15,6 +15,7 @@ from gllmm_jax import zoo
 from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
 from gllmm_jax.train import loop
 from gllmm_jax.train.checkpoint import CheckpointError, Checkpoints, Record, load_best, run_folder, state_shapes
+from gllmm_jax.train.lock import FolderInUseError, locked
 
 TINY = ModelConfig("tiny", "light", (4, 4, 4), latents=4, hyper=4, hidden=(8, 8), components=1, attention=False)
 
@@ -197,6 +198,17 @@ def test_the_impossible_is_refused(folder, tmp_path, stub):
     loop.train(TINY, config(folder), tmp_path, show=False)
     with pytest.raises(CheckpointError, match="preset tiny, not mu"):
         loop.train(PRESETS["mu"], config(folder), tmp_path, show=False)
+
+
+def test_a_folder_in_use_is_left_as_it_is(folder, tmp_path, stub):
+    run = run_folder(tmp_path, config(folder).lmbda)
+    saving = run / "latest" / "9.orbax-checkpoint-tmp-3"  # the other training's, on its way
+    saving.mkdir(parents=True)
+    with locked(run), pytest.raises(FolderInUseError, match=str(run)):
+        loop.train(TINY, config(folder), tmp_path, show=False)
+    assert saving.is_dir()
+    assert not (run / "log.csv").exists()
+    assert loop.train(TINY, config(folder), tmp_path, show=False).finished
 
 
 def test_what_is_said(folder, tmp_path, stub, capsys):
