@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gllmm_jax import zoo
-from gllmm_jax.config import HYPER_STRIDE, STRIDE, ModelConfig, TrainConfig
+from gllmm_jax.config import ModelConfig, TrainConfig
 from gllmm_jax.train import data
 from gllmm_jax.train.checkpoint import Checkpoints, Record, run_folder
 from gllmm_jax.train.lock import locked
@@ -54,8 +54,6 @@ def train(model_config: ModelConfig, train_config: TrainConfig, workdir: str | P
     Raises `NonFiniteError`; `CheckpointError` where the folder holds another run; `FolderInUseError` where another
     training runs in it; `FileNotFoundError` or `ValueError` where `data` does not hold photographs enough.
     """
-    if train_config.crop % (STRIDE * HYPER_STRIDE):
-        raise ValueError(f"the crop must be a multiple of {STRIDE * HYPER_STRIDE} pixels, not {train_config.crop}")
     folder = run_folder(workdir, train_config.lmbda)
 
     # Data: one part to learn from, one never learned from.

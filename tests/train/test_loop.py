@@ -166,7 +166,7 @@ def test_a_finished_run_has_nothing_to_do_until_it_is_made_longer(folder, tmp_pa
 
 def test_numbers_that_are_not_finite_end_the_run_and_leave_the_checkpoint(folder, tmp_path, stub):
     stub.loss = lambda step: float("nan") if step == 3 else 1.0
-    train_config = config(folder, validate_minutes=0.0)  # save at every step
+    train_config = config(folder, validate_minutes=1e-9)  # save at every step
     with pytest.raises(loop.NonFiniteError, match=r"at step 3 loss is nan; the checkpoint of step 2 in .* stands"):
         loop.train(TINY, train_config, tmp_path, show=False)
     state, record = latest(TINY, train_config, tmp_path)
@@ -191,8 +191,6 @@ def test_validation_judges_the_average_on_images_not_trained_on(folder, tmp_path
 
 
 def test_the_impossible_is_refused(folder, tmp_path, stub):
-    with pytest.raises(ValueError, match="multiple of 64"):
-        loop.train(TINY, config(folder, crop=96), tmp_path, show=False)
     with pytest.raises(FileNotFoundError, match="no PNG"):
         loop.train(TINY, config(tmp_path / "nowhere"), tmp_path, show=False)
     loop.train(TINY, config(folder), tmp_path, show=False)

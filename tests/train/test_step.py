@@ -25,12 +25,6 @@ def test_learning_rate():
     np.testing.assert_allclose(rates, [0.0, 1e-3, 2e-3, 1e-3, 0.0], atol=1e-6)
 
 
-def test_length_is_given_once():
-    for wrong in ({}, {"steps": 1, "minutes": 1.0}):
-        with pytest.raises(ValueError, match="minutes or as steps"):
-            TrainConfig(data="", **wrong)
-
-
 def test_klt_is_orthonormal_and_ordered(photograph):
     pictures = [photograph(90, 130, seed=seed) for seed in range(8)]
     basis, mean = block_klt(pictures, 20)
