@@ -28,6 +28,7 @@ from gllmm_jax.train.step import TrainState, create_state, make_eval_step, make_
 __all__ = ["NonFiniteError", "Outcome", "train"]
 
 REPORT_SECONDS = 10.0  # between rows of the log
+FEW_STEPS = 100  # a run by the clock with fewer is told so: its learning rate fell in leaps
 
 _log = logging.getLogger(__name__)
 
@@ -196,12 +197,15 @@ class _Run:
 
     def _outcome(self, signal_name: str | None) -> Outcome:
         folder, minutes = self._checkpoints.folder, self.seconds() / 60
+        steps = f"{self._step} step{'' if self._step == 1 else 's'}"
         if signal_name:
             message = f"stopped by {signal_name} at step {self._step}, saved in {folder}; the same command goes on"
         elif self._step == self._record.step:
-            message = f"nothing to do: the run in {folder} has had its {self._step} steps in {minutes:.1f} minutes"
+            message = f"nothing to do: the run in {folder} has had its {steps} in {minutes:.1f} minutes"
         else:
-            message = f"finished after {self._step} steps and {minutes:.1f} minutes in {folder}"
+            message = f"finished after {steps} and {minutes:.1f} minutes in {folder}"
+            if self._record.train.minutes is not None and self._step < FEW_STEPS:
+                message += "; so few steps teach little: give more minutes or a smaller batch"
         return Outcome(signal_name is None, self._step, self._best_loss, folder, message)
 
 

@@ -215,7 +215,22 @@ def test_what_is_said(folder, tmp_path, stub, capsys):
     assert said[0].startswith("starting at step 0 in ")
     assert " step 2 loss 1.0000 bpp 0.5000 PSNR 30.00 " in said[1]
     assert said[-2].startswith("step 4: validation loss 1.0000, 0.5000 bpp, 30.00 dB")
-    assert said[-1].startswith("finished after 4 steps")
+    assert said[-1].startswith("finished after 4 steps and 0.0 minutes in ")
+    assert "give more" not in said[-1]  # whoever counts steps knows how few they are
+
+
+def test_one_step_is_one_step(folder, tmp_path, stub):
+    messages = [loop.train(TINY, config(folder, steps=1), tmp_path, show=False).message for _ in range(2)]
+    assert messages[0].startswith("finished after 1 step and ")
+    assert "has had its 1 step in " in messages[1]
+
+
+@pytest.mark.parametrize(("enough", "told"), [(3, True), (2, False)])
+def test_too_few_steps_on_the_clock_are_told(folder, tmp_path, stub, monkeypatch, enough, told):
+    monkeypatch.setattr(loop, "FEW_STEPS", enough)
+    monkeypatch.setattr(loop._Run, "progress", lambda run: len(stub.progress) / 2)  # the clock strikes at two steps
+    outcome = loop.train(TINY, config(folder, steps=None, minutes=1.0), tmp_path, show=False)
+    assert outcome.message.endswith("so few steps teach little: give more minutes or a smaller batch") == told
 
 
 def test_starts_from_given_weights(folder, mu_file, mu_weights):
