@@ -4,7 +4,8 @@ A config is saved with every checkpoint and weights file.
 """
 
 import dataclasses
-from typing import Any, Literal
+import math
+from typing import Any, Literal, get_args
 
 Family = Literal["gaussian", "laplace", "logistic"]
 FAMILIES: tuple[Family, ...] = ("gaussian", "laplace", "logistic")
@@ -20,12 +21,32 @@ HYPER_STRIDE = 4
 CONTEXT_RADIUS = 2
 """Reach of the causal context (a 5x5 window), in latents."""
 
+_WIDTHS = {"paper": 1, "light": 3}
+_COUNT = "a whole number above zero"
+
+
+def _check(config: Any, **rules: tuple[bool, str]) -> None:
+    """Raises `ValueError` for the first field whose rule (whether it holds, what it asks for) is broken."""
+    for name, (holds, wanted) in rules.items():
+        if not holds:
+            raise ValueError(f"{name} must be {wanted}, not {getattr(config, name)!r}")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+def _are_counts(values: object, length: int | None) -> bool:
+    return isinstance(values, tuple) and len(values) == length and all(map(_is_count, values))
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """Everything that fixes the shapes and wiring of one codec.
 
     `widths` has one entry (N everywhere) for the `paper` transforms and three (strides 4, 8, 16) for the `light` ones.
+    Raises `ValueError` where the fields make no model.
+
     Source: GLLMM, IEEE TIP 2023, and its authors' published test code; `light` and `mu` are ours.
     """
 
@@ -39,6 +60,21 @@ class ModelConfig:
     components: int = 3  # per family
     block: Block = "crm2"
     attention: bool = True
+
+    def __post_init__(self) -> None:
+        length = _WIDTHS.get(self.transform)
+        known = isinstance(self.families, tuple) and set(self.families) <= set(FAMILIES)
+        _check(
+            self,
+            transform=(length is not None, " or ".join(_WIDTHS)),
+            widths=(_are_counts(self.widths, length), f"a tuple of {length}, each {_COUNT}"),
+            latents=(_is_count(self.latents), _COUNT),
+            hyper=(_is_count(self.hyper), _COUNT),
+            hidden=(_are_counts(self.hidden, 2), f"a tuple of 2, each {_COUNT}"),
+            families=(known and len(self.families) > 0, f"a tuple of some of {', '.join(FAMILIES)}"),
+            components=(_is_count(self.components), _COUNT),
+            block=(self.block in get_args(Block), " or ".join(get_args(Block))),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -77,13 +113,15 @@ PRESETS: dict[str, ModelConfig] = {
 class TrainConfig:
     """Everything that fixes one training run but the model. Give `minutes` or `steps`, not both.
 
+    Raises `ValueError` where the fields make no run.
+
     Source of the objective's scale: GLLMM's published points fit L = R + lmbda * MSE on 0..255.
     """
 
     data: str
     lmbda: float = 0.013
     batch: int = 8  # images
-    crop: int = 192  # pixels
+    crop: int = 192  # pixels a side, a multiple of 64
     learning_rate: float = 1e-3  # peak
     warmup: float = 0.02  # fraction of the run
     clip: float = 1.0  # gradient norm
@@ -97,6 +135,21 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
             raise ValueError("give the length of the run as minutes or as steps, one of the two")
+        reach = STRIDE * HYPER_STRIDE
+        _check(
+            self,
+            lmbda=(0 < self.lmbda < math.inf, "finite and above zero"),
+            batch=(_is_count(self.batch), _COUNT),
+            crop=(_is_count(self.crop) and self.crop % reach == 0, f"a multiple of {reach} pixels"),
+            learning_rate=(0 <= self.learning_rate < math.inf, "finite and not below zero"),
+            warmup=(0 <= self.warmup < 1, "at least 0 and below 1"),
+            clip=(self.clip > 0, "above zero"),
+            ema=(0 <= self.ema < 1, "at least 0 and below 1"),
+            seed=(isinstance(self.seed, int) and self.seed >= 0, "a whole number, not below zero"),
+            minutes=(self.minutes is None or 0 < self.minutes < math.inf, "finite and above zero"),
+            steps=(self.steps is None or _is_count(self.steps), _COUNT),
+            validate_minutes=(self.validate_minutes > 0, "above zero"),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -26,10 +26,13 @@ _FLOOR = 1e-6
 def psnr(a: ArrayLike, b: ArrayLike, peak: float = 1.0) -> jax.Array:
     """Peak signal-to-noise ratio in dB, over all pixels and channels: [..., H, W, C] twice -> [...].
 
-    Infinite where `a` equals `b`. Raises `ValueError` where the shapes differ.
+    Infinite where `a` equals `b`, with a gradient of zero. Raises `ValueError` where the shapes differ.
     """
     a, b = _float_pair(a, b)
-    return 20 * jnp.log10(jnp.float32(peak)) - 10 * jnp.log10(jnp.mean(jnp.square(a - b), axis=(-3, -2, -1)))
+    mse = jnp.mean(jnp.square(a - b), axis=(-3, -2, -1))
+    equal = mse == 0
+    figure = 20 * jnp.log10(jnp.float32(peak)) - 10 * jnp.log10(jnp.where(equal, 1, mse))
+    return jnp.where(equal, jnp.inf, figure)  # twice: the gradient of log10(0), NaN, survives one
 
 
 @functools.partial(jax.jit, static_argnames="peak")

@@ -21,7 +21,9 @@ def mean_squared_error(x: jax.Array, x_hat: jax.Array) -> jax.Array:
 
 
 def rate_distortion(x: jax.Array, x_hat: jax.Array, bits_y: jax.Array, bits_z: jax.Array, *, lmbda: float) -> Terms:
-    """The objective of images `x` [B, H, W, 3] with rates `bits_y`, `bits_z` [B] in bits.
+    """R + lmbda * D of images `x`, decoded as `x_hat` (both [B, H, W, 3] in [0, 1]), at rates `bits_y`, `bits_z` [B].
+
+    Rates are in bits per image, as `Model.__call__` gives them. Gradients flow through all four.
 
     Source: GLLMM, section on training.
     """

@@ -84,6 +84,16 @@ def test_a_negative_has_no_similarity_and_a_finite_gradient():
     assert jnp.isfinite(jax.grad(lambda b: ms_ssim(a, b))(1 - a)).all()
 
 
+def test_psnr_of_equal_pictures_has_no_gradient_and_leaves_the_others_theirs():
+    a = jnp.stack([jnp.asarray(picture(16, 16), jnp.float32) / 255] * 2)
+    b = a.at[1].add(0.1)
+    gradient = jax.grad(lambda b: psnr(a, b).sum())(b)
+    assert not gradient[0].any()
+    # d/db of -10 log10(mean d²), d = 0.1 everywhere
+    np.testing.assert_allclose(gradient[1], -20 / np.log(10) / 0.1 / a[1].size, rtol=1e-4)
+    assert np.isnan(psnr(a, b * jnp.nan)).all()
+
+
 def test_scales_by_size():
     assert [scale_count(side, 500) for side in (10, 11, 21, 22, 175, 176, 4000)] == [0, 1, 1, 2, 4, 5, 5]
     assert np.isnan(ms_ssim(np.zeros((10, 50, 3)), np.zeros((10, 50, 3))))

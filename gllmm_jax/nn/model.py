@@ -106,7 +106,11 @@ class Model(nn.Module):
 
 
 def apply(config: ModelConfig, params: Any, *arrays: Any, method: Callable[..., Any] = Model.__call__) -> Any:
-    """`method` of the config's model, at `params` (a tree as of `init_params`) and `arrays`: a pure function."""
+    """`method` of the config's model, at `params` (a tree as of `init_params`) and `arrays`: a pure function.
+
+    Without a `method` it is `Model.__call__`: `apply(config, params, x, key)` -> `Output` with training's noise, and
+    `apply(config, params, x)` as the codec sees it; `objective.rate_distortion` makes a loss of either.
+    """
     return Model(config).apply({"params": params}, *arrays, method=method)
 
 

@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from gllmm_jax import zoo
-from gllmm_jax.config import HYPER_STRIDE, STRIDE, ModelConfig, TrainConfig
+from gllmm_jax.config import ModelConfig, TrainConfig
 from gllmm_jax.train import data
 from gllmm_jax.train.checkpoint import Checkpoints, Record, run_folder
+from gllmm_jax.train.lock import locked
 from gllmm_jax.train.log import Log
 from gllmm_jax.train.meter import Meter, NonFiniteError
 from gllmm_jax.train.start import initial_params
@@ -27,6 +28,7 @@ from gllmm_jax.train.step import TrainState, create_state, make_eval_step, make_
 __all__ = ["NonFiniteError", "Outcome", "train"]
 
 REPORT_SECONDS = 10.0  # between rows of the log
+FEW_STEPS = 100  # a run by the clock with fewer is told so: its learning rate fell in leaps
 
 _log = logging.getLogger(__name__)
 
@@ -50,11 +52,9 @@ def train(model_config: ModelConfig, train_config: TrainConfig, workdir: str | P
     """Train, or go on training, in `workdir/lmbda_...`; returns at the end or, all saved, on SIGINT or SIGTERM.
 
     What may differ between stops (the length of the run, say) is taken from `train_config`, not from the checkpoint.
-    Raises `NonFiniteError`; `CheckpointError` where the folder holds another run; `FileNotFoundError` or `ValueError`
-    where `train_config` asks for the impossible or its `data` does not hold photographs enough.
+    Raises `NonFiniteError`; `CheckpointError` where the folder holds another run; `FolderInUseError` where another
+    training runs in it; `FileNotFoundError` or `ValueError` where `data` does not hold photographs enough.
     """
-    if train_config.crop % (STRIDE * HYPER_STRIDE):
-        raise ValueError(f"the crop must be a multiple of {STRIDE * HYPER_STRIDE} pixels, not {train_config.crop}")
     folder = run_folder(workdir, train_config.lmbda)
 
     # Data: one part to learn from, one never learned from.
@@ -62,7 +62,7 @@ def train(model_config: ModelConfig, train_config: TrainConfig, workdir: str | P
     batches = data.Batches(train_files, batch=train_config.batch, crop=train_config.crop, seed=train_config.seed)
     held_out = data.validation_images(validation_files, crop=train_config.crop)
 
-    with _stop_requests() as stop, Checkpoints(folder) as checkpoints:
+    with _stop_requests() as stop, locked(folder), Checkpoints(folder) as checkpoints:
         # State: the latest of this folder, or a fresh one.
         record = Record(model_config, train_config)
         resumed = checkpoints.restore_latest(record)
@@ -197,12 +197,15 @@ class _Run:
 
     def _outcome(self, signal_name: str | None) -> Outcome:
         folder, minutes = self._checkpoints.folder, self.seconds() / 60
+        steps = f"{self._step} step{'' if self._step == 1 else 's'}"
         if signal_name:
             message = f"stopped by {signal_name} at step {self._step}, saved in {folder}; the same command goes on"
         elif self._step == self._record.step:
-            message = f"nothing to do: the run in {folder} has had its {self._step} steps in {minutes:.1f} minutes"
+            message = f"nothing to do: the run in {folder} has had its {steps} in {minutes:.1f} minutes"
         else:
-            message = f"finished after {self._step} steps and {minutes:.1f} minutes in {folder}"
+            message = f"finished after {steps} and {minutes:.1f} minutes in {folder}"
+            if self._record.train.minutes is not None and self._step < FEW_STEPS:
+                message += "; so few steps teach little: give more minutes or a smaller batch"
         return Outcome(signal_name is None, self._step, self._best_loss, folder, message)
 
 

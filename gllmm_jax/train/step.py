@@ -21,8 +21,10 @@ Metrics = dict[str, jax.Array]
 class TrainState(NamedTuple):
     """A run at one step: everything that a resumed run needs beside its data.
 
-    `step` int32 scalar; `params`, `ema` trees of float32 (`ema` is the running average that is validated and exported);
-    `opt_state` optax's; `key` the base PRNG key, folded with the step.
+    `step` is how many steps were taken, an int32 scalar. `params` and `ema` are trees as of `init_params`, float32;
+    `ema` is the running average of `params`, which is validated and exported. `opt_state` is optax's: two moments of
+    the gradient in the shape of `params`, float32, and a count. `key` is the run's PRNG key, the same at every step:
+    the noise of a step is drawn from it and the step's number.
     """
 
     step: jax.Array
@@ -34,7 +36,7 @@ class TrainState(NamedTuple):
 
 def learning_rate(config: TrainConfig, progress: jax.Array) -> jax.Array:
     """Linear warm-up, then half a cosine to zero, over `progress` in [0, 1] of the run (its clock or steps)."""
-    warm = jnp.minimum(progress / max(config.warmup, 1e-9), 1.0)
+    warm = jnp.minimum(progress / config.warmup, 1.0) if config.warmup else 1.0
     rest = jnp.clip((progress - config.warmup) / (1.0 - config.warmup), 0.0, 1.0)
     return config.learning_rate * warm * 0.5 * (1.0 + jnp.cos(jnp.pi * rest))
 
@@ -44,10 +46,10 @@ def _optimizer(config: TrainConfig) -> optax.GradientTransformation:
 
 
 def create_state(config: TrainConfig, params: Any, key: jax.Array) -> TrainState:
-    """The state before the first step, from initial `params`; both arguments stay the caller's."""
+    """The state before the first step, from initial `params` of any float type; both arguments stay the caller's."""
     # the step donates its state, so no leaf may share a buffer with another one or with the caller
-    own, average = jax.tree.map(jnp.copy, params), jax.tree.map(jnp.copy, params)
-    return TrainState(jnp.int32(0), own, average, _optimizer(config).init(params), jnp.copy(key))
+    own, average = (jax.tree.map(lambda leaf: jnp.array(leaf, jnp.float32), params) for _ in range(2))
+    return TrainState(jnp.int32(0), own, average, _optimizer(config).init(own), jnp.copy(key))
 
 
 def loss_fn(
@@ -74,9 +76,10 @@ def _metrics(terms: Terms) -> Metrics:
 def make_train_step(model: ModelConfig, config: TrainConfig) -> Callable[..., tuple[TrainState, Metrics]]:
     """(state, images, progress) -> (state, metrics), compiled; the state that goes in is given up.
 
-    Images are uint8 [B, h, w, 3], sides multiples of 64 (`TypeError` where they are floats); progress is in [0, 1].
+    Images are uint8 [B, h, w, 3], sides multiples of 64 (`TypeError` where they are floats); progress is any real
+    scalar in [0, 1], of Python, NumPy or JAX.
 
-    Metrics are scalars: loss, bpp, bpp_y, bpp_z, mse, psnr (of the mean MSE), grad_norm (before clipping), lr.
+    Metrics are float32 scalars: loss, bpp, bpp_y, bpp_z, mse, psnr (of the mean MSE), grad_norm (before clipping), lr.
     """
     optimizer = _optimizer(config)
 
@@ -93,11 +96,16 @@ def make_train_step(model: ModelConfig, config: TrainConfig) -> Callable[..., tu
         metrics = _metrics(terms) | {"grad_norm": optax.global_norm(gradients), "lr": lr}
         return TrainState(state.step + 1, params, ema, opt_state, state.key), metrics
 
-    return jax.jit(step, donate_argnums=0)
+    compiled = jax.jit(step, donate_argnums=0)
+    # of one type whatever is given: a Python float would compile a second program
+    return lambda state, images, progress: compiled(state, images, jnp.asarray(progress, jnp.float32))
 
 
 def make_eval_step(model: ModelConfig, config: TrainConfig) -> Callable[[Any, jax.Array], Metrics]:
-    """(params, images) -> metrics as the codec would see them: rounded latents, no noise, clipped picture."""
+    """(params, images) -> metrics as the codec would see them: rounded latents, no noise, clipped picture.
+
+    Images and metrics are those of `make_train_step`, without grad_norm and lr.
+    """
 
     def step(params: Any, images: jax.Array) -> Metrics:
         x = _unit_range(images)

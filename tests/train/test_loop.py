@@ -15,6 +15,7 @@ from gllmm_jax import zoo
 from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
 from gllmm_jax.train import loop
 from gllmm_jax.train.checkpoint import CheckpointError, Checkpoints, Record, load_best, run_folder, state_shapes
+from gllmm_jax.train.lock import FolderInUseError, locked
 
 TINY = ModelConfig("tiny", "light", (4, 4, 4), latents=4, hyper=4, hidden=(8, 8), components=1, attention=False)
 
@@ -165,7 +166,7 @@ def test_a_finished_run_has_nothing_to_do_until_it_is_made_longer(folder, tmp_pa
 
 def test_numbers_that_are_not_finite_end_the_run_and_leave_the_checkpoint(folder, tmp_path, stub):
     stub.loss = lambda step: float("nan") if step == 3 else 1.0
-    train_config = config(folder, validate_minutes=0.0)  # save at every step
+    train_config = config(folder, validate_minutes=1e-9)  # save at every step
     with pytest.raises(loop.NonFiniteError, match=r"at step 3 loss is nan; the checkpoint of step 2 in .* stands"):
         loop.train(TINY, train_config, tmp_path, show=False)
     state, record = latest(TINY, train_config, tmp_path)
@@ -190,13 +191,22 @@ def test_validation_judges_the_average_on_images_not_trained_on(folder, tmp_path
 
 
 def test_the_impossible_is_refused(folder, tmp_path, stub):
-    with pytest.raises(ValueError, match="multiple of 64"):
-        loop.train(TINY, config(folder, crop=96), tmp_path, show=False)
     with pytest.raises(FileNotFoundError, match="no PNG"):
         loop.train(TINY, config(tmp_path / "nowhere"), tmp_path, show=False)
     loop.train(TINY, config(folder), tmp_path, show=False)
     with pytest.raises(CheckpointError, match="preset tiny, not mu"):
         loop.train(PRESETS["mu"], config(folder), tmp_path, show=False)
+
+
+def test_a_folder_in_use_is_left_as_it_is(folder, tmp_path, stub):
+    run = run_folder(tmp_path, config(folder).lmbda)
+    saving = run / "latest" / "9.orbax-checkpoint-tmp-3"  # the other training's, on its way
+    saving.mkdir(parents=True)
+    with locked(run), pytest.raises(FolderInUseError, match=str(run)):
+        loop.train(TINY, config(folder), tmp_path, show=False)
+    assert saving.is_dir()
+    assert not (run / "log.csv").exists()
+    assert loop.train(TINY, config(folder), tmp_path, show=False).finished
 
 
 def test_what_is_said(folder, tmp_path, stub, capsys):
@@ -205,7 +215,22 @@ def test_what_is_said(folder, tmp_path, stub, capsys):
     assert said[0].startswith("starting at step 0 in ")
     assert " step 2 loss 1.0000 bpp 0.5000 PSNR 30.00 " in said[1]
     assert said[-2].startswith("step 4: validation loss 1.0000, 0.5000 bpp, 30.00 dB")
-    assert said[-1].startswith("finished after 4 steps")
+    assert said[-1].startswith("finished after 4 steps and 0.0 minutes in ")
+    assert "give more" not in said[-1]  # whoever counts steps knows how few they are
+
+
+def test_one_step_is_one_step(folder, tmp_path, stub):
+    messages = [loop.train(TINY, config(folder, steps=1), tmp_path, show=False).message for _ in range(2)]
+    assert messages[0].startswith("finished after 1 step and ")
+    assert "has had its 1 step in " in messages[1]
+
+
+@pytest.mark.parametrize(("enough", "told"), [(3, True), (2, False)])
+def test_too_few_steps_on_the_clock_are_told(folder, tmp_path, stub, monkeypatch, enough, told):
+    monkeypatch.setattr(loop, "FEW_STEPS", enough)
+    monkeypatch.setattr(loop._Run, "progress", lambda run: len(stub.progress) / 2)  # the clock strikes at two steps
+    outcome = loop.train(TINY, config(folder, steps=None, minutes=1.0), tmp_path, show=False)
+    assert outcome.message.endswith("so few steps teach little: give more minutes or a smaller batch") == told
 
 
 def test_starts_from_given_weights(folder, mu_file, mu_weights):

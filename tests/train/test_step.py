@@ -21,14 +21,11 @@ def images(photograph):
 
 
 def test_learning_rate():
-    rates = [float(learning_rate(CONFIG, jnp.float32(p))) for p in (0.0, 0.05, 0.1, 0.55, 1.0)]
-    np.testing.assert_allclose(rates, [0.0, 1e-3, 2e-3, 1e-3, 0.0], atol=1e-6)
-
-
-def test_length_is_given_once():
-    for wrong in ({}, {"steps": 1, "minutes": 1.0}):
-        with pytest.raises(ValueError, match="minutes or as steps"):
-            TrainConfig(data="", **wrong)
+    """Start, middle and end of the warm-up; then a quarter, half and three quarters of the cosine, and its end."""
+    rates = [float(learning_rate(CONFIG, jnp.float32(p))) for p in (0.0, 0.05, 0.1, 0.325, 0.55, 0.775, 1.0)]
+    quarter = (1 + np.sqrt(0.5)) * 1e-3
+    np.testing.assert_allclose(rates, [0.0, 1e-3, 2e-3, quarter, 1e-3, 2e-3 - quarter, 0.0], atol=1e-8)
+    assert learning_rate(dataclasses.replace(CONFIG, warmup=0.0), jnp.float32(0.0)) == jnp.float32(2e-3)
 
 
 def test_klt_is_orthonormal_and_ordered(photograph):

@@ -1,0 +1,27 @@
+"""Where the noise of training goes: to the rates and the networks behind them, never to the picture."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gllmm_jax.config import PRESETS
+from gllmm_jax.nn.model import Model, apply
+
+TINY = dataclasses.replace(PRESETS["light"], widths=(8, 8, 8), latents=8, hyper=8, block="plain")
+
+
+def test_rates_see_noise_and_the_synthesis_rounded_latents(monkeypatch, photograph, random_params):
+    monkeypatch.setattr(Model, "bits", lambda self, y_rate, z_rate: (y_rate, z_rate))
+    monkeypatch.setattr(Model, "synthesis", lambda self, y_hat: y_hat)
+    params, x = random_params(TINY), photograph(64, 64)[None] / np.float32(255)
+    y = apply(TINY, params, x, method=Model.analysis)
+    z = apply(TINY, params, y, method=Model.hyper_analysis)
+    y_hat, *rates = apply(TINY, params, x, jax.random.PRNGKey(0))
+    np.testing.assert_array_equal(y_hat, jnp.round(y))
+    for noise in (rate - given for rate, given in zip(rates, (y, z), strict=True)):
+        assert 0.3 < jnp.abs(noise).max() <= 0.501
+        assert 0.2 < noise.std() < 0.4  # 0.29 for the uniform distribution
+    _, *others = apply(TINY, params, x, jax.random.PRNGKey(1))
+    assert all((rate != other).any() for rate, other in zip(rates, others, strict=True))

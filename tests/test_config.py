@@ -1,0 +1,90 @@
+"""What makes no model or no run is refused in a sentence, before anything is computed."""
+
+import dataclasses
+import json
+import math
+import re
+
+import pytest
+
+from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
+
+COUNT = "a whole number above zero"
+
+
+@pytest.mark.parametrize("config", [*PRESETS.values(), TrainConfig(data="d", steps=1)])
+def test_json_and_back(config):
+    assert type(config).from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong", "wanted"),
+    [
+        ("transform", "wavelet", "paper or light"),
+        ("widths", (16, 16, 16), f"a tuple of 1, each {COUNT}"),
+        ("widths", (0,), f"a tuple of 1, each {COUNT}"),
+        ("widths", 16, f"a tuple of 1, each {COUNT}"),
+        ("latents", 0, COUNT),
+        ("hyper", 16.0, COUNT),
+        ("hidden", (32,), f"a tuple of 2, each {COUNT}"),
+        ("hidden", (32, -1), f"a tuple of 2, each {COUNT}"),
+        ("families", (), "a tuple of some of gaussian, laplace, logistic"),
+        ("families", ("gaussian", "cauchy"), "a tuple of some of gaussian, laplace, logistic"),
+        ("components", -3, COUNT),
+        ("block", "crm4", "plain or leaky or crm2 or crm3"),
+    ],
+)
+def test_models_that_cannot_be(field, wrong, wanted):
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{field} must be {wanted}, not {wrong!r}')}$"):
+        ModelConfig.from_dict(PRESETS["mu"].to_dict() | {field: wrong})
+
+
+def test_the_light_transforms_take_three_widths():
+    with pytest.raises(ValueError, match=f"widths must be a tuple of 3, each {COUNT}"):
+        dataclasses.replace(PRESETS["light"], widths=(48, 96))
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong", "wanted"),
+    [
+        ("lmbda", 0.0, "finite and above zero"),
+        ("lmbda", math.inf, "finite and above zero"),
+        ("lmbda", math.nan, "finite and above zero"),
+        ("batch", 0, COUNT),
+        ("batch", 1.5, COUNT),
+        ("crop", 0, "a multiple of 64 pixels"),
+        ("crop", -64, "a multiple of 64 pixels"),
+        ("crop", 96, "a multiple of 64 pixels"),
+        ("learning_rate", -1e-3, "finite and not below zero"),
+        ("learning_rate", math.inf, "finite and not below zero"),
+        ("warmup", -0.1, "at least 0 and below 1"),
+        ("warmup", 1.0, "at least 0 and below 1"),  # nothing would be left to fall over
+        ("clip", 0.0, "above zero"),
+        ("clip", math.nan, "above zero"),
+        ("ema", -0.1, "at least 0 and below 1"),
+        ("ema", 1.0, "at least 0 and below 1"),
+        ("seed", -1, "a whole number, not below zero"),
+        ("steps", 0, COUNT),
+        ("steps", 2.5, COUNT),
+        ("validate_minutes", 0.0, "above zero"),
+    ],
+)
+def test_runs_that_cannot_be(field, wrong, wanted):
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{field} must be {wanted}, not {wrong!r}')}$"):
+        TrainConfig(**({"data": "", "steps": 10} | {field: wrong}))
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, math.inf, math.nan])
+def test_minutes_that_cannot_be(wrong):
+    with pytest.raises(ValueError, match="minutes must be finite and above zero"):
+        TrainConfig(data="", minutes=wrong)
+
+
+def test_length_is_given_once():
+    for wrong in ({}, {"steps": 1, "minutes": 1.0}):
+        with pytest.raises(ValueError, match="minutes or as steps"):
+            TrainConfig(data="", **wrong)
+
+
+def test_the_bounds_themselves_are_allowed():
+    TrainConfig(data="", steps=1, batch=1, crop=64, learning_rate=0.0, warmup=0.0, ema=0.0, clip=math.inf)

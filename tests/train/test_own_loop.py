@@ -1,0 +1,35 @@
+"""A training loop of one's own: another optimiser, other data, and nothing of `train`."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gllmm_jax.config import PRESETS
+from gllmm_jax.nn.model import apply, init_params
+from gllmm_jax.objective import Terms, rate_distortion
+
+MODEL = PRESETS["mu"]
+
+
+def test_a_loop_of_ones_own(photograph):
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.lion(1e-3))
+
+    def loss(params, x, key) -> tuple[jax.Array, Terms]:
+        output = apply(MODEL, params, x, key)
+        terms = rate_distortion(x, output.x_hat, output.bits_y, output.bits_z, lmbda=0.013)
+        return terms.loss, terms
+
+    @jax.jit
+    def step(params, state, x, key):
+        gradients, terms = jax.grad(loss, has_aux=True)(params, x, key)
+        updates, state = optimizer.update(gradients, state, params)
+        return optax.apply_updates(params, updates), state, terms
+
+    params = init_params(MODEL, jax.random.key(0))
+    state = optimizer.init(params)
+    x = jnp.stack([photograph(64, 64, seed=seed) for seed in range(2)]) / 255.0
+    losses = []
+    for key in jax.random.split(jax.random.key(1)):
+        params, state, terms = step(params, state, x, key)
+        losses.append(float(terms.loss))
+    assert losses[1] < losses[0]
