@@ -70,13 +70,16 @@ def busiest_channel(fit: Fit) -> int:
     return int(jnp.argmax(_latents(fit)[1].sum(axis=(0, 1))))
 
 
-def channel_fit(fit: Fit, channel: int, *, reach: int = 12) -> ChannelFit:
-    """How often each whole number within `reach` of zero occurs in a channel, and how often its mixtures say it should.
+def channel_fit(fit: Fit, channel: int, *, reach: int | None = None) -> ChannelFit:
+    """How often each whole number occurs in a channel, and how often its mixtures say it should.
 
+    The numbers are those from the channel's smallest latent to its largest, or those within `reach` of zero.
     `predicted` is the mean over positions of the mixture's probability, split by family.
     """
-    values = np.arange(-reach, reach + 1)
-    observed = np.mean(fit.y_hat[..., channel, None] == values, axis=(0, 1))
+    latents = fit.y_hat[..., channel]
+    low, high = (latents.min(), latents.max()) if reach is None else (-reach, reach)
+    values = np.arange(low, high + 1)
+    observed = np.mean(latents[..., None] == values, axis=(0, 1))
     own = Mixture(*(array[..., channel, None] for array in fit.mixture))  # [h, w, C, 1]: broadcasts against the values
     v = jnp.broadcast_to(jnp.float32(values), (*fit.y_hat.shape[:2], values.size))
     predicted = jnp.exp(_log_mass(v, own, fit.families)).mean(axis=(0, 1))

@@ -128,9 +128,9 @@ def fitted_channel(fit: ChannelFit) -> Figure:
         )
         base = base + part
     axes.set(xlabel=f"value of the latent (channel {fit.channel})", ylabel="share of positions")
-    present = np.flatnonzero(np.maximum(fit.observed, base) > 0.002)
+    present = fit.values[(fit.observed > 0) | (base > 0.002)]
     if present.size:
-        axes.set_xlim(float(fit.values[present[0]]) - 1, float(fit.values[present[-1]]) + 1)
+        axes.set_xlim(float(present[0]) - 1, float(present[-1]) + 1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     _plain(axes)

@@ -1,7 +1,17 @@
 """Blocks of the transforms: residual blocks and their concatenation, attention, and changes of resolution.
 
 Shapes are [B, h, w, C] in and out unless said. Source: GLLMM, figure 3, and the authors' code.
+
+Each is a Flax module that stands alone, with parameters of its own, and so is `nn.layers.GDN`:
+
+    >>> block, x = ConcatenatedResidual(stages=2), jax.numpy.ones((1, 8, 8, 32))
+    >>> variables = block.init(jax.random.key(0), x)  # {"params": {"stage0": ..., "stage1": ...}}
+    >>> block.apply(variables, x).shape
+    (1, 8, 8, 32)
 """
+
+import functools
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -16,7 +26,7 @@ class PlainResidual(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         c = x.shape[-1]
-        return x + conv(c)(nn.relu(conv(c)(x)))
+        return x + conv(c, name="conv1")(nn.relu(conv(c, name="conv0")(x)))
 
 
 class LeakyResidual(nn.Module):
@@ -25,7 +35,7 @@ class LeakyResidual(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         c = x.shape[-1]
-        return x + leaky_relu(conv(c)(leaky_relu(conv(c)(x))))
+        return x + leaky_relu(conv(c, name="conv1")(leaky_relu(conv(c, name="conv0")(x))))
 
 
 class ConcatenatedResidual(nn.Module):
@@ -39,16 +49,24 @@ class ConcatenatedResidual(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         r = x
-        for _ in range(self.stages):
-            r = LeakyResidual()(r)
+        for i in range(self.stages):
+            r = LeakyResidual(name=f"stage{i}")(r)
         return x + r
 
 
-def residual(block: Block) -> nn.Module:
-    """The residual block a config names."""
-    if block in ("crm2", "crm3"):
-        return ConcatenatedResidual(stages=2 if block == "crm2" else 3)
-    return LeakyResidual() if block == "leaky" else PlainResidual()
+RESIDUALS: dict[Block, Callable[..., nn.Module]] = {
+    "plain": PlainResidual,
+    "leaky": LeakyResidual,
+    "crm2": functools.partial(ConcatenatedResidual, stages=2),
+    "crm3": functools.partial(ConcatenatedResidual, stages=3),
+}
+
+
+def residual(block: Block, *, name: str | None = None) -> nn.Module:
+    """The residual block a config names. Raises `ValueError` where there is none of that name."""
+    if block not in RESIDUALS:
+        raise ValueError(f"there is no residual block '{block}': choose one of {', '.join(RESIDUALS)}")
+    return RESIDUALS[block](name=name)
 
 
 class Bottleneck(nn.Module):
@@ -57,9 +75,9 @@ class Bottleneck(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         c = x.shape[-1]
-        r = nn.relu(conv(c // 2, 1)(x))
-        r = nn.relu(conv(c // 2, 3)(r))
-        return x + conv(c, 1)(r)
+        r = nn.relu(conv(c // 2, 1, name="conv0")(x))
+        r = nn.relu(conv(c // 2, 3, name="conv1")(r))
+        return x + conv(c, 1, name="conv2")(r)
 
 
 class Attention(nn.Module):
@@ -71,11 +89,11 @@ class Attention(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         mask, trunk = x, x
-        for _ in range(3):
-            mask = Bottleneck()(mask)
-        for _ in range(3):
-            trunk = Bottleneck()(trunk)
-        return x + nn.sigmoid(conv(x.shape[-1], 1)(mask)) * trunk
+        for i in range(3):
+            mask = Bottleneck(name=f"mask{i}")(mask)
+        for i in range(3):
+            trunk = Bottleneck(name=f"trunk{i}")(trunk)
+        return x + nn.sigmoid(conv(x.shape[-1], 1, name="gate")(mask)) * trunk
 
 
 class Down(nn.Module):
@@ -85,8 +103,9 @@ class Down(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        main = GDN()(conv(self.features)(leaky_relu(conv(self.features, stride=2)(x))))
-        return main + conv(self.features, 1, stride=2)(x)
+        main = leaky_relu(conv(self.features, stride=2, name="conv0")(x))
+        main = GDN(name="gdn")(conv(self.features, name="conv1")(main))
+        return main + conv(self.features, 1, stride=2, name="skip")(x)
 
 
 class Up(nn.Module):
@@ -95,5 +114,6 @@ class Up(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         c = x.shape[-1]
-        main = leaky_relu(depth_to_space(conv(4 * c)(x)))
-        return GDN(inverse=True)(conv(c)(main)) + depth_to_space(conv(4 * c, 1)(x))
+        main = leaky_relu(depth_to_space(conv(4 * c, name="conv0")(x)))
+        main = GDN(inverse=True, name="igdn")(conv(c, name="conv1")(main))
+        return main + depth_to_space(conv(4 * c, 1, name="skip")(x))

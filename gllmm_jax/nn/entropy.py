@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from gllmm_jax.config import CONTEXT_RADIUS, ModelConfig
-from gllmm_jax.nn.layers import conv, leaky_relu, up_conv
+from gllmm_jax.nn.layers import at_least_single, conv, leaky_relu, up_conv
 from gllmm_jax.prob import factorized
 from gllmm_jax.prob.mixture import numbers_per_latent
 
-_conv = functools.partial(conv, variance=1.0)  # no shortcuts here: a smaller start would leave z at zero
+_conv = functools.partial(conv, variance=1.0)  # `nn.layers` says why
 
 
 class HyperAnalysis(nn.Module):
@@ -69,7 +69,8 @@ class MaskedContext(nn.Module):
         m, side = self.config.latents, 2 * CONTEXT_RADIUS + 1
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), (side, side, m, 2 * m))
         bias = self.param("bias", nn.initializers.zeros_init(), (2 * m,))
-        live = (kernel * causal_mask())[: CONTEXT_RADIUS + 1]  # the rows below are closed: do not multiply zeros
+        mask = causal_mask().astype(kernel.dtype)
+        live = (kernel * mask)[: CONTEXT_RADIUS + 1]  # the rows below are closed: do not multiply zeros
         padding = ((CONTEXT_RADIUS, 0), (CONTEXT_RADIUS, CONTEXT_RADIUS))
         dimensions = ("NHWC", "HWIO", "NHWC")
         return jax.lax.conv_general_dilated(y_hat, live, (1, 1), padding, dimension_numbers=dimensions) + bias
@@ -108,7 +109,7 @@ class Prior(nn.Module):
             params[f"bias{i}"] = self.param(f"bias{i}", _centred_uniform, (n, outer, 1))
             if i < len(filters) - 2:
                 params[f"factor{i}"] = self.param(f"factor{i}", nn.initializers.zeros_init(), (n, outer, 1))
-        return factorized.bin_bits(params, z)
+        return factorized.bin_bits(jax.tree.map(at_least_single, params), at_least_single(z))
 
 
 def _centred_uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:

@@ -1,4 +1,16 @@
-"""Primitive layers, aligned as in the authors' TensorFlow-Compression code. All images and features are NHWC."""
+"""Primitive layers, aligned as in the authors' TensorFlow-Compression code. All images and features are NHWC.
+
+Kernels start in one of three ways, biases at zero:
+
+- `conv`, where there are shortcuts (g_a, g_s): uniform with variance 1/3 of 1/fan-in, PyTorch's default, because the
+  authors' start (truncated normal with variance 1/fan-in) begins these deep residual networks at pictures of 1e10,
+  inverse GDN squaring whatever is large; zero for a branch that has to begin silent.
+- `conv` in h_a and h_s: uniform with variance 1/fan-in, the authors' scale: without shortcuts a smaller start leaves z
+  at zero. `up_conv` and the dense layers of the entropy-parameter net: the authors' truncated normal, Flax's default.
+- The masked context: Glorot uniform over the whole 5x5 fan, the closed taps included, as the authors'.
+
+`nn.light.Linear` and `nn.entropy.Prior` have starts of their own.
+"""
 
 import flax.linen as nn
 import jax
@@ -15,6 +27,11 @@ def leaky_relu(x: jax.Array) -> jax.Array:
     return jnp.where(x >= 0, x, LEAK * x)
 
 
+def at_least_single(x: jax.Array) -> jax.Array:
+    """The same array, float32 where it was half as wide: rates are differences of CDFs near one."""
+    return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
+
+
 def conv(
     features: int,
     kernel: int = 3,
@@ -26,9 +43,8 @@ def conv(
 ) -> nn.Conv:
     """Convolution zero-padded by `kernel // 2` on every side, outputs at input positions 0, stride, 2 stride, ...
 
-    Flax's "SAME" would sit one pixel off for even sizes and stride 2. Kernels start uniform with `variance` / fan-in:
-    a third in the transforms (PyTorch's default), because TensorFlow-Compression's one starts these deep residual
-    networks at pictures of 1e10, inverse GDN squaring whatever is large; 0 for a branch that has to begin silent.
+    Flax's "SAME" would sit one pixel off for even sizes and stride 2. Kernels start uniform with `variance` / fan-in,
+    for the reasons above.
     """
     pad = kernel // 2
     init = nn.initializers.variance_scaling(variance, "fan_in", "uniform") if variance else nn.initializers.zeros_init()

@@ -62,9 +62,12 @@ class LightAnalysis(nn.Module):
         c, (fine, middle, coarse) = self.config, self.config.widths
         x = x - 0.5
         linear = Linear(c.latents, name="linear")(space_to_depth(x, STRIDE))
-        h = LeakyResidual()(leaky_relu(conv(fine)(space_to_depth(x, FINE))))
-        h = residual(c.block)(GDN()(conv(middle, 1)(space_to_depth(h))))
-        h = residual(c.block)(GDN()(conv(coarse, 1)(space_to_depth(h))))
+        h = leaky_relu(conv(fine, name="first")(space_to_depth(x, FINE)))
+        h = LeakyResidual(name="block0")(h)
+        h = GDN(name="gdn0")(conv(middle, 1, name="down0")(space_to_depth(h)))
+        h = residual(c.block, name="block1")(h)
+        h = GDN(name="gdn1")(conv(coarse, 1, name="down1")(space_to_depth(h)))
+        h = residual(c.block, name="block2")(h)
         return linear + conv(c.latents, variance=0, name="last")(h)
 
 
@@ -78,8 +81,9 @@ class LightSynthesis(nn.Module):
         c, (fine, middle, coarse) = self.config, self.config.widths
         blocks = Linear(BLOCK_VALUES, gain_on_input=True, name="linear")(y_hat)
         picture = space_to_depth(depth_to_space(blocks, STRIDE), FINE)
-        h = residual(c.block)(conv(coarse)(y_hat * LATENT_SCALE))
-        h = residual(c.block)(GDN(inverse=True)(depth_to_space(conv(4 * middle, 1)(h))))
-        h = GDN(inverse=True)(depth_to_space(conv(4 * fine, 1)(h)))
-        h = LeakyResidual()(leaky_relu(h + conv(fine, name="from_picture")(picture)))
+        h = residual(c.block, name="block0")(conv(coarse, name="first")(y_hat * LATENT_SCALE))
+        h = GDN(inverse=True, name="igdn0")(depth_to_space(conv(4 * middle, 1, name="up0")(h)))
+        h = residual(c.block, name="block1")(h)
+        h = GDN(inverse=True, name="igdn1")(depth_to_space(conv(4 * fine, 1, name="up1")(h)))
+        h = LeakyResidual(name="block2")(leaky_relu(h + conv(fine, name="from_picture")(picture)))
         return depth_to_space(picture + conv(picture.shape[-1], variance=0, name="last")(h), FINE) + 0.5

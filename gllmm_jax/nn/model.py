@@ -6,7 +6,9 @@
                     |                           |
                     z -- round -- z_hat -- h_s --
 
-Pure functions of parameters: `apply(config, params, x, method=Model.analysis)`, and so on.
+Pure functions of parameters: `apply(config, params, x, method=Model.analysis)`, and so on. Networks run in the dtype
+of parameters and inputs (cast both to bfloat16, say), distributions and rates in float32 at least. `nn.blocks` shows
+how to take one module alone; mixtures are plain functions (`prob.mixture`).
 """
 
 import functools
@@ -20,6 +22,7 @@ import numpy as np
 
 from gllmm_jax.config import HYPER_STRIDE, STRIDE, ModelConfig
 from gllmm_jax.nn import entropy
+from gllmm_jax.nn.layers import at_least_single
 from gllmm_jax.nn.light import LightAnalysis, LightSynthesis
 from gllmm_jax.nn.paper import PaperAnalysis, PaperSynthesis
 from gllmm_jax.prob import mixture
@@ -75,7 +78,7 @@ class Model(nn.Module):
 
     def mixture(self, y_hat: jax.Array, phi: jax.Array) -> mixture.Mixture:
         """The distribution of every latent given those before it: arrays [B, h, w, C, M], all at once."""
-        raw = self.parameters(self.context(y_hat), phi)
+        raw = at_least_single(self.parameters(self.context(y_hat), phi))
         return mixture.split(raw, self.config.families, self.config.components)
 
     def prior_bits(self, z: jax.Array) -> jax.Array:
@@ -85,7 +88,7 @@ class Model(nn.Module):
     def bits(self, y_hat: jax.Array, z_hat: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Rates (bits_y, bits_z), [B] each, of latents [B, h, w, M] and hyper-latents [B, ceil(h/4), ceil(w/4), N]."""
         phi = self.hyper_synthesis(z_hat)[:, : y_hat.shape[1], : y_hat.shape[2]]
-        bits_y = mixture.bin_bits(y_hat, self.mixture(y_hat, phi), self.config.families)
+        bits_y = mixture.bin_bits(at_least_single(y_hat), self.mixture(y_hat, phi), self.config.families)
         return jnp.sum(bits_y, axis=(1, 2, 3)), jnp.sum(self.prior_bits(z_hat), axis=(1, 2, 3))
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> Output:
@@ -117,8 +120,8 @@ def apply(config: ModelConfig, params: Any, *arrays: Any, method: Callable[..., 
 def init_params(config: ModelConfig, key: jax.Array) -> Any:
     """Fresh float32 parameters: {"g_a", "g_s", "h_a", "h_s", "context", "entropy", "prior"}, each a tree of arrays.
 
-    The numbers of one `key` are the same on one kind of device, not across kinds: the generator is XLA's own, because
-    the portable one takes three times as long to compile.
+    `key` is of `jax.random.key` or `PRNGKey`, whatever its generator: it only seeds XLA's own ("unsafe_rbg"), which
+    compiles three times as fast but gives other numbers on another kind of device or under another version of XLA.
     """
     key = jax.random.wrap_key_data(jnp.resize(jax.random.key_data(key), (4,)), impl="unsafe_rbg")
     side = STRIDE * HYPER_STRIDE
@@ -127,7 +130,7 @@ def init_params(config: ModelConfig, key: jax.Array) -> Any:
 
 def misfit(config: ModelConfig, params: Any) -> str | None:
     """What the first parameter is that a tree lacks or holds in another shape than the config's; None where all fit."""
-    wanted = jax.eval_shape(functools.partial(init_params, config), jax.random.PRNGKey(0))
+    wanted = jax.eval_shape(functools.partial(init_params, config), jax.random.key(0))
     found = {jax.tree_util.keystr(path): np.shape(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(params)}
     for path, leaf in jax.tree_util.tree_leaves_with_path(wanted):
         name, shape = "/".join(entry.key for entry in path), found.get(jax.tree_util.keystr(path))

@@ -16,12 +16,12 @@ class PaperAnalysis(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         n, c = self.config.widths[0], self.config
-        x = Down(n)(x)
-        x = Down(n)(residual(c.block)(x))
-        x = Attention()(x) if c.attention else x
-        x = Down(n)(residual(c.block)(x))
-        x = conv(c.latents, stride=2, bias=False)(residual(c.block)(x))
-        return Attention()(x) if c.attention else x
+        x = Down(n, name="down0")(x)
+        x = Down(n, name="down1")(residual(c.block, name="block0")(x))
+        x = Attention(name="attention0")(x) if c.attention else x
+        x = Down(n, name="down2")(residual(c.block, name="block1")(x))
+        x = conv(c.latents, stride=2, bias=False, name="last")(residual(c.block, name="block2")(x))
+        return Attention(name="attention1")(x) if c.attention else x
 
 
 class PaperSynthesis(nn.Module):
@@ -32,9 +32,9 @@ class PaperSynthesis(nn.Module):
     @nn.compact
     def __call__(self, y_hat: jax.Array) -> jax.Array:
         c = self.config
-        x = Attention()(y_hat) if c.attention else y_hat
-        x = Up()(residual(c.block)(x))
-        x = Up()(residual(c.block)(x))
-        x = Attention()(x) if c.attention else x
-        x = Up()(residual(c.block)(x))
-        return depth_to_space(conv(12)(residual(c.block)(x)))
+        x = Attention(name="attention0")(y_hat) if c.attention else y_hat
+        x = Up(name="up0")(residual(c.block, name="block0")(x))
+        x = Up(name="up1")(residual(c.block, name="block1")(x))
+        x = Attention(name="attention1")(x) if c.attention else x
+        x = Up(name="up2")(residual(c.block, name="block2")(x))
+        return depth_to_space(conv(12, name="last")(residual(c.block, name="block3")(x)))

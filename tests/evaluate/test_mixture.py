@@ -33,12 +33,18 @@ def test_the_bits_are_those_of_the_model(mu_codec, photograph):
 
 def test_a_channel_is_counted_and_predicted(found):
     channel = looking.busiest_channel(found)
-    fit = looking.channel_fit(found, channel, reach=400)
+    fit = looking.channel_fit(found, channel, reach=4000)
     assert fit.observed.sum() == pytest.approx(1)
     assert fit.predicted.sum() == pytest.approx(1, abs=0.02)
     value = int(found.y_hat[2, 3, channel])
     counted = np.mean(found.y_hat[..., channel] == value)
     assert fit.observed[fit.values.tolist().index(value)] == pytest.approx(counted)
+
+
+def test_a_channel_is_shown_whole(found):
+    fit = looking.channel_fit(found, looking.busiest_channel(found))
+    assert fit.observed.sum() == pytest.approx(1)
+    assert fit.observed[0] > 0 and fit.observed[-1] > 0
 
 
 def test_a_family_with_all_the_weight_carries_everything():

@@ -52,3 +52,9 @@ def test_maps_and_channels_are_labelled(photograph):
     assert all(word in words(figure) for word in ("photograph", "gaussian", "laplace", "share"))
     fit = ChannelFit(4, ("gaussian", "laplace"), np.arange(-2, 3), np.full(5, 0.2), np.full((5, 2), 0.1))
     assert all(word in words(plots.fitted_channel(fit)) for word in ("channel 4", "laplace", "in the photograph"))
+
+
+def test_no_value_that_occurs_is_cut_off():
+    observed = np.array([0, 0.0004, 0, 0.9992, 0, 0, 0.0004, 0, 0])
+    fit = ChannelFit(0, ("gaussian",), np.arange(-3, 6), observed, np.zeros((9, 1)))
+    assert plots.fitted_channel(fit).axes[0].get_xlim() == (-3, 4)

@@ -1,81 +1,61 @@
-"""Wiring of the blocks, written out with the same parameters."""
+"""The blocks against the same written out in NumPy."""
 
-from typing import Any
+import doctest
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from gllmm_jax.nn import blocks
-from gllmm_jax.nn.layers import leaky_relu
+from tests.nn import written_out
 
-X = jax.random.normal(jax.random.PRNGKey(0), (1, 6, 5, 4))
-
-
-def init(module) -> tuple[Any, Any]:
-    params = module.init(jax.random.PRNGKey(1), X)["params"]
-    return module.apply({"params": params}, X), params
-
-
-def convolve(p, x):
-    pad = p["kernel"].shape[0] // 2
-    out = jax.lax.conv_general_dilated(
-        x, p["kernel"], (1, 1), ((pad, pad), (pad, pad)), dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-    return out + p["bias"]
-
-
-def leaky(p, x):  # Flax numbers layers as they are made, and the outer one of a nested call is made first
-    return x + leaky_relu(convolve(p["Conv_0"], leaky_relu(convolve(p["Conv_1"], x))))
-
-
-def test_plain_and_leaky():
-    out, p = init(blocks.PlainResidual())
-    np.testing.assert_allclose(
-        out, X + convolve(p["Conv_0"], jax.nn.relu(convolve(p["Conv_1"], X))), rtol=1e-5, atol=1e-6
-    )
-    out, p = init(blocks.LeakyResidual())
-    np.testing.assert_allclose(out, leaky(p, X), rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("stages", [2, 3])
-def test_concatenated(stages):
-    out, p = init(blocks.ConcatenatedResidual(stages))
-    r = X
-    for i in range(stages):
-        r = leaky(p[f"LeakyResidual_{i}"], r)
-    np.testing.assert_allclose(out, X + r, rtol=1e-5, atol=1e-6)
-    assert sum(a.size for a in jax.tree.leaves(p)) == 2 * stages * (9 * 16 + 4)
-
-
-def test_attention():
-    out, p = init(blocks.Attention())
-
-    def unit(p, x):
-        r = jax.nn.relu(convolve(p["Conv_1"], jax.nn.relu(convolve(p["Conv_0"], x))))
-        return x + convolve(p["Conv_2"], r)
-
-    mask, trunk = X, X
-    for i in range(3):
-        mask, trunk = unit(p[f"Bottleneck_{i}"], mask), unit(p[f"Bottleneck_{i + 3}"], trunk)
-    np.testing.assert_allclose(out, X + jax.nn.sigmoid(convolve(p["Conv_0"], mask)) * trunk, rtol=1e-5, atol=1e-6)
-
-
-def test_resolution():
-    x = jnp.ones((1, 8, 6, 4))
-    assert blocks.Down(7).init_with_output(jax.random.PRNGKey(0), x)[0].shape == (1, 4, 3, 7)
-    assert blocks.Up().init_with_output(jax.random.PRNGKey(0), x)[0].shape == (1, 16, 12, 4)
+X = np.random.default_rng(0).normal(size=(2, 6, 10, 4))
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
+    ("block", "expected"),
     [
-        ("plain", blocks.PlainResidual),
-        ("leaky", blocks.LeakyResidual),
-        ("crm2", blocks.ConcatenatedResidual),
-        ("crm3", blocks.ConcatenatedResidual),
+        (blocks.PlainResidual(), written_out.plain_residual),
+        (blocks.LeakyResidual(), written_out.leaky_residual),
+        (blocks.ConcatenatedResidual(2), written_out.crm),
+        (blocks.ConcatenatedResidual(3), written_out.crm),
+        (blocks.Bottleneck(), written_out.bottleneck),
+        (blocks.Attention(), written_out.attention),
+        (blocks.Down(7), written_out.down),
+        (blocks.Up(), written_out.up),
+    ],
+    ids=lambda value: getattr(value, "__name__", type(value).__name__),
+)
+def test_written_out(block, expected, any_params):
+    params = any_params(lambda key: block.init(key, X.astype(np.float32))["params"])
+    out = jax.jit(block.apply)({"params": params}, X.astype(np.float32))
+    np.testing.assert_allclose(out, expected(params, X), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("stages", [2, 3])
+def test_stages_have_weights_of_their_own(stages):
+    params = jax.eval_shape(blocks.ConcatenatedResidual(stages).init, jax.random.key(0), X)["params"]
+    assert sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(params)) == 2 * stages * (9 * 16 + 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("plain", blocks.PlainResidual()),
+        ("leaky", blocks.LeakyResidual()),
+        ("crm2", blocks.ConcatenatedResidual(2)),
+        ("crm3", blocks.ConcatenatedResidual(3)),
     ],
 )
-def test_by_name(name, kind):
-    assert isinstance(blocks.residual(name), kind)
+def test_by_name(name, expected):
+    assert blocks.residual(name) == expected
+
+
+def test_an_unknown_name_is_an_error_that_names_the_known():
+    with pytest.raises(ValueError, match="no residual block 'crm4': choose one of plain, leaky, crm2, crm3"):
+        blocks.residual("crm4")  # pyright: ignore[reportArgumentType]
+
+
+def test_the_example_of_one_block_alone():
+    assert doctest.testmod(blocks).failed == 0
+    assert doctest.testmod(blocks).attempted == 3

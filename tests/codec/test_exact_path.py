@@ -1,0 +1,105 @@
+"""What the exact path is made of, read from its programs: no operation whose result a compiler or device may choose.
+
+Sums and products of floats are whole numbers below 2^24 by proof (`codec.proof`), so they are exact in any order.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from gllmm_jax.codec import rans, walk
+from gllmm_jax.codec.schedule import padded, wavefront
+from gllmm_jax.config import ModelConfig
+from tests.codec.twins import MU, PLAIN, twin
+
+SIZE, LANES = (8, 12), 4
+
+MOVES = "broadcast_in_dim concatenate copy dynamic_slice dynamic_update_slice gather iota pad scatter select_n slice"
+LAYOUT = "reshape squeeze stack transpose"
+COMPARISONS = "and argmax clamp eq ge gt le lt max min ne or reduce_max"
+INTEGERS = "div rem shift_left shift_right_arithmetic shift_right_logical reduce_sum"
+WHOLE_NUMBERS = "abs add mul neg sub convert_element_type dot_general floor"
+CONTROL = "cond jit pjit scan while"
+FOR_INTEGERS_ALONE = set(INTEGERS.split())
+ALLOWED = {name for names in (MOVES, LAYOUT, COMPARISONS, INTEGERS, WHOLE_NUMBERS, CONTROL) for name in names.split()}
+"""Primitives with one result everywhere; no exp, no sqrt, no convolution."""
+
+
+def equations(jaxpr: Any) -> Iterator[Any]:
+    """All equations of a jaxpr, those of its loops, branches and calls too."""
+    for equation in jaxpr.eqns:
+        yield equation
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_program):
+            if _is_program(inner):
+                yield from equations(getattr(inner, "jaxpr", inner))
+
+
+def _is_program(value: Any) -> bool:
+    return hasattr(value, "eqns") or hasattr(value, "jaxpr")
+
+
+def faults(function: Callable[..., Any], *arguments: Any) -> set[str]:
+    """What a program does that is not exact."""
+    found = set()
+    for equation in equations(jax.make_jaxpr(function)(*arguments).jaxpr):
+        name = equation.primitive.name
+        kinds = {np.dtype(value.aval.dtype).kind for value in (*equation.invars, *equation.outvars)}
+        if name not in ALLOWED or ("f" in kinds and name in FOR_INTEGERS_ALONE):
+            found.add(f"{name} of {''.join(sorted(kinds))}")
+        elif name == "dot_general" and equation.params["precision"] != (lax.Precision.HIGHEST,) * 2:
+            found.add(f"dot_general at {equation.params['precision']}")
+    return found
+
+
+def programs(config: ModelConfig) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
+    """The compiled programs between latents and bytes, each with arguments."""
+    nets, (h, w), m = twin(config).nets, SIZE, config.latents
+    plane, schedule = jnp.asarray(walk.empty_plane(SIZE, m)), padded(wavefront(*SIZE))
+    sites, counts = map(jnp.asarray, schedule)
+    phi, radius = jnp.zeros((h * w, 2 * m)), jnp.full(m, 255)
+    pairs = jnp.asarray(rans.byte_pairs(np.zeros(8, np.uint8)))
+    lanes = rans.Lanes(jnp.zeros(LANES, jnp.uint32), jnp.int32(0))
+    table, rows = jnp.zeros((3, 9), jnp.int32), jnp.zeros((5, LANES), jnp.int32)
+    return {
+        "phi_rows": (walk.phi_rows, (nets, jnp.zeros((h // 4, w // 4, config.hyper), jnp.int32), h // 4, w // 4)),
+        "intervals": (walk.intervals, (nets, plane, phi, sites, radius, w, w)),
+        "decode": (walk.decode, (nets, plane, phi, sites, counts, len(sites), radius, w, w, pairs, 8, lanes)),
+        "decode_static": (walk.decode_static, (table, rows, 5, pairs, 8, lanes)),
+        "encode": (rans.encode, (rows, rows + 1)),
+    }
+
+
+@pytest.mark.parametrize("config", [MU, PLAIN], ids=lambda config: config.preset)
+@pytest.mark.parametrize("name", ["phi_rows", "intervals", "decode", "decode_static", "encode"])
+def test_every_operation_is_exact(config, name):
+    program, arguments = programs(config)[name]
+    if name in ("intervals", "decode"):
+        program = jax.tree_util.Partial(program, config)
+    assert faults(program, *arguments) == set()
+
+
+X, N = jnp.ones((4, 4)), jnp.ones((4, 4), jnp.int32)
+
+
+@pytest.mark.parametrize(
+    ("fault", "function"),
+    [
+        ("exp of f", lambda: jnp.exp(X)),
+        ("div of f", lambda: X / 3),
+        ("reduce_sum of f", lambda: X.sum()),
+        ("dot_general at None", lambda: X @ X),
+        ("logistic of f", lambda: jax.nn.sigmoid(X)),
+        ("rsqrt of f", lambda: lax.while_loop(lambda x: True, lax.rsqrt, X)),
+        ("sin of f", lambda: lax.map(lambda x: jax.jit(jnp.sin)(x), X)),
+        ("tanh of f", lambda: lax.cond(N[0, 0] > 0, jnp.tanh, lambda x: x, X)),
+        ("conv_general_dilated of f", lambda: lax.conv(X[None, None], X[None, None], (1, 1), "VALID")),
+    ],
+)
+def test_a_fault_is_found_wherever_it_hides(fault, function):
+    assert fault in faults(function)
+    assert faults(lambda: lax.div(N, N) + N.sum()) == set()

@@ -1,0 +1,48 @@
+"""What a model costs, counted in the programs it makes."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gllmm_jax.config import ModelConfig
+from gllmm_jax.nn.model import Model, apply, init_params
+
+
+def _multiply_adds(jaxpr) -> int:
+    """Multiplications of all convolutions and products in a jaxpr; zeros inserted by an up-convolution not counted."""
+    total = 0
+    for eqn in jaxpr.eqns:
+        out = eqn.outvars[0].aval
+        if eqn.primitive.name == "conv_general_dilated":
+            kernel = eqn.invars[1].aval.shape
+            total += int(np.prod(out.shape)) * int(np.prod(kernel[:-1])) // int(np.prod(eqn.params["lhs_dilation"]))
+        elif eqn.primitive.name == "dot_general":
+            ((contracted, _), _) = eqn.params["dimension_numbers"]
+            total += int(np.prod(out.shape)) * int(np.prod([eqn.invars[0].aval.shape[i] for i in contracted]))
+        for value in eqn.params.values():
+            inner = getattr(value, "jaxpr", None)
+            total += _multiply_adds(inner) if hasattr(inner, "eqns") else 0
+    return total
+
+
+def costs(config: ModelConfig) -> dict[str, float]:
+    """kMAC per pixel of every network; the three closed taps that the context's product includes are not counted."""
+    shapes = jax.eval_shape(functools.partial(init_params, config), jax.random.key(0))
+    m, n = config.latents, config.hyper
+    inputs = {
+        Model.analysis: [(1, 256, 256, 3)],
+        Model.hyper_analysis: [(1, 16, 16, m)],
+        Model.hyper_synthesis: [(1, 4, 4, n)],
+        Model.context: [(1, 16, 16, m)],
+        Model.parameters: [(1, 16, 16, 2 * m), (1, 16, 16, 2 * m)],
+        Model.synthesis: [(1, 16, 16, m)],
+    }
+
+    def cost(method, arrays):
+        traced = jax.make_jaxpr(lambda p, *arrays: apply(config, p, *arrays, method=method))
+        return _multiply_adds(traced(shapes, *map(jnp.zeros, arrays)).jaxpr) / 256**2 / 1e3
+
+    found = {method.__name__: cost(method, arrays) for method, arrays in inputs.items()}
+    return {**found, "context": found["context"] * 12 / 15}

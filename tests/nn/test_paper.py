@@ -1,0 +1,60 @@
+"""The networks of the paper, against the same written out in NumPy, and what they cost."""
+
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from gllmm_jax.config import PRESETS, ModelConfig
+from gllmm_jax.nn.model import Model, apply, init_params
+from tests.nn import written_out
+from tests.nn.cost import costs
+
+TINY = ModelConfig(preset="tiny", widths=(4,), latents=6, hyper=5, hidden=(7, 8))
+"""Every width another."""
+
+
+@pytest.mark.parametrize(
+    ("method", "net", "shapes"),
+    [
+        (Model.analysis, "g_a", [(1, 32, 48, 3)]),
+        (Model.synthesis, "g_s", [(1, 2, 3, 6)]),
+        (Model.hyper_analysis, "h_a", [(2, 8, 12, 6)]),
+        (Model.hyper_synthesis, "h_s", [(2, 2, 3, 5)]),
+        (Model.context, "context", [(2, 5, 7, 6)]),
+        (Model.parameters, "entropy", [(2, 2, 3, 12), (2, 2, 3, 12)]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_written_out(method, net, shapes, any_params):
+    params = any_params(functools.partial(init_params, TINY))
+    rng = np.random.default_rng(1)
+    arrays = [rng.normal(size=shape) for shape in shapes]
+    out = jax.jit(lambda p, *arrays: apply(TINY, p, *arrays, method=method))(params, *map(np.float32, arrays))
+    expected = getattr(written_out, net)(params[net], *arrays)
+    assert out.shape == expected.shape
+    np.testing.assert_allclose(out, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("n", "g_a", "h_a", "h_s", "context", "entropy", "g_s", "encode", "decode"),
+    [
+        (128, 283.9, 1.5, 2.3, 1.5, 23.7, 329.1, 313.0, 356.7),
+        (192, 638.1, 3.3, 5.3, 3.5, 33.9, 737.9, 684.1, 780.6),
+        (256, 1133.8, 5.9, 9.4, 6.1, 44.2, 1309.6, 1199.4, 1369.2),
+    ],
+)
+def test_costs_of_the_paper(n, g_a, h_a, h_s, context, entropy, g_s, encode, decode):
+    found = list(costs(PRESETS[f"gllmm-{n}"]).values())
+    assert found == pytest.approx([g_a, h_a, h_s, context, entropy, g_s], abs=0.06)
+    assert sum(found[:5]) == pytest.approx(encode, abs=0.06)
+    assert sum(found[2:]) == pytest.approx(decode, abs=0.06)
+
+
+def test_costs_of_variants():
+    """Of section 10: leaky blocks 447, three stages 837, both ends of the codec run once."""
+    for block, expected in (("leaky", 447), ("crm3", 837)):
+        config = dataclasses.replace(PRESETS["gllmm-128"], block=block)
+        assert sum(costs(config).values()) == pytest.approx(expected, abs=1)
