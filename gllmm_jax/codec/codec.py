@@ -11,10 +11,13 @@ the same picture up to rounding.
 
 import os
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
 import numpy.typing as npt
+from flax.errors import FlaxError
 
 from gllmm_jax import zoo
 from gllmm_jax.codec import coder as coders
@@ -28,7 +31,10 @@ Bytes = bytes | bytearray | memoryview
 
 
 class Codec:
-    """One trained model, ready to compress and decompress."""
+    """One trained model, ready to compress and decompress.
+
+    Every method that runs a network raises `zoo.WeightsError` where the parameters do not fit the config.
+    """
 
     def __init__(self, weights: zoo.Weights) -> None:
         self.name = weights.name
@@ -64,7 +70,7 @@ class Codec:
         watch.lap("entropy")
         bits = None
         if estimate:
-            bits = float(transforms.estimated_bits(self.config, self.params, y_hat, z_hat))
+            bits = float(self._run(transforms.estimated_bits, y_hat, z_hat))
             watch.lap("estimate")
         bpp, crc = 8 * len(data) / (height * width), latents_crc32(y_hat, z_hat)
         return Encoded(data, EncodeReport(len(data), bpp, bits, height, width, self.name, coder, crc, watch.seconds))
@@ -80,7 +86,7 @@ class Codec:
         header, y_hat, _ = self.unpack(data, max_pixels=max_pixels)
         watch.lap("entropy")
         gray = header.colour == "gray"
-        pixels = np.asarray(transforms.synthesise(self.config, self.params, y_hat, gray))
+        pixels = np.asarray(self._run(transforms.synthesise, y_hat, gray))
         image = pixels[: header.height, : header.width, : 1 if gray else 3].copy()
         watch.lap("synthesis")
         return Decoded(image, DecodeReport(header.height, header.width, header.latents_crc32, watch.seconds))
@@ -90,7 +96,7 @@ class Codec:
 
         h = ceil(height/16), w likewise. The first half of `encode`: rounded, and clamped to what a file can carry.
         """
-        return latents.clamp_latents(self.twin, *transforms.analyse(self.config, self.params, _as_image(image)))
+        return latents.clamp_latents(self.twin, *self._run(transforms.analyse, _as_image(image)))
 
     def pack(
         self, y_hat: np.ndarray, z_hat: np.ndarray, shape: tuple[int, ...], *, coder: str = container.CODERS[0]
@@ -123,6 +129,13 @@ class Codec:
             )
         return header, y_hat, z_hat
 
+    def _run(self, program: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return program(self.config, self.params, *arguments)
+        except FlaxError as error:  # found here, since looking for it beforehand takes longer than a picture
+            problem = misfit(self.config, self.params)
+            raise zoo.WeightsError(f"the parameters of '{self.name}' do not fit its config: {problem}") from error
+
     def _check_model(self, header: container.Header) -> None:
         if header.fingerprint == self.fingerprint:
             return
@@ -137,8 +150,6 @@ class Codec:
 def load(name_or_path: str | os.PathLike[str] = zoo.DEFAULT) -> Codec:
     """The codec of an installed model, or of a weights file. Raises `zoo.WeightsError`."""
     weights = zoo.read(name_or_path)
-    if problem := misfit(weights.config, weights.params):
-        raise zoo.WeightsError(f"the parameters of '{weights.name}' do not fit its config: {problem}")
     try:
         return Codec(weights)
     except (ValueError, KeyError, TypeError) as error:

@@ -60,7 +60,7 @@ def _rounded(q: np.ndarray) -> np.ndarray:
 
 def symbols(port: Port, static: Static, values: np.ndarray | None) -> np.ndarray:
     """The symbols of known distributions, int32 [S]; a writer is given them as `values`."""
-    table, rows, number = jnp.asarray(static.table), jnp.asarray(static.rows), jnp.asarray(numbers())
+    table, rows, number = jax.device_put((static.table, static.rows, numbers()))
     half = 1 << (static.table.shape[1] - 1).bit_length() - 1
     low = np.zeros(len(static.rows), np.int32)
     return _bisect(port, low, half, lambda low, half: _ask_static(table, rows, low, half, number), values)
@@ -69,12 +69,12 @@ def symbols(port: Port, static: Static, values: np.ndarray | None) -> np.ndarray
 def latents(port: Port, given: Given, values: np.ndarray | None) -> np.ndarray:
     """The latents int32 [h, w, M], group by group; a writer is given them as `values`."""
     config, families = given.config, given.nets.families
-    number = jnp.asarray(numbers())
-    plane = jnp.asarray(given.outliers.plane(given.size, config.latents))
+    number = jax.device_put(numbers())
+    plane = jax.device_put(given.outliers.plane(given.size, config.latents))
     for sites, count in zip(*padded(wavefront(*given.size)), strict=True):
         if not count:
             break
-        at = jnp.asarray(np.maximum(sites, 0))
+        at = jax.device_put(np.maximum(sites, 0))
         mix, rows = _distributions(config, given.nets, plane, given.around, at)
         radius = np.array(mix.radius[:, 0])
         radius[count:] = 0
@@ -90,7 +90,7 @@ def latents(port: Port, given: Given, values: np.ndarray | None) -> np.ndarray:
             truth[:count] = values.reshape(-1, config.latents)[sites[:count]]
             truth = np.clip(truth, -radius, radius)
         half = int(radius.max()) + 1 if radius.any() else 0
-        plane = _settle(plane, rows, jnp.asarray(_bisect(port, -radius, half, ask, truth)), jnp.int32(count))
+        plane = _settle(plane, rows, *jax.device_put((_bisect(port, -radius, half, ask, truth), np.int32(count))))
     return walk.inside(np.asarray(plane), given.size).copy()
 
 
@@ -104,7 +104,7 @@ def _bisect(
     # the values that begin in low ... low + 2 half - 1
     low = low.copy()
     while half:
-        number = np.asarray(ask(jnp.asarray(low), jnp.int32(half)))
+        number = np.asarray(ask(*jax.device_put((low, np.int32(half)))))
         asked = number != NONE
         if asked.any():
             answers = None if truth is None else (truth[asked] - low[asked] >= half).astype(np.int32)

@@ -49,13 +49,14 @@ class Nets(NamedTuple):
 def nets(arrays: Mapping[str, np.ndarray]) -> Nets:
     """Device form of a twin's arrays."""
 
+    # device_put, here and wherever host arrays enter a program: jnp.asarray compiles something for every shape
     def layer(name: str) -> Layer:
         kernel, bias, limit = (arrays[f"{name}.{k}"].astype(np.float32) for k in ("kernel", "bias", "limit"))
         scale = np.ldexp(np.float32(1), -arrays[f"{name}.shift"].astype(np.int32)).astype(np.float32)
-        return Layer(*(jnp.asarray(a) for a in (kernel, bias, scale, limit)))
+        return Layer(*jax.device_put((kernel, bias, scale, limit)))
 
     def integer(name: str) -> jax.Array:
-        return jnp.asarray(arrays[name].astype(np.int32))
+        return jax.device_put(arrays[name].astype(np.int32))
 
     layers = {name: layer(name) for name in HYPER + ENTROPY}
     return Nets(layers, integer("y.limit"), integer("powers"), integer("families").reshape(-1))

@@ -1,7 +1,6 @@
 """The coder `rans`: interleaved rANS inside the compiled programs that walk the schedule. Runs wherever JAX does."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gllmm_jax.codec import rans, walk
@@ -31,21 +30,21 @@ class Decoder:
     def __init__(self, data: bytes, lanes: int) -> None:
         states, found = rans.unpack(data, lanes)
         self._source = rans.source(found)
-        self._lanes = rans.Lanes(jnp.asarray(states), jnp.int32(0))
+        self._lanes = rans.Lanes(*jax.device_put((states, np.int32(0))))
 
     def static(self, static: Static) -> np.ndarray:
         count, n = len(static.rows), len(self._lanes.state)
         steps = -(-count // n)
         rows = np.full(bucket(steps) * n, len(static.table), np.int32)
         rows[:count] = static.rows
-        table, rows = jnp.asarray(_with_certain(static.table)), jnp.asarray(rows.reshape(-1, n))
-        found, self._lanes = walk.decode_static(table, rows, jnp.int32(steps), self._source, self._lanes)
+        args = jax.device_put((_with_certain(static.table), rows.reshape(-1, n), np.int32(steps)))
+        found, self._lanes = walk.decode_static(*args, self._source, self._lanes)
         rans.check_within(self._lanes, self._source)  # before anything of the picture's size is made
         return np.asarray(found).ravel()[:count]
 
     def latents(self, given: Given) -> np.ndarray:
-        plane = jnp.asarray(given.outliers.plane(given.size, given.config.latents))
-        schedule = jax.tree.map(jnp.asarray, padded(wavefront(*given.size)))
+        plane = jax.device_put(given.outliers.plane(given.size, given.config.latents))
+        schedule = jax.device_put(padded(wavefront(*given.size)))
         plane, self._lanes = walk.decode(
             given.config, given.nets, plane, given.around, schedule, self._source, self._lanes
         )
@@ -60,7 +59,7 @@ def _steps(lanes, certain, static, latents):
     # by steps of L symbols, int32 [bucketed, L]: what is certain fills up the last static step, and the end
     fill = np.full(-len(static) % lanes, certain, np.int32)
     steps = np.concatenate([static, fill, latents]).reshape(-1, lanes)
-    return jnp.asarray(np.pad(steps, ((0, bucket(len(steps)) - len(steps)), (0, 0)), constant_values=certain))
+    return jax.device_put(np.pad(steps, ((0, bucket(len(steps)) - len(steps)), (0, 0)), constant_values=certain))
 
 
 def _with_certain(table):

@@ -8,7 +8,6 @@ holds z in raster order and y in the order of the schedule.
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gllmm_jax.codec import varint, walk
@@ -98,8 +97,9 @@ def _around(twin, size, z_hat):
     hz, wz, n = z_hat.shape
     plane = np.zeros((bucket(hz, least=4), bucket(wz, least=4), n), np.int32)
     plane[:hz, :wz] = z_hat
-    phi = walk.phi_rows(twin.nets, jnp.asarray(plane), jnp.int32(hz), jnp.int32(wz))
-    return walk.Surroundings(phi, jnp.int32(HYPER_STRIDE * plane.shape[1]), jnp.int32(size[1]))
+    phi = walk.phi_rows(twin.nets, *jax.device_put((plane, np.int32(hz), np.int32(wz))))
+    widths = np.int32(HYPER_STRIDE * plane.shape[1]), np.int32(size[1])
+    return walk.Surroundings(phi, *jax.device_put(widths))
 
 
 def _evaluate(twin, around, y_hat):
@@ -108,7 +108,7 @@ def _evaluate(twin, around, y_hat):
     plane, order = walk.empty_plane(size, channels), wavefront(*size).order()
     walk.inside(plane, size)[:] = y_hat
     sites = padded(chunks(order, min(CHUNK, bucket(len(order)))), least=1).sites
-    found = walk.intervals(twin.config, twin.nets, jnp.asarray(plane), around, jnp.asarray(sites))
+    found = walk.intervals(twin.config, twin.nets, jax.device_put(plane), around, jax.device_put(sites))
     low, frequency, excess = (a.reshape(-1, channels)[: len(order)] for a in jax.device_get(found))
     raster = np.empty_like(excess)
     raster[order] = excess

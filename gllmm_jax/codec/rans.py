@@ -77,7 +77,7 @@ def source(data: np.ndarray) -> Source:
     padded = np.zeros(max(4096, 1 << int(len(data) + 1).bit_length()), np.uint32)
     padded[: len(data)] = data
     padded[:-1] = padded[:-1] << 8 | padded[1:]
-    return Source(jnp.asarray(padded), jnp.int32(len(data)))
+    return Source(*jax.device_put((padded, np.int32(len(data)))))
 
 
 def advance(lanes: Lanes, source: Source, low: jax.Array, frequency: jax.Array) -> Lanes:

@@ -47,7 +47,7 @@ def distributions(
     j = sites - i * around.width
     pitch = around.width + 2 * R
     rows = (i + R) * pitch + j + R
-    dy, dx = (jnp.array(steps, jnp.int32) for steps in zip(*exact.TAPS, strict=True))
+    dy, dx = (np.array(steps, np.int32) for steps in zip(*exact.TAPS, strict=True))
     taps = plane.at[rows[:, None] + (dy * pitch + dx)[None, :]].get(mode="promise_in_bounds")
     phi = around.phi.at[i * around.phi_width + j].get(mode="promise_in_bounds")
     return exact.parameters(config, net, taps, phi), rows
@@ -98,7 +98,7 @@ def decode(
     """
     sites, counts = schedule
     n, groups = lanes.state.shape[0], jnp.sum(counts > 0, dtype=jnp.int32)
-    per_site, zero = config.latents // n, jnp.int32(0)
+    per_site, zero = config.latents // n, np.int32(0)
 
     def more(carry):
         g, _plane, lanes = carry
@@ -113,7 +113,7 @@ def decode(
 
         def step(s, carry):
             plane, lanes = carry
-            p = lax.div(s, jnp.int32(per_site))
+            p = lax.div(s, np.int32(per_site))
             block = s - p * per_site
             first = block * n
             part = jax.tree.map(lambda a: lax.dynamic_slice(a, (p, zero, first), (1, a.shape[1], n))[0], mix)
@@ -145,7 +145,7 @@ def decode_static(table: jax.Array, rows: jax.Array, steps: jax.Array, source: S
     """
 
     last = table.shape[1] - 1
-    width = jnp.int32(1 << last.bit_length() - 1)
+    width = np.int32(1 << last.bit_length() - 1)
 
     def more(carry):
         t, _symbols, lanes = carry
@@ -161,7 +161,7 @@ def decode_static(table: jax.Array, rows: jax.Array, steps: jax.Array, source: S
         k, low, frequency = rans.search(cdf, rans.slots(lanes), jnp.zeros_like(row), width)
         return t + 1, symbols.at[t].set(k), rans.advance(lanes, source, low, frequency)
 
-    _, symbols, lanes = lax.while_loop(more, step, (jnp.int32(0), jnp.zeros_like(rows), lanes))
+    _, symbols, lanes = lax.while_loop(more, step, (np.int32(0), jnp.zeros_like(rows), lanes))
     return symbols, lanes
 
 

@@ -128,7 +128,7 @@ def mixture_cdf(table: jax.Array, mix: IntegerMixture, k: jax.Array) -> jax.Arra
     """
     components, row, radius = mix.mean.shape[-2], 2 * EDGE + 1, mix.radius[..., 0, :]
     family = lax.broadcasted_iota(jnp.int32, mix.mean.shape, mix.mean.ndim - 2)
-    family = lax.div(family, jnp.int32(components * row // table.shape[0]))
+    family = lax.div(family, np.int32(components * row // table.shape[0]))
     d = jnp.expand_dims((k << FRACTION) - (1 << (FRACTION - 1)), -2) - mix.mean
     d = jnp.clip(d, -mix.span, mix.span)
     t = jnp.clip((d * mix.reciprocal) >> 16, -EDGE, EDGE) + (family * row + EDGE)

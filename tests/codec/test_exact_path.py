@@ -22,7 +22,7 @@ SIZE, LANES = (8, 12), 4
 MOVES = "broadcast_in_dim concatenate copy dynamic_slice dynamic_update_slice gather iota pad scatter select_n slice"
 LAYOUT = "reshape squeeze stack transpose"
 COMPARISONS = "and argmax clamp eq ge gt le lt max min ne or reduce_max"
-INTEGERS = "div rem shift_left shift_right_arithmetic shift_right_logical reduce_sum"
+INTEGERS = "clz div rem shift_left shift_right_arithmetic shift_right_logical reduce_sum"
 WHOLE_NUMBERS = "abs add mul neg sub convert_element_type dot_general floor"
 CONTROL = "cond jit pjit scan while"
 FOR_INTEGERS_ALONE = set(INTEGERS.split())
@@ -59,17 +59,16 @@ def faults(function: Callable[..., Any], *arguments: Any) -> set[str]:
 def programs(config: ModelConfig) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
     """The compiled programs between latents and bytes, each with arguments."""
     nets, (h, w), m = twin(config).nets, SIZE, config.latents
-    plane, schedule = jnp.asarray(walk.empty_plane(SIZE, m)), padded(wavefront(*SIZE))
-    sites, counts = map(jnp.asarray, schedule)
-    phi, radius = jnp.zeros((h * w, 2 * m)), jnp.full(m, 255)
-    pairs = jnp.asarray(rans.byte_pairs(np.zeros(8, np.uint8)))
+    plane, schedule = jnp.asarray(walk.empty_plane(SIZE, m)), jax.tree.map(jnp.asarray, padded(wavefront(*SIZE)))
+    around = walk.Surroundings(jnp.zeros((h * w, 2 * m)), jnp.int32(w), jnp.int32(w))
+    source = rans.source(np.zeros(8, np.uint8))
     lanes = rans.Lanes(jnp.zeros(LANES, jnp.uint32), jnp.int32(0))
     table, rows = jnp.zeros((3, 9), jnp.int32), jnp.zeros((5, LANES), jnp.int32)
     return {
         "phi_rows": (walk.phi_rows, (nets, jnp.zeros((h // 4, w // 4, config.hyper), jnp.int32), h // 4, w // 4)),
-        "intervals": (walk.intervals, (nets, plane, phi, sites, radius, w, w)),
-        "decode": (walk.decode, (nets, plane, phi, sites, counts, len(sites), radius, w, w, pairs, 8, lanes)),
-        "decode_static": (walk.decode_static, (table, rows, 5, pairs, 8, lanes)),
+        "intervals": (walk.intervals, (nets, plane, around, schedule.sites)),
+        "decode": (walk.decode, (nets, plane, around, schedule, source, lanes)),
+        "decode_static": (walk.decode_static, (table, rows, 5, source, lanes)),
         "encode": (rans.encode, (rows, rows + 1)),
     }
 
