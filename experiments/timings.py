@@ -62,6 +62,25 @@ def stages(codec: Codec, image: np.ndarray, repeats: int) -> None:
             print(f"{name + ', ' + stage:24} {seconds[0][stage]:7.3f}s {later:13.3f}s")
 
 
+def many(codec: Codec, image: np.ndarray, count: int) -> None:
+    """Print seconds a picture for `count` at once, beside a loop."""
+    images = [image] * count
+    files = codec.compress_many(images)
+    print(f"\n{f'{count} pictures, each':24} {'loop':>8} {'at once':>14}")
+    calls = {
+        "compress": (lambda: [codec.compress(one) for one in images], lambda: codec.compress_many(images)),
+        "decompress": (lambda: [codec.decompress(one) for one in files], lambda: codec.decompress_many(files)),
+    }
+    for name, ways in calls.items():
+        seconds = {way: [] for way in ways}
+        for way in ways * 3:  # in turn, so that both see the same machine
+            start = time.perf_counter()
+            way()
+            seconds[way].append((time.perf_counter() - start) / count)
+        loop, at_once = (statistics.median(taken) for taken in seconds.values())
+        print(f"{name:24} {loop:7.3f}s {at_once:13.3f}s")
+
+
 def commands(model: str, image: np.ndarray, folder: Path) -> None:
     """Print seconds of whole calls, the second with the cache that the first has filled."""
     source, made, back = folder / "in.png", folder / "in.gllm", folder / "back.png"
@@ -87,6 +106,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(512, 768), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--image", type=Path, help="a photograph in place of the stand-in")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--many", type=int, default=8, metavar="N", help="pictures at once (0: leave that out)")
     parser.add_argument("--no-commands", action="store_true", help="leave the command line out")
     arguments = parser.parse_args()
 
@@ -99,6 +119,8 @@ def main() -> None:
         codec = load(model)
         print(f"{codec.name}, {image.shape[0]}x{image.shape[1]}, JAX {jax.__version__}, {jax.devices()[0]}\n")
         stages(codec, image, arguments.repeats)
+        if arguments.many:
+            many(codec, image, arguments.many)
         if not arguments.no_commands:
             commands(model, image, folder)
 

@@ -9,9 +9,11 @@ what lies between latents and bytes is exact (`codec.latents`), so a file decode
 the same picture up to rounding.
 """
 
+import functools
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -53,6 +55,19 @@ class Codec:
     def decompress(self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS) -> np.ndarray:
         """The bytes of a `.gllm` file -> uint8 [height, width, 3 or 1]. Raises `BitstreamError`; see `decode`."""
         return self.decode(data, max_pixels=max_pixels).image
+
+    def compress_many(self, images: Iterable[npt.ArrayLike], *, workers: int | None = None) -> list[bytes]:
+        """`compress` for each, in order; faster than a loop, since one picture's coder leaves cores idle for another.
+
+        Pictures of one size share their programs. As many as `workers` (4 at most, unless given) are in memory at work.
+        """
+        return _map(self.compress, images, workers)
+
+    def decompress_many(
+        self, files: Iterable[Bytes], *, max_pixels: int | None = container.MAX_PIXELS, workers: int | None = None
+    ) -> list[np.ndarray]:
+        """`decompress` for each, in order, as `compress_many` does. Raises for the first that `decompress` refuses."""
+        return _map(functools.partial(self.decompress, max_pixels=max_pixels), files, workers)
 
     def encode(self, image: npt.ArrayLike, *, estimate: bool = True, coder: str = container.CODERS[0]) -> Encoded:
         """`compress`, with a report, through any of `container.CODERS`.
@@ -159,6 +174,15 @@ def load(name_or_path: str | os.PathLike[str] = zoo.DEFAULT) -> Codec:
 def latents_crc32(y_hat: np.ndarray, z_hat: np.ndarray) -> int:
     """CRC-32 of y_hat, then z_hat, as little-endian int32 in the order of their axes."""
     return zlib.crc32(z_hat.astype("<i4").tobytes(), zlib.crc32(y_hat.astype("<i4").tobytes()))
+
+
+def _map(function: Callable[..., Any], items: Iterable[Any], workers: int | None) -> list[Any]:
+    with ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1)) as pool:
+        waiting = [pool.submit(function, item) for item in items]
+        try:
+            return [future.result() for future in waiting]
+        finally:
+            pool.shutdown(cancel_futures=True)  # after an error nothing more is begun
 
 
 def _as_image(image: npt.ArrayLike) -> np.ndarray:

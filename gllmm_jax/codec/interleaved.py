@@ -37,7 +37,7 @@ class Decoder:
         steps = -(-count // n)
         rows = np.full(bucket(steps) * n, len(static.table), np.int32)
         rows[:count] = static.rows
-        args = jax.device_put((_with_certain(static.table), rows.reshape(-1, n), np.int32(steps)))
+        args = jax.device_put((with_certain(static.table), rows.reshape(-1, n), np.int32(steps)))
         found, self._lanes = walk.decode_static(*args, self._source, self._lanes)
         rans.check_within(self._lanes, self._source)  # before anything of the picture's size is made
         return np.asarray(found).ravel()[:count]
@@ -62,8 +62,8 @@ def _steps(lanes, certain, static, latents):
     return jax.device_put(np.pad(steps, ((0, bucket(len(steps)) - len(steps)), (0, 0)), constant_values=certain))
 
 
-def _with_certain(table):
-    # one more row, with one symbol that is certain
+def with_certain(table: np.ndarray) -> np.ndarray:
+    """CDFs int32 [tables, symbols + 1] with one more row, of one symbol that is certain."""
     return np.concatenate([table, np.where(np.arange(table.shape[1]) > 0, tables.TOTAL, 0)[None]]).astype(np.int32)
 
 

@@ -44,7 +44,7 @@ def encode_latents(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray, *, coder: s
     of the coder is missing.
     """
     static, given, content = prepare(twin, y_hat, z_hat)
-    return _pack(given.outliers) + named(coder).encode(static, given, content)
+    return pack_outliers(given.outliers) + named(coder).encode(static, given, content)
 
 
 def decode_latents(
@@ -55,9 +55,9 @@ def decode_latents(
     Raises: `BitstreamError` where the stream is truncated, damaged, or made by another twin or coder; `ImportError`
     where the extra of the coder is missing.
     """
-    outliers, rest = _unpack(data, size[0] * size[1] * twin.config.latents)
+    outliers, rest = _unpack_outliers(data, size[0] * size[1] * twin.config.latents)
     stream = named(coder).decoder(rest, size, twin.config.latents)
-    z_hat = stream.static(_static(twin, size)).reshape(*_hyper_size(size), -1) + z_support(twin)[0]
+    z_hat = stream.static(static_symbols(twin, size)).reshape(*hyper_size(size), -1) + z_support(twin)[0]
     y_hat = stream.latents(Given(twin.config, twin.nets, size, _around(twin, size, z_hat), outliers))
     stream.finish()
     return y_hat, z_hat
@@ -68,28 +68,30 @@ def estimated_bits(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> Bits:
     static, given, content = prepare(twin, y_hat, z_hat)
     frequency = static.table[static.rows, content.symbols + 1] - static.table[static.rows, content.symbols]
     y, z = (float((tables.TOTAL_BITS - np.log2(f, dtype=np.float64)).sum()) for f in (content.frequency, frequency))
-    return Bits(y, z, 8.0 * len(_pack(given.outliers)))
+    return Bits(y, z, 8.0 * len(pack_outliers(given.outliers)))
 
 
 def prepare(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> tuple[Static, Given, Content]:
     """What a coder's `encode` takes. Raises as `encode_latents` does."""
     size, low, high = y_hat.shape[:2], *z_support(twin)
-    if y_hat.shape[2] != twin.config.latents or z_hat.shape != (*_hyper_size(size), twin.config.hyper):
+    if y_hat.shape[2] != twin.config.latents or z_hat.shape != (*hyper_size(size), twin.config.hyper):
         raise ValueError(f"latents of shapes {y_hat.shape} and {z_hat.shape} do not belong together or to this model")
     if np.abs(y_hat).max() > tables.Y_LIMIT or (z_hat < low).any() or (z_hat > high).any():
         raise ValueError("latents outside what a stream can carry: call clamp_latents first")
-    static, around = _static(twin, size), _around(twin, size, z_hat)
+    static, around = static_symbols(twin, size), _around(twin, size, z_hat)
     low, frequency, outliers = _evaluate(twin, around, y_hat)
     content = Content((z_hat - z_support(twin)[0]).ravel(), y_hat, low, frequency)
     return static, Given(twin.config, twin.nets, size, around, outliers), content
 
 
-def _hyper_size(size):
-    return tuple(-(-n // HYPER_STRIDE) for n in size)
+def hyper_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of z beside those of y."""
+    return -(-size[0] // HYPER_STRIDE), -(-size[1] // HYPER_STRIDE)
 
 
-def _static(twin, size):
-    hz, wz = _hyper_size(size)
+def static_symbols(twin: Twin, size: tuple[int, int]) -> Static:
+    """Distributions of z [ceil(h/4), ceil(w/4), N] in raster order, for y of `size` (h, w)."""
+    hz, wz = hyper_size(size)
     return Static(twin.arrays["prior.cdf"], np.tile(np.arange(twin.config.hyper, dtype=np.int32), hz * wz))
 
 
@@ -116,7 +118,8 @@ def _evaluate(twin, around, y_hat):
     return low.ravel(), frequency.ravel(), Outliers(places, raster.ravel()[places])
 
 
-def _pack(outliers):
+def pack_outliers(outliers: Outliers) -> bytes:
+    """The list that a stream begins with."""
     gaps = np.diff(outliers.places, prepend=0).tolist()
     # the sign is the lowest bit
     values = np.where(outliers.values < 0, -2 * outliers.values - 1, 2 * outliers.values).tolist()
@@ -124,7 +127,7 @@ def _pack(outliers):
     return b"".join(map(varint.write, numbers))
 
 
-def _unpack(data, latents):
+def _unpack_outliers(data, latents):
     # the outliers among so many latents, and the rest of the stream
     reader = varint.Reader(data, part="list of outliers")
     count = reader.varint()

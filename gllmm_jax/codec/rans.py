@@ -35,7 +35,7 @@ class Source(NamedTuple):
     """The bytes of a stream after its states."""
 
     pairs: jax.Array  # uint32 [bucketed], at each place the next two bytes, zero past the end
-    end: jax.Array  # int32, how many bytes there are
+    end: jax.Array | None  # int32, how many bytes there are; None: never stop for want of them
 
 
 def lane_count(symbols: int, channels: int) -> int:
@@ -44,6 +44,11 @@ def lane_count(symbols: int, channels: int) -> int:
     while lanes < MAX_LANES and channels % (2 * lanes) == 0 and symbols > lanes * SYMBOLS_PER_LANE:
         lanes *= 2
     return lanes
+
+
+def within(lanes: Lanes, source: Source) -> jax.Array | bool:
+    """Whether the decoder has read no byte past the end."""
+    return source.end is None or lanes.pointer <= source.end
 
 
 def slots(lanes: Lanes) -> jax.Array:
@@ -117,16 +122,18 @@ def encode(low: jax.Array, frequency: jax.Array) -> tuple[jax.Array, jax.Array, 
 
 
 def pack(states: np.ndarray, out: np.ndarray, emitted: np.ndarray) -> bytes:
-    """Bytes of one stream: the states, then what was emitted, in decoding order.
+    """Bytes of one stream: the states, then what was emitted, in decoding order."""
+    return pack_states(states) + out[emitted].tobytes()
 
-    A state is 3 bits of length (25 to 32) and that many bits less the leading one.
-    """
+
+def pack_states(states: np.ndarray) -> bytes:
+    """Each state of uint32 [L] as 3 bits of length (25 to 32) and that many bits less the leading one."""
     value = size = 0
     for x in states.tolist():
         length = x.bit_length()
         value |= ((length - 25) | (x - (1 << (length - 1))) << 3) << size
         size += 2 + length
-    return value.to_bytes((size + 7) // 8, "little") + out[emitted].tobytes()
+    return value.to_bytes((size + 7) // 8, "little")
 
 
 def unpack(data: bytes, lanes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -144,11 +151,11 @@ def unpack(data: bytes, lanes: int) -> tuple[np.ndarray, np.ndarray]:
 
 def check_within(lanes: Lanes, source: Source) -> None:
     """Raise `BitstreamError` if the decoder has read past its bytes."""
-    if int(lanes.pointer) > int(source.end):
+    if not bool(within(lanes, source)):
         raise BitstreamError("the latent stream is truncated")
 
 
 def check_finished(lanes: Lanes, source: Source) -> None:
     """Raise `BitstreamError` unless the decoder stands where the encoder began: all bytes used, all lanes empty."""
-    if int(lanes.pointer) != int(source.end) or (np.asarray(lanes.state) != LOWEST).any():
+    if lanes.pointer != source.end or (np.asarray(lanes.state) != LOWEST).any():
         raise BitstreamError("the latent stream is damaged, or was made with other weights")

@@ -102,7 +102,7 @@ def decode(
 
     def more(carry):
         g, _plane, lanes = carry
-        return (g < groups) & (lanes.pointer <= source.end)
+        return (g < groups) & rans.within(lanes, source)
 
     def group(carry):
         g, plane, lanes = carry
@@ -149,7 +149,7 @@ def decode_static(table: jax.Array, rows: jax.Array, steps: jax.Array, source: S
 
     def more(carry):
         t, _symbols, lanes = carry
-        return (t < steps) & (lanes.pointer <= source.end)
+        return (t < steps) & rans.within(lanes, source)
 
     def step(carry):
         t, symbols, lanes = carry

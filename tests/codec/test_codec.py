@@ -30,6 +30,30 @@ def test_any_size_round_trips(mu_codec, photograph, shape):
     assert np.array_equal(mu_codec.decompress(mu_codec.compress(image)), decoded.image)
 
 
+def test_many_are_as_each_alone_and_in_order(mu_codec, photograph):
+    shapes = [(20, 20, 3), (33, 48, 1), (20, 20, 3), (20, 20, 3), (7, 5, 3)]
+    images = [photograph(*shape, seed=i) for i, shape in enumerate(shapes)]
+    files = mu_codec.compress_many(iter(images))
+    assert files == [mu_codec.compress(image) for image in images]
+    for workers in (None, 1):
+        pictures = mu_codec.decompress_many(files, workers=workers)
+        assert all(np.array_equal(a, mu_codec.decompress(b)) for a, b in zip(pictures, files, strict=True))
+    assert mu_codec.compress_many([]) == mu_codec.decompress_many([]) == []
+
+
+def test_many_stop_at_the_first_that_is_refused(mu_codec, photograph, monkeypatch):
+    data = mu_codec.compress(photograph(20, 20))
+    with pytest.raises(BitstreamError, match="the file is empty"):
+        mu_codec.decompress_many([data, b"", data])
+    with pytest.raises(BitstreamError, match="more than the limit"):
+        mu_codec.decompress_many([data], max_pixels=399)
+    begun = []
+    monkeypatch.setattr(mu_codec, "decompress", lambda data, max_pixels: begun.append(data) or container.unpack(data))
+    with pytest.raises(BitstreamError):
+        mu_codec.decompress_many([b"", *[data] * 50], workers=1)
+    assert len(begun) < 10
+
+
 def test_gray_is_the_mean_of_the_three_planes(mu_codec, photograph):
     data = mu_codec.compress(photograph(20, 20, 1))
     y_hat, _ = latents.decode_latents(mu_codec.twin, container.unpack(data)[1], (2, 2))

@@ -1,0 +1,41 @@
+"""The pure functions give what the codec gives, under jit and vmap."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gllmm_jax.codec import latents, traceable
+from tests.codec.twins import MU, PLAIN, carried, twin
+
+
+@pytest.mark.parametrize("config", [MU, PLAIN], ids=lambda config: config.preset)
+@pytest.mark.parametrize("size", [(1, 1), (7, 10)])
+def test_same_streams_and_same_latents(config, size):
+    pairs = [carried(config, *size, seed=seed) for seed in range(3)]
+    y, z = (jnp.asarray(np.stack(arrays)) for arrays in zip(*pairs, strict=True))
+    streams = jax.jit(jax.vmap(functools.partial(traceable.encode_latents, twin(config))))(y, z)
+    for i, pair in enumerate(pairs):
+        assert traceable.pack(jax.tree.map(lambda a, i=i: a[i], streams)) == latents.encode_latents(twin(config), *pair)
+    decode = jax.jit(jax.vmap(functools.partial(traceable.decode_latents, twin(config))))
+    y_again, z_again, whole = decode(streams)
+    assert np.array_equal(y_again, y) and np.array_equal(z_again, z) and whole.all()
+    damaged = streams._replace(data=streams.data.at[1, 3].add(7))
+    assert list(decode(damaged)[2]) == [True, False, True]
+
+
+def test_inside_a_function_of_ones_own():
+    """Nothing of the trace stays with the twin: the codec works on."""
+    fresh = type(twin())(MU, twin().arrays)
+    y, z = carried(MU, 4, 5)
+
+    @jax.jit
+    def length_and_back(y, z):
+        stream = traceable.encode_latents(fresh, y, z)
+        return stream.length, traceable.decode_latents(fresh, stream)[0]
+
+    length, back = length_and_back(y, z)
+    data = latents.encode_latents(fresh, y, z)
+    assert np.array_equal(back, y) and 0 < int(length) < len(data)
