@@ -40,6 +40,7 @@ def test_interruption(mu_file, photo, tmp_path, moment):
     """One line, status 130 and no file, also where an exception would be swallowed."""
     code = f"""
 import builtins, functools, gc, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
 from gllmm_jax import __main__, cli
 interrupt = functools.partial(signal.raise_signal, signal.SIGINT)
 def when(owner, name, now):

@@ -11,6 +11,7 @@ the same picture up to rounding.
 
 import functools
 import os
+import threading
 import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,7 @@ class Codec:
         self.config = weights.config
         self.params = jax.device_put(zoo.single(weights.params))
         self.twin = integer.twin_from_arrays(weights.config, dict(weights.tables))
+        self._expected: set[tuple[int, int]] = set()
         self.fingerprint = integer.fingerprint(self.twin)[: container.FINGERPRINT_BYTES]
 
     def compress(self, image: npt.ArrayLike) -> bytes:
@@ -98,7 +100,7 @@ class Codec:
         bytes.
         """
         watch = Watch()
-        header, y_hat, _ = self.unpack(data, max_pixels=max_pixels)
+        header, y_hat, _ = self._unpack(data, max_pixels, self._expect)
         watch.lap("entropy")
         gray = header.colour == "gray"
         pixels = np.asarray(self._run(transforms.synthesise, y_hat, gray))
@@ -132,17 +134,29 @@ class Codec:
         self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS
     ) -> tuple[container.Header, np.ndarray, np.ndarray]:
         """Inverse of `pack`: the file's header, y_hat and z_hat. Raises as `decode` does."""
+        return self._unpack(data, max_pixels, lambda size: None)
+
+    def _unpack(
+        self, data: Bytes, max_pixels: int | None, begun: Callable[[tuple[int, int]], None]
+    ) -> tuple[container.Header, np.ndarray, np.ndarray]:
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"a .gllm file is given as its bytes, not as {type(data).__name__}")
         header, stream = container.unpack(bytes(data), max_pixels=max_pixels)
         self._check_model(header)
         size = _latent_size(header.height, header.width)
-        y_hat, z_hat = latents.decode_latents(self.twin, stream, size, coder=header.coder)
+        y_hat, z_hat = latents.decode_latents(self.twin, stream, size, coder=header.coder, begun=lambda: begun(size))
         if latents_crc32(y_hat, z_hat) != header.latents_crc32:
             raise BitstreamError(
                 "the decoded latents are not the encoded ones: the file is damaged or this program is at fault"
             )
         return header, y_hat, z_hat
+
+    def _expect(self, size: tuple[int, int]) -> None:
+        """Latents of `size` are on their way: their synthesis may be compiled meanwhile, where it is not yet."""
+        if size not in self._expected:
+            self._expected.add(size)
+            arguments = self.config, self.params, (*size, self.config.latents)
+            threading.Thread(target=transforms.compile_synthesis, args=arguments).start()
 
     def _run(self, program: Callable[..., Any], *arguments: Any) -> Any:
         try:

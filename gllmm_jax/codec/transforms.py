@@ -1,11 +1,13 @@
 """The float programs of the codec: pixels to latents and back. One is compiled for every size."""
 
+import contextlib
 import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.errors import FlaxError
 
 from gllmm_jax.config import HYPER_STRIDE, STRIDE, ModelConfig
 from gllmm_jax.nn.model import Model, apply
@@ -48,3 +50,9 @@ def synthesise(config: ModelConfig, params: Any, y_hat: jax.Array, gray: bool) -
     x_hat = apply(config, params, y_hat[None].astype(jnp.float32), method=Model.synthesis)[0]
     x_hat = jnp.where(gray, x_hat.mean(axis=-1, keepdims=True), x_hat)
     return jnp.round(jnp.clip(x_hat, 0, 1) * 255).astype(jnp.uint8)
+
+
+def compile_synthesis(config: ModelConfig, params: Any, shape: tuple[int, int, int]) -> None:
+    """Have `synthesise` ready for latents of this shape. Parameters that do not fit are left for itself to find."""
+    with contextlib.suppress(FlaxError):
+        synthesise.lower(config, params, jax.ShapeDtypeStruct(shape, jnp.int32), False).compile()
