@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import coder as coders
+from gllmm_jax.codec import coders
 from gllmm_jax.codec.codec import load
 from gllmm_jax.codec.container import CODERS
 from gllmm_jax.codec.errors import BitstreamError

@@ -67,10 +67,13 @@ def half(params: Tree) -> dict[str, Any]:
 
 
 def single(params: Tree) -> dict[str, Any]:
-    """The same tree in float32, NumPy arrays."""
+    """The same tree in float32, NumPy arrays. Raises `WeightsError` on a number that is not finite."""
     tree: dict[str, Any] = {}
     for path, leaf in _flatten(params):
-        _insert(tree, path, np.asarray(leaf, np.float32))
+        array = np.asarray(leaf, np.float32)
+        if not np.isfinite(array).all():
+            raise WeightsError(f"the parameter {path} is not finite: a picture would be garbage")
+        _insert(tree, path, array)
     return tree
 
 

@@ -88,7 +88,7 @@ def test_other_weights_of_the_same_name(capsys, folder, mu_weights, photo, tmp_p
     packed = tmp_path / "photo.gllm"
     report(capsys, "compress", photo, "--json")
     (tmp_path / "other").mkdir()
-    tables = {**mu_weights.tables, "y.limit": mu_weights.tables["y.limit"] + 1}
+    tables = {**mu_weights.tables, "y.limit": np.maximum(mu_weights.tables["y.limit"], 1) - 1}
     zoo.save(tmp_path / "other" / "mu-random.npz", mu_weights._replace(tables=tables))
     monkeypatch.setattr(zoo, "FOLDER", tmp_path / "other")
     assert not report(capsys, "info", packed, "--json")["installed"]

@@ -23,8 +23,7 @@ import numpy.typing as npt
 from flax.errors import FlaxError
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import coder as coders
-from gllmm_jax.codec import container, integer, latents, transforms
+from gllmm_jax.codec import coders, container, integer, latents, transforms
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport, Watch
 from gllmm_jax.config import STRIDE
@@ -87,7 +86,7 @@ class Codec:
         watch.lap("entropy")
         bits = None
         if estimate:
-            bits = float(self._run(transforms.estimated_bits, y_hat, z_hat))
+            bits = float(self._run(transforms.float_bits, y_hat, z_hat))
             watch.lap("estimate")
         bpp, crc = 8 * len(data) / (height * width), latents_crc32(y_hat, z_hat)
         return Encoded(data, EncodeReport(len(data), bpp, bits, height, width, self.name, coder, crc, watch.seconds))
@@ -120,9 +119,12 @@ class Codec:
     ) -> bytes:
         """The second half of `encode`, for latents chosen in any way: the file of a picture of `shape`.
 
-        Shapes are those of `analyse`; `shape` is (height, width, 3 or 1). Raises `ValueError` on others, and on latents
-        that `latents.clamp_latents` would change; `ImportError` where the coder's extra is missing.
+        Shapes are those of `analyse`; `shape` is (height, width, 3 or 1). Raises `ValueError` on others, on latents
+        that are no integers, and on those that `latents.clamp_latents` would change; `ImportError` where the coder's
+        extra is missing.
         """
+        if len(shape) != 3 or shape[2] not in (1, 3) or min(shape) < 1:
+            raise ValueError(f"a picture has the shape (height, width, 3 or 1), not {shape}")
         height, width, channels = shape
         if y_hat.shape[:2] != _latent_size(height, width):
             raise ValueError(f"latents of shape {y_hat.shape} are not those of a picture of {height} x {width} pixels")
@@ -182,7 +184,7 @@ def load(name_or_path: str | os.PathLike[str] = zoo.DEFAULT) -> Codec:
     try:
         return Codec(weights)
     except (ValueError, KeyError, TypeError) as error:
-        raise zoo.WeightsError(f"the tables of '{weights.name}' do not fit its config: export it again") from error
+        raise zoo.WeightsError(f"the tables of '{weights.name}' are unfit ({error}): export it again") from error
 
 
 def latents_crc32(y_hat: np.ndarray, z_hat: np.ndarray) -> int:

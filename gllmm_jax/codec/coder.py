@@ -5,7 +5,6 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from gllmm_jax.codec import exact
-from gllmm_jax.codec.container import CODERS
 from gllmm_jax.codec.walk import Surroundings, empty_plane, inside
 from gllmm_jax.config import ModelConfig
 
@@ -75,16 +74,3 @@ class Coder(Protocol):
     def decoder(self, data: bytes, size: tuple[int, int], channels: int) -> Decoder:
         """Opens the stream of latents [h, w, channels] of `size` (h, w)."""
         ...
-
-
-def named(name: str) -> Coder:
-    """The coder of a name. Raises `ValueError` on others, `ImportError` naming the extra that brings it."""
-    if name == "rans":
-        from gllmm_jax.codec import interleaved
-
-        return interleaved
-    if name == "tfc":
-        from gllmm_jax.codec import tfc
-
-        return tfc
-    raise ValueError(f"there is no coder '{name}': choose from {', '.join(CODERS)}")

@@ -117,7 +117,7 @@ def _check_magic(data: bytes) -> None:
 
 def _parse(data: bytes) -> tuple[Header, int, int]:
     """Header, where the stream starts, its length. Reads a bounded number of bytes."""
-    reader = varint.Reader(data, len(MAGIC) + 1, part="header")
+    reader = varint.Reader(data, len(MAGIC) + 1, whole="file", part="header")
     flags = reader.byte()
     if flags >> 4 or flags >> 1 >= len(CODERS):
         raise BitstreamError("the file is damaged or uses a coder this version does not know")

@@ -142,15 +142,14 @@ def _distributions(config: ModelConfig, net: exact.Nets, plane, around: walk.Sur
 
 @jax.jit
 def _ask(families: jax.Array, mix: tables.IntegerMixture, low: jax.Array, half: jax.Array, number) -> jax.Array:
-    """Questions about the latents of a group, int16 [P, M]; one whose window is narrower than 2 half is not asked yet.
+    """Questions about the latents of a group, int16 [P, M]: none about one whose window ends below low + half.
 
     Args:
       families: of `exact.Nets`; mix: fields [P, C, M].
       low: int32 [P, M], smallest value left of each; half: int32.
       number: of `numbers`.
     """
-    found = _question(lambda k: tables.mixture_cdf(families, mix, k), low, half, number)
-    return jnp.where(half <= mix.radius[:, 0] + 1, found, NONE)
+    return _question(lambda k: tables.mixture_cdf(families, mix, k), low, half, number)
 
 
 @functools.partial(jax.jit, donate_argnums=0)

@@ -34,6 +34,16 @@ def sample_bits(image: ImageFile.ImageFile, path: str | os.PathLike[str]) -> int
     return bits
 
 
+def mend_transparency(image: ImageFile.ImageFile) -> None:
+    """Brings the transparent level or colour of a PNG, which Pillow leaves in the file's levels, to those of the pixels."""
+    clear = image.info.get("transparency")
+    unit = {"L;2": 85, "L;4": 17}.get(str(image.tile[0][3]) if image.format == "PNG" and image.tile else "", 1)
+    if isinstance(clear, int):
+        image.info["transparency"] = clear * unit
+    elif isinstance(clear, tuple) and max(clear) > 255:  # of RGB with 16 bits Pillow keeps the upper 8
+        image.info["transparency"] = tuple(value >> 8 for value in clear)
+
+
 def upper_bits(image: Image.Image, bits: int) -> Image.Image:
     """8 bits a sample, of an image that has `bits`: of RGB Pillow keeps only those, gray comes whole.
 

@@ -12,7 +12,8 @@ import jax
 import numpy as np
 
 from gllmm_jax.codec import varint, walk
-from gllmm_jax.codec.coder import Content, Given, Outliers, Static, named
+from gllmm_jax.codec.coder import Content, Given, Outliers, Static
+from gllmm_jax.codec.coders import named
 from gllmm_jax.codec.container import CODERS
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.integer import Twin, z_support
@@ -41,8 +42,8 @@ def clamp_latents(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> tuple[np.
 def encode_latents(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray, *, coder: str = CODERS[0]) -> bytes:
     """Stream of y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N].
 
-    Raises: `ValueError` on latents that `clamp_latents` would change, or of other shapes; `ImportError` where the extra
-    of the coder is missing.
+    Raises: `ValueError` on latents that `clamp_latents` would change, of other shapes, or no integers; `ImportError`
+    where the extra of the coder is missing.
     """
     static, given, content = prepare(twin, y_hat, z_hat)
     return pack_outliers(given.outliers) + named(coder).encode(static, given, content)
@@ -78,11 +79,15 @@ def estimated_bits(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> Bits:
 
 def prepare(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> tuple[Static, Given, Content]:
     """What a coder's `encode` takes. Raises as `encode_latents` does."""
-    size, low, high = y_hat.shape[:2], *z_support(twin)
-    if y_hat.shape[2] != twin.config.latents or z_hat.shape != (*hyper_size(size), twin.config.hyper):
+    if not all(np.issubdtype(a.dtype, np.integer) for a in (y_hat, z_hat)):
+        raise ValueError(f"latents are whole numbers, not {y_hat.dtype} and {z_hat.dtype}: round them")
+    size, shape = y_hat.shape[:2], (twin.config.latents, twin.config.hyper)
+    if y_hat.ndim != 3 or not y_hat.size or (y_hat.shape[2], z_hat.shape) != (shape[0], (*hyper_size(size), shape[1])):
         raise ValueError(f"latents of shapes {y_hat.shape} and {z_hat.shape} do not belong together or to this model")
-    if np.abs(y_hat).max() > tables.Y_LIMIT or (z_hat < low).any() or (z_hat > high).any():
+    clamped = clamp_latents(twin, y_hat, z_hat)
+    if not (np.array_equal(y_hat, clamped[0]) and np.array_equal(z_hat, clamped[1])):
         raise ValueError("latents outside what a stream can carry: call clamp_latents first")
+    y_hat, z_hat = clamped
     static, around = static_symbols(twin, size), _around(twin, size, z_hat)
     low, frequency, outliers = _evaluate(twin, around, y_hat)
     content = Content((z_hat - z_support(twin)[0]).ravel(), y_hat, low, frequency)
@@ -134,7 +139,7 @@ def pack_outliers(outliers: Outliers) -> bytes:
 
 def _unpack_outliers(data, latents):
     # the outliers among so many latents, and the rest of the stream
-    reader = varint.Reader(data, part="list of outliers")
+    reader = varint.Reader(data, whole="latent stream", part="list of outliers")
     count = reader.varint()
     if count > latents:
         raise BitstreamError("the latent stream announces more outliers than there are latents")

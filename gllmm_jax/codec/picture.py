@@ -45,6 +45,7 @@ def read(path: str | os.PathLike[str], *, convert: bool = False) -> np.ndarray:
         if moving and not convert:
             raise PictureError(f"{path} has several frames; to keep only the first: {_CONVERT}")
         bits, icc = depth.sample_bits(opened, path), opened.info.get("icc_profile")
+        depth.mend_transparency(opened)
         opened.load()
         image: Image.Image = ImageOps.exif_transpose(opened)
         if bits > 8:

@@ -36,7 +36,7 @@ def taps_summed(name: str, taps: int) -> list[list[int]]:
 
 def reach(name: str, kernel: np.ndarray, limit: np.ndarray) -> np.ndarray:
     """Largest possible sum of |weight| * |input| for each output, [out], of a kernel [taps, in, out]."""
-    each = np.einsum("i,tio->to", limit.astype(np.float64), np.abs(kernel).astype(np.float64))
+    each = np.einsum("i,tio->to", limit.astype(np.float64), np.abs(kernel.astype(np.float64)))
     return np.max([each[list(t)].sum(0) for t in taps_summed(name, len(kernel))], axis=0)
 
 
@@ -48,8 +48,9 @@ def check(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> None:
     except KeyError as e:
         raise ValueError(f"the tables lack {e.args[0]}") from None
     wrong += sorted(arrays.keys() - wanted.keys())
-    if wrong or any(a.dtype.kind not in "iu" for a in arrays.values()):
-        raise ValueError(f"the tables do not fit the model: {wrong or 'not integers'}")
+    if wrong or not all(np.can_cast(a.dtype, np.int32) for a in arrays.values()):
+        raise ValueError(f"the tables do not fit the model: {wrong or 'not integers of 32 bits'}")
+    arrays = {name: a.astype(np.int64) for name, a in arrays.items()}  # stored as narrow as it gets: abs may overflow
     for name, array in arrays.items():
         low, high = _RANGES.get(name) or _RANGES.get(name.split(".")[-1]) or (-np.inf, np.inf)
         if array.size and not low <= array.min() <= array.max() <= high:
@@ -60,19 +61,19 @@ def check(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> None:
     inputs |= {name: arrays[f"{before}.limit"] for before, name in itertools.pairwise(HYPER)}
     inputs |= {name: arrays[f"{before}.limit"] for before, name in itertools.pairwise(ENTROPY[1:])}
     for name in HYPER + ENTROPY:
-        total = reach(name, arrays[f"{name}.kernel"], inputs[name]) + np.abs(arrays[f"{name}.bias"].astype(np.int64))
+        total = reach(name, arrays[f"{name}.kernel"], inputs[name]) + np.abs(arrays[f"{name}.bias"])
         if not (total <= BUDGET).all():
             raise ValueError(f"layer {name}: sums may pass 2^24")
 
 
 def _check_distributions(arrays: Mapping[str, np.ndarray]) -> None:
-    cdf, symbols = arrays["prior.cdf"].astype(np.int64), arrays["prior.high"] - arrays["prior.low"] + 1
+    cdf, symbols = arrays["prior.cdf"], arrays["prior.high"] - arrays["prior.low"] + 1
     inside = np.arange(cdf.shape[1]) < symbols[:, None]
     if cdf[:, 0].any() or (cdf[~inside] != tables.TOTAL).any() or (np.diff(cdf, axis=1)[inside[:, :-1]] < 1).any():
         raise ValueError("the table prior.cdf does not rise from 0 to 65536")
-    if (np.diff(arrays["families"].astype(np.int64), axis=1) < 0).any():
+    if (np.diff(arrays["families"], axis=1) < 0).any():
         raise ValueError("the table families falls somewhere")
-    powers = arrays["powers"].astype(np.int64)
+    powers = arrays["powers"]
     if powers[0] != 1 << tables.WEIGHT_BITS or powers[-1] or (np.diff(powers) > 0).any():
         raise ValueError("the table powers does not fall from 32768 to 0")
 

@@ -36,7 +36,7 @@ def _analyse(config: ModelConfig, params: Any, pixels: jax.Array) -> tuple[jax.A
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def estimated_bits(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array) -> jax.Array:
+def float_bits(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array) -> jax.Array:
     """The float model's information content of y_hat [h, w, M] and z_hat, in bits."""
     arguments = (y_hat[None].astype(jnp.float32), z_hat[None].astype(jnp.float32))
     bits_y, bits_z = apply(config, params, *arguments, method=Model.bits)

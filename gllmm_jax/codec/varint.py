@@ -16,16 +16,21 @@ def write(value: int) -> bytes:
 
 
 class Reader:
-    """Takes bytes off the front of `data`, from `position` on; past the end is a `BitstreamError` about `part`."""
+    """Takes bytes off the front of `data`, from `position` on.
 
-    def __init__(self, data: bytes, position: int = 0, *, part: str) -> None:
-        self.data, self.position, self._part = data, position, part
+    Past the end is a `BitstreamError`: `whole` (a file, a stream) ends within its `part`.
+    """
+
+    def __init__(self, data: bytes, position: int = 0, *, whole: str, part: str) -> None:
+        self.data, self.position, self._whole, self._part = data, position, whole, part
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes."""
         taken = self.data[self.position : self.position + count]
         if len(taken) < count:
-            raise BitstreamError(f"the file is cut short: its {len(self.data)} bytes end within the {self._part}")
+            raise BitstreamError(
+                f"the {self._whole} is cut short: its {len(self.data)} bytes end within the {self._part}"
+            )
         self.position += count
         return taken
 
@@ -41,4 +46,4 @@ class Reader:
             value |= (byte & 127) << 7 * i
             if byte < 128:
                 return value
-        raise BitstreamError(f"the file is damaged: a number in its {self._part} has no end")
+        raise BitstreamError(f"the {self._whole} is damaged: a number in its {self._part} has no end")

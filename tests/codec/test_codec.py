@@ -54,6 +54,26 @@ def test_many_stop_at_the_first_that_is_refused(mu_codec, photograph, monkeypatc
     assert len(begun) < 10
 
 
+def test_latents_of_ones_own(mu_codec, photograph):
+    image = photograph(100, 90)
+    y_hat, z_hat = mu_codec.analyse(image)
+    data = mu_codec.pack(y_hat, z_hat, image.shape)
+    assert data == mu_codec.compress(image)
+    header, *back = mu_codec.unpack(data)
+    assert header[2:5] == (100, 90, "rgb") and all(map(np.array_equal, back, (y_hat, z_hat)))
+    assert mu_codec.pack(y_hat.astype(np.int16), jnp.asarray(z_hat), image.shape) == data
+    for shape in ((100, 90), (100, 90, 4), (100, 90, 0), (0, 90, 3), (100, 97, 3)):
+        with pytest.raises(ValueError, match=r"\(height, width, 3 or 1\)|not those of a picture"):
+            mu_codec.pack(y_hat, z_hat, shape)
+    with pytest.raises(ValueError, match="whole numbers"):
+        mu_codec.pack(y_hat + 0.4, z_hat, image.shape)
+    with pytest.raises(ValueError, match="do not belong together"):
+        mu_codec.pack(y_hat[..., 0], z_hat, image.shape)
+    for value in (8192, -32768):
+        with pytest.raises(ValueError, match="clamp_latents"):
+            mu_codec.pack(np.full(y_hat.shape, value, np.int16), z_hat, image.shape)
+
+
 def test_gray_is_the_mean_of_the_three_planes(mu_codec, photograph):
     data = mu_codec.compress(photograph(20, 20, 1))
     y_hat, _ = latents.decode_latents(mu_codec.twin, container.unpack(data)[1], (2, 2))
@@ -177,7 +197,7 @@ def test_weights_with_the_tables_of_another_model(mu_weights, tmp_path):
     tables = dict(mu_weights.tables)
     tables.popitem()
     zoo.save(tmp_path / "bad.npz", mu_weights._replace(tables=tables))
-    with pytest.raises(zoo.WeightsError, match="the tables of 'mu-random' do not fit its config"):
+    with pytest.raises(zoo.WeightsError, match=r"the tables of 'mu-random' are unfit .*export it again"):
         gllmm_jax.load(tmp_path / "bad.npz")
 
 
@@ -190,6 +210,13 @@ def test_weights_with_the_parameters_of_another_model(mu_weights, mu_codec, phot
         codec = Codec(mu_weights._replace(params=params))
         with pytest.raises(zoo.WeightsError, match=f"the parameters of 'mu-random' do not fit its config: {words}"):
             codec.decompress(data) if "g_s" in words else codec.encode(image)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite(mu_weights, value):
+    odd = {**mu_weights.params, "context": {**mu_weights.params["context"], "bias": np.array([0, value])}}
+    with pytest.raises(zoo.WeightsError, match="the parameter context/bias is not finite"):
+        Codec(mu_weights._replace(params=odd))
 
 
 def test_calibration_needs_pictures(mu_weights):

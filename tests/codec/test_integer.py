@@ -188,6 +188,31 @@ def test_tables_that_would_not_decode(name, place, value):
         twin_from_arrays(MU, arrays)
 
 
+@pytest.mark.parametrize("name", exact.HYPER + exact.ENTROPY)
+def test_every_sum_is_proven(name):
+    """Heavy weights in all taps of a layer but the first, also where abs overflows the type they are stored in."""
+    kernel = twin().arrays[f"{name}.kernel"]
+    for value in (32767, -32767, -32768):
+        heavy = np.full_like(kernel, value)
+        heavy[: len(kernel) // 9] = 0
+        with pytest.raises(ValueError, match=f"layer {name}: sums may pass"):
+            twin_from_arrays(MU, dict(twin().arrays) | {f"{name}.kernel": heavy})
+    bias = twin().arrays[f"{name}.bias"].copy()
+    bias[1] = -(1 << 24)
+    with pytest.raises(ValueError, match=f"layer {name}: sums may pass"):
+        twin_from_arrays(MU, dict(twin().arrays) | {f"{name}.bias": bias})
+
+
+def test_supports_in_narrow_types():
+    low, high = np.full(MU.hyper, -128, np.int8), np.zeros(MU.hyper, np.int32)
+    cdf = np.full((MU.hyper, 130), tables.TOTAL, np.int32)
+    cdf[:, :129] = np.arange(129)
+    heavy = np.full_like(twin().arrays["conv0.kernel"], 30000)
+    replaced = {"prior.low": low, "prior.high": high, "prior.cdf": cdf, "conv0.kernel": heavy}
+    with pytest.raises(ValueError, match="layer conv0: sums may pass"):
+        twin_from_arrays(MU, dict(twin().arrays) | replaced)
+
+
 def test_layers_that_do_not_fit_are_named():
     calibration = [draw(MU, 8, 8)]
     for name, value in (("dense1", np.nan), ("dense0", np.inf)):

@@ -127,14 +127,31 @@ def test_deep_gray_is_scaled_by_its_depth(tmp_path, data, gray):
     assert picture.read(tmp_path / "deep", convert=True).ravel().tolist() == gray
 
 
-def test_the_transparent_level_of_deep_gray_becomes_white(tmp_path):
+def png(bits: int, colour: int, row: bytes, width: int, clear: bytes) -> bytes:
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 3, 1, 16, 0, 0, 0, 0)) + chunk(b"tRNS", struct.pack(">H", 25700))
-    body = chunk(b"IDAT", zlib.compress(b"\0" + struct.pack(">3H", 257, 25700, 25701)))
-    (tmp_path / "t.png").write_bytes(b"\x89PNG\r\n\x1a\n" + head + body + chunk(b"IEND", b""))
-    assert picture.read(tmp_path / "t.png", convert=True).ravel().tolist() == [1, 255, 100]
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, 1, bits, colour, 0, 0, 0)) + chunk(b"tRNS", clear)
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "pixels"),
+    [
+        (png(16, 0, struct.pack(">3H", 257, 25700, 25701), 3, b"\x64\x64"), [1, 255, 100]),
+        (png(4, 0, b"\x0f\x36", 4, b"\0\3"), [0, 255, 255, 102]),
+        (png(2, 0, b"\x1b", 4, b"\0\2"), [0, 85, 255, 255]),
+        (
+            png(16, 2, bytes.fromhex("03e807d0ea60 111122223333"), 2, bytes.fromhex("03e807d0ea60")),
+            [255] * 3 + [17, 34, 51],
+        ),
+    ],
+)
+def test_the_transparent_level_becomes_white(tmp_path, data, pixels):
+    (tmp_path / "t.png").write_bytes(data)
+    with pytest.raises(picture.PictureError, match="transparent|more than 8 bits"):
+        picture.read(tmp_path / "t.png")
+    assert picture.read(tmp_path / "t.png", convert=True).ravel().tolist() == pixels
 
 
 @pytest.mark.parametrize("plain", [True, False])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gllmm_jax.cli import main
-from gllmm_jax.codec import container
+from gllmm_jax.codec import container, walk
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.latents import decode_latents, encode_latents
@@ -25,7 +25,7 @@ def test_round_trip_and_size(config, size):
     data = encode_latents(twin(config), y, z, coder="tfc")
     y_again, z_again = decode_latents(twin(config), data, size, coder="tfc")
     assert (y_again == y).all() and (z_again == z).all()
-    assert len(data) <= 1.003 * len(encode_latents(twin(config), y, z))
+    assert len(data) <= 1.003 * len(encode_latents(twin(config), y, z)) + 4
 
 
 @needs_tfc
@@ -61,6 +61,15 @@ def test_damage_is_an_error(mu_codec, photograph):
     for bad in damaged:
         with pytest.raises(BitstreamError):
             mu_codec.decompress(container.pack(header, bad))
+
+
+@needs_tfc
+def test_a_small_file_cannot_announce_much(mu_codec, photograph, monkeypatch):
+    """Nothing of the picture's size is made or walked: what comes first does not add up."""
+    header, stream = container.unpack(mu_codec.encode(photograph(20, 30), coder="tfc").data)
+    monkeypatch.delattr(walk, "phi_rows")
+    with pytest.raises(BitstreamError, match="damaged"):
+        mu_codec.decompress(container.pack(header._replace(height=3000, width=3000), stream))
 
 
 def test_without_the_extra(mu_codec, mu_file, photograph, photo, tmp_path, monkeypatch, capsys):

@@ -23,5 +23,7 @@ def test_rates_see_noise_and_the_synthesis_rounded_latents(monkeypatch, photogra
     for noise in (rate - given for rate, given in zip(rates, (y, z), strict=True)):
         assert 0.3 < jnp.abs(noise).max() <= 0.501
         assert 0.2 < noise.std() < 0.4  # 0.29 for the uniform distribution
+    y_noise, z_noise = (np.ravel(rate - given) for rate, given in zip(rates, (y, z), strict=True))
+    assert not np.allclose(y_noise[: z_noise.size], z_noise, atol=1e-3)  # a key each
     _, *others = apply(TINY, params, x, jax.random.PRNGKey(1))
     assert all((rate != other).any() for rate, other in zip(rates, others, strict=True))

@@ -88,10 +88,13 @@ def test_windows_are_wide_enough_and_no_wider():
         tails = [LAWS[f].cdf(far[0][i]) + LAWS[f].sf(far[1][i]) for i, f in enumerate(FAMILIES)]
         return (weight * np.concatenate(tails)).sum(0)
 
-    assert outside(radius).max() < 2.0**-16
+    assert outside(radius).max() < 9 * 2.0 ** -(14 + tables.TAIL)
     # a Laplacian of scale 1 leaves 2^-20 at 13.9, and what has no weight counts for nothing
     far = tables.window(*(jnp.asarray([[a], [b]], jnp.int32) for a, b in ((0, 90000), (256, 256), (1 << 15, 0))))
     assert far == 15
+    # one of weight 2^-10 reaches 10 ln 2 scales, here 55, where one of weight 1 would reach 110
+    light = tables.window(*(jnp.asarray([[a], [b]], jnp.int32) for a, b in ((0, 0), (16, 8 * 256), (32736, 32))))
+    assert light == 63
 
 
 def test_weights_sum_to_one_and_follow_the_logits():

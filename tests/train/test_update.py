@@ -8,7 +8,7 @@ import pytest
 from gllmm_jax.config import PRESETS, TrainConfig
 from gllmm_jax.nn.model import Output
 from gllmm_jax.train import step as step_module
-from gllmm_jax.train.step import create_state, make_train_step
+from gllmm_jax.train.step import create_state, make_eval_step, make_train_step
 
 SLOPE = np.array([0.3, 0.4])  # of the loss, where the picture is 1 on the 0..255 scale
 PARAMS = {"w": np.zeros(2, np.float32)}
@@ -102,3 +102,16 @@ def test_floats_are_single_whatever_type_the_parameters_came_in(traced, given):
     state, metrics = make_train_step(PRESETS["mu"], config)(state, np.zeros((2, 4, 4, 3), np.uint8), 0.0)
     assert [leaf.dtype for leaf in jax.tree.leaves(state)] == types
     assert {str(figure.dtype) for figure in metrics.values()} == {"float32"}
+
+
+def test_validation_judges_the_picture_that_would_be_written(monkeypatch):
+    """Clipped, and rounded to 8 bits: what is beyond white is white, and a hundredth of a level is none."""
+
+    def apply(model, params, x):
+        return Output(jnp.where(x == 1, 1.5, x + 0.01 / 255), jnp.zeros(1), jnp.zeros(1))
+
+    monkeypatch.setattr(step_module, "apply", apply)
+    evaluate = make_eval_step(PRESETS["mu"], TrainConfig("", steps=1))
+    images = np.full((1, 4, 4, 3), 255, np.uint8)
+    images[0, 0] = 77
+    assert evaluate(PARAMS, images)["mse"] == 0
