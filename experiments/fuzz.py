@@ -151,7 +151,7 @@ def main() -> int:
     truths = {codec.decode(data).report.latents_crc32 for data in files}
     rng, found, started = np.random.default_rng(arguments.seed), Counter(), time.monotonic()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-    done = 0
+    done = grown = 0
     while done != arguments.count and (arguments.seconds is None or time.monotonic() - started < arguments.seconds):
         kind = KINDS[rng.integers(len(KINDS))]
         mutant = kind(rng, files[rng.integers(len(files))], files)

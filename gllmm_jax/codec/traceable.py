@@ -56,7 +56,7 @@ def encode_latents(twin: Twin, y_hat: jax.Array, z_hat: jax.Array) -> Stream:
 
 def decode_latents(twin: Twin, stream: Stream) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Inverse of `encode_latents`: y_hat int32 [h, w, M], z_hat int32, and whether the stream was whole (bool)."""
-    h, w, _ = stream.excess.shape
+    h, w, m = stream.excess.shape
     static, low_z = latents.static_symbols(twin, (h, w)), z_support(twin)[0]
     following = jnp.concatenate([stream.data[1:], jnp.zeros(2, jnp.uint8)]).astype(jnp.uint32)
     pairs = jnp.append(stream.data, jnp.uint8(0)).astype(jnp.uint32) << 8 | following
@@ -69,7 +69,8 @@ def decode_latents(twin: Twin, stream: Stream) -> tuple[jax.Array, jax.Array, ja
     around, plane = _around(twin, (h, w), z_hat), _plane(stream.excess)
     plane, lanes = walk.decode(twin.config, _nets(twin), plane, around, wavefront(h, w), source, lanes)
     whole = (lanes.pointer == stream.length) & jnp.all(lanes.state == rans.LOWEST)
-    return walk.inside(plane, (h, w)), z_hat, whole
+    r = CONTEXT_RADIUS
+    return plane.reshape(h + r, w + 2 * r, m)[r:, r:-r], z_hat, whole
 
 
 def pack(stream: Stream) -> bytes:
@@ -95,7 +96,7 @@ def _plane(values):
 def _around(twin, size, z_hat):
     hz, wz = (np.int32(n) for n in latents.hyper_size(size))
     phi = walk.phi_rows(_nets(twin), z_hat, hz, wz)
-    return walk.Surroundings(phi, np.int32(HYPER_STRIDE) * wz, np.int32(size[1]))
+    return walk.Surroundings(phi, jnp.int32(HYPER_STRIDE * wz), jnp.int32(size[1]))
 
 
 def _steps(lanes, certain, static, latents):

@@ -145,7 +145,7 @@ def decode_static(table: jax.Array, rows: jax.Array, steps: jax.Array, source: S
     """
 
     last = table.shape[1] - 1
-    width = np.int32(1 << last.bit_length() - 1)
+    width = jnp.int32(1 << last.bit_length() - 1)
 
     def more(carry):
         t, _symbols, lanes = carry

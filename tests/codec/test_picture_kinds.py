@@ -149,7 +149,7 @@ def png(bits: int, colour: int, row: bytes, width: int, clear: bytes) -> bytes:
 )
 def test_the_transparent_level_becomes_white(tmp_path, data, pixels):
     (tmp_path / "t.png").write_bytes(data)
-    with pytest.raises(picture.PictureError, match="transparent|more than 8 bits"):
+    with pytest.raises(picture.PictureError, match=r"transparent|more than 8 bits"):
         picture.read(tmp_path / "t.png")
     assert picture.read(tmp_path / "t.png", convert=True).ravel().tolist() == pixels
 

@@ -114,4 +114,4 @@ def test_validation_judges_the_picture_that_would_be_written(monkeypatch):
     evaluate = make_eval_step(PRESETS["mu"], TrainConfig("", steps=1))
     images = np.full((1, 4, 4, 3), 255, np.uint8)
     images[0, 0] = 77
-    assert evaluate(PARAMS, images)["mse"] == 0
+    assert evaluate(PARAMS, jnp.asarray(images))["mse"] == 0
