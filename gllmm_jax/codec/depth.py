@@ -35,7 +35,7 @@ def sample_bits(image: ImageFile.ImageFile, path: str | os.PathLike[str]) -> int
 
 
 def mend_transparency(image: ImageFile.ImageFile) -> None:
-    """Bring the transparent level or colour of a PNG, which Pillow leaves as it is in the file, to the pixels' levels."""
+    """Bring the transparent level or colour of a PNG, which Pillow leaves as in the file, to the pixels' levels."""
     clear = image.info.get("transparency")
     unit = {"L;2": 85, "L;4": 17}.get(str(image.tile[0][3]) if image.format == "PNG" and image.tile else "", 1)
     if isinstance(clear, int):
