@@ -16,9 +16,10 @@ from PIL import Image
 
 def main(name: str, width: str, image: str) -> None:
     """Answers until the input ends."""
-    for module in ("torchvision", "torchvision.transforms", "pytorch_msssim"):  # imported over there, not used here
-        stub: Any = sys.modules.setdefault(module, types.ModuleType(module))
-        stub.ms_ssim = stub.transforms = None
+    # imported over there and not used here; the builds of torchvision do not always match torch's
+    vision: Any = types.ModuleType("torchvision")
+    vision.transforms = types.ModuleType("torchvision.transforms")
+    sys.modules |= {"torchvision": vision, "torchvision.transforms": vision.transforms}
     import torch
     from compressai import models
 

@@ -147,7 +147,7 @@ def main() -> int:
     arguments = parser.parse_args()
 
     codec = Codec(zoo.read(GOLDEN / "mu-golden.npz"))
-    files = [path.read_bytes() for path in sorted(GOLDEN.glob("*.gllm"))]
+    files = [path.read_bytes() for path in sorted(GOLDEN.glob("mu.*.rans.gllm"))]
     truths = {codec.decode(data).report.latents_crc32 for data in files}
     rng, found, started = np.random.default_rng(arguments.seed), Counter(), time.monotonic()
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10

@@ -1,6 +1,6 @@
-"""The golden files of the tests: small random weights of the `mu` preset and three files that were made with them.
+"""The golden files of the tests: small random weights of every preset, and files that were made with them.
 
-    python -m experiments.make_golden tests/golden
+    python -m experiments.make_golden tests/golden      # with the extra `tfc`, so that both coders write
 
 Files that are out in the world must decode for ever. What this writes is therefore written once: should these files
 no longer decode to the same latents, or the same latents give other bytes, then the format has changed and needs a new
@@ -18,16 +18,20 @@ import numpy as np
 
 from gllmm_jax import zoo
 from gllmm_jax.codec.codec import Codec
+from gllmm_jax.codec.container import CODERS
 from gllmm_jax.codec.export import make_weights
 from gllmm_jax.config import PRESETS, ModelConfig
 from gllmm_jax.nn.model import init_params
 
-NAME = "mu-golden"
 PICTURES = {"rgb-40x56": (40, 56, 3), "gray-17x9": (17, 9, 1), "one-pixel": (1, 1, 3)}
+"""Of every preset by `rans`; by `tfc` the first alone."""
+
+INPUTS = 6
+"""How many inputs each output of a kernel sees, of hundreds or thousands: the files stay small."""
 
 
-def coarse_params(config: ModelConfig, seed: int = 0) -> Any:
-    """Random parameters of any config; kernels take seven values each, so that the file stays small."""
+def sparse_params(config: ModelConfig, seed: int = 0) -> Any:
+    """Random parameters of any config; kernels are nearly empty, and what is there takes six values."""
     rng = np.random.default_rng(seed)
 
     def leaf(path: Any, shape: jax.ShapeDtypeStruct) -> np.ndarray:
@@ -37,10 +41,14 @@ def coarse_params(config: ModelConfig, seed: int = 0) -> Any:
             case "gamma":
                 return np.sqrt(0.1) * np.eye(*shape.shape, dtype=np.float32)
             case "kernel":
-                step = 0.5 * (1.5 / np.prod(shape.shape[:-1])) ** 0.5
-                return (step * rng.integers(-3, 4, shape.shape)).astype(np.float32)
+                fan_in = int(np.prod(shape.shape[:-1]))
+                kernel = np.zeros((fan_in, shape.shape[-1]), np.float32)
+                places = rng.integers(0, fan_in, (INPUTS, shape.shape[-1]))
+                values = rng.choice([-3, -2, -1, 1, 2, 3], places.shape) * (0.6 / INPUTS**0.5)
+                np.put_along_axis(kernel, places, values.astype(np.float32), axis=0)
+                return kernel.reshape(shape.shape)
             case _:
-                return rng.uniform(-0.3, 0.3, shape.shape).astype(np.float32)
+                return (rng.integers(-4, 5, shape.shape) / 16).astype(np.float32)
 
     shapes = jax.eval_shape(functools.partial(init_params, config), jax.random.PRNGKey(0))
     return jax.tree_util.tree_map_with_path(leaf, shapes)
@@ -55,17 +63,18 @@ def picture(height: int, width: int, channels: int, seed: int = 0) -> np.ndarray
     return np.clip(128 + 90 * np.stack(waves, -1) + noise, 0, 255).astype(np.uint8)
 
 
-def make(folder: Path) -> dict[str, Any]:
-    """Write the weights and the files to an empty folder, and return the facts that go with them."""
-    config = PRESETS["mu"]
+def make(folder: Path, preset: str) -> dict[str, Any]:
+    """Write the weights and the files of one preset, and return the facts that go with them, by the files' names."""
+    name, config = f"{preset}-golden", PRESETS[preset]
     calibration = [picture(96, 96, 3, seed) for seed in range(2)]
-    weights = make_weights(NAME, config, coarse_params(config), calibration)
-    zoo.save(folder / f"{NAME}.npz", weights)
-    codec, facts = Codec(zoo.read(folder / f"{NAME}.npz")), {}
-    for name, shape in PICTURES.items():
-        data, report = codec.encode(picture(*shape, seed=7), estimate=False)
-        (folder / f"{name}.gllm").write_bytes(data)
-        facts[name] = {"latents_crc32": report.latents_crc32, "bytes": len(data), "shape": shape}
+    zoo.save(folder / f"{name}.npz", make_weights(name, config, sparse_params(config), calibration))
+    codec, facts = Codec(zoo.read(folder / f"{name}.npz")), {}
+    for coder in CODERS:
+        for kind, shape in PICTURES.items() if coder == "rans" else list(PICTURES.items())[:1]:
+            data, report = codec.encode(picture(*shape, seed=7), estimate=False, coder=coder)
+            file = f"{preset}.{kind}.{coder}.gllm"
+            (folder / file).write_bytes(data)
+            facts[file] = {"latents_crc32": report.latents_crc32, "bytes": len(data), "shape": shape}
     return facts
 
 
@@ -76,7 +85,8 @@ def main() -> None:
     if folder.exists() and any(folder.iterdir()):
         parser.error(f"{folder} holds golden files already: a change of the format needs a new version, not new files")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "facts.json").write_text(json.dumps(make(folder), indent=2) + "\n")
+    facts = {file: fact for preset in sorted(PRESETS) for file, fact in make(folder, preset).items()}
+    (folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
 if __name__ == "__main__":
