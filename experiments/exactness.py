@@ -5,9 +5,8 @@
     JAX_DISABLE_JIT=1 python experiments/exactness.py read DIR --up-to 400   # without a compiler, up to 400 pixels
 
 Pictures are crops of a photograph that scikit-image brings along; weights are the sparse ones of the tests' golden
-files, so that nothing is random but the pictures. `read` on another machine or device needs the folder and this package.
-Exit status 1 on any mismatch. On two cores `write` takes some minutes for the largest presets, which compile for every
-size.
+files. `read` on another machine or device needs the folder and a checkout. Exit status 1 on any mismatch. On two cores
+`write` takes some minutes for the largest presets, whose transforms compile for every size.
 """
 
 import argparse
