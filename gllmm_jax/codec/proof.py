@@ -36,7 +36,7 @@ def taps_summed(name: str, taps: int) -> list[list[int]]:
 
 def reach(name: str, kernel: np.ndarray, limit: np.ndarray) -> np.ndarray:
     """Largest possible sum of |weight| * |input| for each output, [out], of a kernel [taps, in, out]."""
-    each = np.einsum("i,tio->to", limit.astype(np.float64), np.abs(kernel.astype(np.float64)))
+    each = limit.astype(np.float64) @ np.abs(kernel.astype(np.float64))
     return np.max([each[list(t)].sum(0) for t in taps_summed(name, len(kernel))], axis=0)
 
 
@@ -50,7 +50,8 @@ def check(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> None:
     wrong += sorted(arrays.keys() - wanted.keys())
     if wrong or not all(np.can_cast(a.dtype, np.int32) for a in arrays.values()):
         raise ValueError(f"the tables do not fit the model: {wrong or 'not integers of 32 bits'}")
-    arrays = {name: a.astype(np.int64) for name, a in arrays.items()}  # stored as narrow as it gets: abs may overflow
+    # stored as narrow as it gets, so abs and minus may overflow; kernels are widened in `reach`, each in its turn
+    arrays = {name: a if name.endswith("kernel") else a.astype(np.int64) for name, a in arrays.items()}
     for name, array in arrays.items():
         low, high = _RANGES.get(name) or _RANGES.get(name.split(".")[-1]) or (-np.inf, np.inf)
         if array.size and not low <= array.min() <= array.max() <= high:
