@@ -20,6 +20,7 @@ import numpy as np
 from gllmm_jax import zoo
 from gllmm_jax.codec import latents, picture
 from gllmm_jax.codec.codec import Codec, load
+from gllmm_jax.codec.container import CODERS
 from gllmm_jax.evaluate import bdrate, files, peers
 
 JPEG = ("jpeg-4:2:0", "jpeg-4:4:4")
@@ -47,10 +48,10 @@ class Result(NamedTuple):
         return abs(self.row["bytes"] - self.estimate) - TOLERANCE[0] * self.estimate
 
 
-def examine(codec: Codec, path: Path) -> Result:
+def examine(codec: Codec, path: Path, coder: str = CODERS[0]) -> Result:
     """Compress, decompress and compare one picture."""
     image = picture.read(path)
-    data, report = codec.encode(image)
+    data, report = codec.encode(image, coder=coder)
     decoded = codec.decompress(data)
     y_hat, z_hat = codec.analyse(image)
     _, *back = codec.unpack(data)
@@ -118,6 +119,7 @@ def main() -> int:
     parser.add_argument(
         "--peers", type=Path, metavar="CSV", help="stored points of other codecs; Pillow's unless given"
     )
+    parser.add_argument("--coder", choices=CODERS, default=CODERS[0])
     parser.add_argument("--least-gain", type=float, metavar="DB", help="fail where the mean over either JPEG is less")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the mean curves")
     arguments = parser.parse_args()
@@ -128,7 +130,7 @@ def main() -> int:
     results, ahead, points = [], [], []
     for path in paths:
         points.append(peer_points(path, stored))
-        results.append(examine(codec, path))
+        results.append(examine(codec, path, arguments.coder))
         ahead.append(gains(results[-1], points[-1]))
         if len(results) == 1:
             print(f"model {codec.name}; gains in dB at equal rate")
