@@ -162,6 +162,13 @@ def test_the_cache_fills(tmp_path):
     assert list((tmp_path / "new").iterdir())
 
 
+def test_no_cache_with_a_jax_that_reads_back_other_programs(tmp_path):
+    """Seen with 0.5.3: the first decoding was right, the second, from the cache, was not."""
+    older = f"import jax; jax.__version_info__ = (0, 5, 3)\n{CACHED}"
+    python(older, GLLMM_JAX_CACHE=str(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_cache_that_cannot_be_used_is_no_error(tmp_path):
     (tmp_path / "file").touch()
     for place in (tmp_path / "file" / "below", "/proc/nowhere"):

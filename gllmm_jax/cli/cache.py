@@ -9,6 +9,9 @@ from typing import Any
 
 _OURS = ("-cache", "-atime")  # what JAX's files end in: the folder may be one the user has other files in
 
+SINCE = (0, 10)
+"""JAX's version from which programs that were read back are known to do what they did. In 0.5.3 some of ours do not."""
+
 WORTH_KEEPING = 0.2
 """Seconds of compilation below which nothing is kept."""
 
@@ -38,7 +41,7 @@ def enable() -> None:
     import jax
 
     path = folder()
-    if path is None or jax.config.values["jax_compilation_cache_dir"]:
+    if path is None or jax.config.values["jax_compilation_cache_dir"] or jax.__version_info__ < SINCE:
         return
     try:
         path.mkdir(parents=True, exist_ok=True)
