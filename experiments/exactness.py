@@ -85,7 +85,7 @@ def main() -> int:
     parser.add_argument("--presets", nargs="+", choices=sorted(PRESETS), default=sorted(PRESETS))
     parser.add_argument("--up-to", type=int, metavar="PIXELS", help="read: leave larger pictures out")
     arguments = parser.parse_args()
-    print(f"JAX {jax.__version__}, {jax.devices()[0]}, jit {'off' if jax.config.jax_disable_jit else 'on'}")
+    print(f"JAX {jax.__version__}, {jax.devices()[0]}, jit {'off' if jax.config.values['jax_disable_jit'] else 'on'}")
     if arguments.what == "write":
         return 1 if write(arguments.folder, arguments.presets) else 0
     return 1 if read(arguments.folder, arguments.presets, arguments.up_to) else 0
