@@ -7,7 +7,7 @@ from typing import Any
 
 from gllmm_jax import files
 from gllmm_jax.cli import cache
-from gllmm_jax.cli.common import a_path, positive, positive_number, say
+from gllmm_jax.cli.common import a_path, add_command, positive, positive_number, say
 from gllmm_jax.config import PRESETS, TrainConfig
 
 INTERRUPTED = 130
@@ -19,7 +19,7 @@ CALIBRATION_CROP = 256  # pixels
 def add_commands(commands: Any) -> None:
     """Both commands' arguments."""
     _add_train(commands)
-    parser = commands.add_parser("export", help="the best checkpoint of a run becomes a weights file")
+    parser = add_command(commands, "export", "the best checkpoint of a run becomes a weights file", export)
     parser.add_argument(
         "workdir", type=a_path, metavar="W", help="the folder that was given to train, or the run in it"
     )
@@ -28,11 +28,10 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--data", type=a_path, metavar="DIR", help="photographs to calibrate on (the training's unless given)"
     )
-    parser.set_defaults(run=export)
 
 
 def _add_train(commands: Any) -> None:
-    parser = commands.add_parser("train", help="photographs become checkpoints; goes on where it stopped")
+    parser = add_command(commands, "train", "photographs become checkpoints; goes on where it stopped", train)
     parser.add_argument("--data", required=True, metavar="DIR", help="a folder of photographs (PNG, JPEG, WebP, AVIF)")
     parser.add_argument("--lmbda", type=positive_number, required=True, metavar="L",
                         help="weight of the distortion, e.g. 0.013; more: better pictures, bigger files")  # fmt: skip
@@ -51,7 +50,6 @@ def _add_train(commands: Any) -> None:
                         help="between validations, with a checkpoint each (%(default)s)")  # fmt: skip
     parser.add_argument("--init", metavar="NAME|FILE", help="start from the weights of a model of the same preset")
     parser.add_argument("--seed", type=int, default=TrainConfig.seed, help="of weights, crops and noise (%(default)s)")
-    parser.set_defaults(run=train)
 
 
 def train(arguments: argparse.Namespace) -> int:

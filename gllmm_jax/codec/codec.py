@@ -60,7 +60,7 @@ class Codec:
     def compress_many(self, images: Iterable[npt.ArrayLike], *, workers: int | None = None) -> list[bytes]:
         """`compress` for each, in order; faster than a loop, since one picture's coder leaves cores idle for another.
 
-        Pictures of one size share their programs. As many as `workers` (4 at most, unless given) are in memory at work.
+        Pictures of one size share their programs. As many as `workers` (4 at most, unless given) are worked on at once.
         """
         return _map(self.compress, images, workers)
 
@@ -136,17 +136,17 @@ class Codec:
         self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS
     ) -> tuple[container.Header, np.ndarray, np.ndarray]:
         """Inverse of `pack`: the file's header, y_hat and z_hat. Raises as `decode` does."""
-        return self._unpack(data, max_pixels, lambda size: None)
+        return self._unpack(data, max_pixels)
 
     def _unpack(
-        self, data: Bytes, max_pixels: int | None, begun: Callable[[tuple[int, int]], None]
+        self, data: Bytes, max_pixels: int | None, begun: Callable[[tuple[int, int]], None] | None = None
     ) -> tuple[container.Header, np.ndarray, np.ndarray]:
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"a .gllm file is given as its bytes, not as {type(data).__name__}")
         header, stream = container.unpack(bytes(data), max_pixels=max_pixels)
         self._check_model(header)
         size = _latent_size(header.height, header.width)
-        y_hat, z_hat = latents.decode_latents(self.twin, stream, size, coder=header.coder, begun=lambda: begun(size))
+        y_hat, z_hat = latents.decode_latents(self.twin, stream, size, coder=header.coder, begun=begun)
         if latents_crc32(y_hat, z_hat) != header.latents_crc32:
             raise BitstreamError(
                 "the decoded latents are not the encoded ones: the file is damaged or this program is at fault"
@@ -183,6 +183,8 @@ def load(name_or_path: str | os.PathLike[str] = zoo.DEFAULT) -> Codec:
     weights = zoo.read(name_or_path)
     try:
         return Codec(weights)
+    except zoo.WeightsError:  # says it already
+        raise
     except (ValueError, KeyError, TypeError) as error:
         raise zoo.WeightsError(f"the tables of '{weights.name}' are unfit ({error}): export it again") from error
 

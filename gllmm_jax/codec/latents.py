@@ -50,11 +50,16 @@ def encode_latents(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray, *, coder: s
 
 
 def decode_latents(
-    twin: Twin, data: bytes, size: tuple[int, int], *, coder: str = CODERS[0], begun: Callable[[], None] | None = None
+    twin: Twin,
+    data: bytes,
+    size: tuple[int, int],
+    *,
+    coder: str = CODERS[0],
+    begun: Callable[[tuple[int, int]], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Inverse of `encode_latents` for y of `size` (h, w): (y_hat int32 [h, w, M], z_hat int32).
 
-    `begun` is called once z is decoded: from then on the stream is known to be of about that size.
+    `begun` is called with the size once z is decoded: from then on the stream is known to be of about that size.
 
     Raises: `BitstreamError` where the stream is truncated, damaged, or made by another twin or coder; `ImportError`
     where the extra of the coder is missing.
@@ -63,7 +68,7 @@ def decode_latents(
     stream = named(coder).decoder(rest, size, twin.config.latents)
     z_hat = stream.static(static_symbols(twin, size)).reshape(*hyper_size(size), -1) + z_support(twin)[0]
     if begun:
-        begun()
+        begun(size)
     y_hat = stream.latents(Given(twin.config, twin.nets, size, _around(twin, size, z_hat), outliers))
     stream.finish()
     return y_hat, z_hat

@@ -1,4 +1,4 @@
-"""What a model costs, counted in the programs it makes."""
+"""What a model costs, counted in the programs it makes. `python -m tests.nn.cost` prints every preset's."""
 
 import functools
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gllmm_jax.config import ModelConfig
+from gllmm_jax.config import PRESETS, ModelConfig
 from gllmm_jax.nn.model import Model, apply, init_params
 
 
@@ -46,3 +46,11 @@ def costs(config: ModelConfig) -> dict[str, float]:
 
     found = {method.__name__: cost(method, arrays) for method, arrays in inputs.items()}
     return {**found, "context": found["context"] * 12 / 15}
+
+
+if __name__ == "__main__":
+    for preset, config in PRESETS.items():
+        found = costs(config)
+        decode = sum(found[name] for name in ("hyper_synthesis", "context", "parameters", "synthesis"))
+        encode = sum(found.values()) - found["synthesis"]
+        print(f"{preset:10} encode {encode:7.1f} decode {decode:7.1f} kMAC a pixel")
