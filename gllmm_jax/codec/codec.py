@@ -102,7 +102,7 @@ class Codec:
         header, y_hat, _ = self._unpack(data, max_pixels, self._expect)
         watch.lap("entropy")
         gray = header.colour == "gray"
-        pixels = np.asarray(self._run(transforms.synthesise, y_hat, gray))
+        pixels = self._run(transforms.synthesise, y_hat, gray)
         image = pixels[: header.height, : header.width, : 1 if gray else 3].copy()
         watch.lap("synthesis")
         return Decoded(image, DecodeReport(header.height, header.width, header.latents_crc32, watch.seconds))
