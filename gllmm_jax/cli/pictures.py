@@ -20,6 +20,7 @@ from gllmm_jax.cli.common import (
     print_json,
     read_bytes,
 )
+from gllmm_jax.cli.progress import bar
 from gllmm_jax.codec.container import CODERS, MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def compress(arguments: argparse.Namespace) -> None:
     check_suffix(output)
     check_apart(arguments.input, output)
     codec, seconds = _load(arguments.model)
-    data, report = codec.encode(image, estimate=arguments.json, coder=arguments.coder)
+    with bar() as progress:
+        data, report = codec.encode(image, estimate=arguments.json, coder=arguments.coder, progress=progress)
     files.write(output, data)
     if arguments.json:
         print_json(report._asdict() | {"seconds": {"load": seconds, **report.seconds}}, file=beside(output))
@@ -79,7 +81,8 @@ def decompress(arguments: argparse.Namespace) -> None:
     try:
         header, _ = container.unpack(data, max_pixels=arguments.max_pixels)
         codec, seconds = _load(arguments.model or _installed(header.model))
-        image, report = codec.decode(data, max_pixels=arguments.max_pixels)
+        with bar() as progress:
+            image, report = codec.decode(data, max_pixels=arguments.max_pixels, progress=progress)
     except BitstreamError as error:
         raise BitstreamError(f"{arguments.input}: {error}") from error
     picture.write(output, image)

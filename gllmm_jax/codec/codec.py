@@ -25,7 +25,7 @@ from flax.errors import FlaxError
 from gllmm_jax import zoo
 from gllmm_jax.codec import coders, container, integer, latents, transforms
 from gllmm_jax.codec.errors import BitstreamError
-from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport, Watch
+from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport, Progress, Watch, silent
 from gllmm_jax.config import STRIDE
 from gllmm_jax.nn.model import misfit
 
@@ -70,52 +70,69 @@ class Codec:
         """`decompress` for each, in order, as `compress_many` does. Raises for the first that `decompress` refuses."""
         return _map(functools.partial(self.decompress, max_pixels=max_pixels), files, workers)
 
-    def encode(self, image: npt.ArrayLike, *, estimate: bool = True, coder: str = container.CODERS[0]) -> Encoded:
+    def encode(
+        self,
+        image: npt.ArrayLike,
+        *,
+        estimate: bool = True,
+        coder: str = container.CODERS[0],
+        progress: Progress = silent,
+    ) -> Encoded:
         """`compress`, with a report, through any of `container.CODERS`.
 
-        `estimate=False` saves the time of the float model's estimate. Raises `ImportError` where the coder's extra is
+        `estimate=False` saves the time of the float model's estimate; `progress` is told of every part that is done,
+        of which a picture of a few megapixels has one a stage. Raises `ImportError` where the coder's extra is
         missing.
         """
         image = _as_image(image)
         coders.named(coder)  # before anything is computed
         height, width, _ = image.shape
         watch = Watch()
-        y_hat, z_hat = self.analyse(image)
+        y_hat, z_hat = self.analyse(image, progress=progress)
         watch.lap("analysis")
-        data = self.pack(y_hat, z_hat, image.shape, coder=coder)
+        data = self.pack(y_hat, z_hat, image.shape, coder=coder, progress=progress)
         watch.lap("entropy")
         bits = None
         if estimate:
-            bits = float(self._run(transforms.float_bits, y_hat, z_hat))
+            bits = self._run(transforms.float_bits, y_hat, z_hat)
             watch.lap("estimate")
         bpp, crc = 8 * len(data) / (height * width), latents_crc32(y_hat, z_hat)
         return Encoded(data, EncodeReport(len(data), bpp, bits, height, width, self.name, coder, crc, watch.seconds))
 
-    def decode(self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS) -> Decoded:
-        """`decompress`, with a report.
+    def decode(
+        self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS, progress: Progress = silent
+    ) -> Decoded:
+        """`decompress`, with a report; `progress` as in `encode`.
 
         Raises `BitstreamError` where the bytes are no whole and undamaged file of this model, or announce more than
         `max_pixels` pixels; `ImportError` where the extra of the file's coder is missing; `TypeError` on what is no
         bytes.
         """
         watch = Watch()
-        header, y_hat, _ = self._unpack(data, max_pixels, self._expect)
+        header, y_hat, _ = self._unpack(data, max_pixels, self._expect, progress)
         watch.lap("entropy")
         gray = header.colour == "gray"
-        pixels = self._run(transforms.synthesise, y_hat, gray)
+        pixels = self._run(transforms.synthesise, y_hat, gray, functools.partial(progress, "synthesis"))
         image = pixels[: header.height, : header.width, : 1 if gray else 3].copy()
         watch.lap("synthesis")
         return Decoded(image, DecodeReport(header.height, header.width, header.latents_crc32, watch.seconds))
 
-    def analyse(self, image: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    def analyse(self, image: npt.ArrayLike, *, progress: Progress = silent) -> tuple[np.ndarray, np.ndarray]:
         """uint8 [height, width, 3 or 1] -> y_hat int32 [h, w, M] and z_hat int32 [ceil(h/4), ceil(w/4), N].
 
         h = ceil(height/16), w likewise. The first half of `encode`: rounded, and clamped to what a file can carry.
         """
-        return latents.clamp_latents(self.twin, *self._run(transforms.analyse, _as_image(image)))
+        tick = functools.partial(progress, "analysis")
+        return latents.clamp_latents(self.twin, *self._run(transforms.analyse, _as_image(image), tick))
 
     def pack(
-        self, y_hat: np.ndarray, z_hat: np.ndarray, shape: tuple[int, ...], *, coder: str = container.CODERS[0]
+        self,
+        y_hat: np.ndarray,
+        z_hat: np.ndarray,
+        shape: tuple[int, ...],
+        *,
+        coder: str = container.CODERS[0],
+        progress: Progress = silent,
     ) -> bytes:
         """The second half of `encode`, for latents chosen in any way: the file of a picture of `shape`.
 
@@ -128,7 +145,7 @@ class Codec:
         height, width, channels = shape
         if y_hat.shape[:2] != _latent_size(height, width):
             raise ValueError(f"latents of shape {y_hat.shape} are not those of a picture of {height} x {width} pixels")
-        stream = latents.encode_latents(self.twin, y_hat, z_hat, coder=coder)
+        stream = latents.encode_latents(self.twin, y_hat, z_hat, coder=coder, progress=progress)
         colour, crc = container.COLOURS[channels == 1], latents_crc32(y_hat, z_hat)
         return container.pack(container.Header(self.name, self.fingerprint, height, width, colour, coder, crc), stream)
 
@@ -139,14 +156,18 @@ class Codec:
         return self._unpack(data, max_pixels)
 
     def _unpack(
-        self, data: Bytes, max_pixels: int | None, begun: Callable[[tuple[int, int]], None] | None = None
+        self,
+        data: Bytes,
+        max_pixels: int | None,
+        begun: Callable[[tuple[int, int]], None] | None = None,
+        progress: Progress = silent,
     ) -> tuple[container.Header, np.ndarray, np.ndarray]:
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"a .gllm file is given as its bytes, not as {type(data).__name__}")
         header, stream = container.unpack(bytes(data), max_pixels=max_pixels)
         self._check_model(header)
         size = _latent_size(header.height, header.width)
-        y_hat, z_hat = latents.decode_latents(self.twin, stream, size, coder=header.coder, begun=begun)
+        y_hat, z_hat = latents.decode_latents(self.twin, stream, size, coder=header.coder, begun=begun, progress=progress)
         if latents_crc32(y_hat, z_hat) != header.latents_crc32:
             raise BitstreamError(
                 "the decoded latents are not the encoded ones: the file is damaged or this program is at fault"
@@ -191,7 +212,7 @@ def load(name_or_path: str | os.PathLike[str] = zoo.DEFAULT) -> Codec:
 
 def latents_crc32(y_hat: np.ndarray, z_hat: np.ndarray) -> int:
     """CRC-32 of y_hat, then z_hat, as little-endian int32 in the order of their axes."""
-    return zlib.crc32(z_hat.astype("<i4").tobytes(), zlib.crc32(y_hat.astype("<i4").tobytes()))
+    return functools.reduce(lambda crc, a: zlib.crc32(np.ascontiguousarray(a, "<i4"), crc), (y_hat, z_hat), 0)
 
 
 def _map(function: Callable[..., Any], items: Iterable[Any], workers: int | None) -> list[Any]:

@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from gllmm_jax.codec import exact
+from gllmm_jax.codec.report import Tick, silent
 from gllmm_jax.codec.walk import Surroundings, empty_plane, inside
 from gllmm_jax.config import ModelConfig
 
@@ -44,8 +45,8 @@ class Content(NamedTuple):
 
     symbols: np.ndarray  # int32 [S], of `Static`
     y_hat: np.ndarray  # int32 [h, w, M]
-    low: np.ndarray  # int32 [h w M], where the interval of each latent's symbol begins, in coding order
-    frequency: np.ndarray  # int32 [h w M], and how wide it is
+    first: np.ndarray  # uint16 [h w M], in coding order: where in [0, 2^16) the interval of each latent's symbol begins
+    last: np.ndarray  # uint16 [h w M], and the last place that belongs to it
 
 
 class Decoder(Protocol):
@@ -55,7 +56,7 @@ class Decoder(Protocol):
         """The next S symbols, int32 [S]."""
         ...
 
-    def latents(self, given: Given) -> np.ndarray:
+    def latents(self, given: Given, tick: Tick = silent) -> np.ndarray:
         """The latents, int32 [h, w, M]."""
         ...
 
@@ -67,7 +68,7 @@ class Decoder(Protocol):
 class Coder(Protocol):
     """Both directions. One stream holds `static`, then the latents."""
 
-    def encode(self, static: Static, given: Given, content: Content) -> bytes:
+    def encode(self, static: Static, given: Given, content: Content, tick: Tick = silent) -> bytes:
         """The whole stream."""
         ...
 

@@ -18,6 +18,7 @@ from jax import lax
 
 from gllmm_jax.codec import exact, walk
 from gllmm_jax.codec.coder import Given, Static
+from gllmm_jax.codec.report import Tick, silent
 from gllmm_jax.codec.schedule import padded, wavefront
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.prob import tables
@@ -66,13 +67,15 @@ def symbols(port: Port, static: Static, values: np.ndarray | None) -> np.ndarray
     return _bisect(port, low, half, lambda low, half: _ask_static(table, rows, low, half, number), values)
 
 
-def latents(port: Port, given: Given, values: np.ndarray | None) -> np.ndarray:
+def latents(port: Port, given: Given, values: np.ndarray | None, tick: Tick = silent) -> np.ndarray:
     """The latents int32 [h, w, M], group by group; a writer is given them as `values`."""
     config, families = given.config, given.nets.families
     number = jax.device_put(numbers())
     plane = jax.device_put(given.outliers.plane(given.size, config.latents))
-    for sites, count in zip(*padded(wavefront(*given.size)), strict=True):
-        if not count:
+    schedule = padded(wavefront(*given.size))
+    groups = int((schedule.counts > 0).sum())
+    for done, (sites, count) in enumerate(zip(*schedule, strict=True), 1):
+        if done > groups:
             break
         at = jax.device_put(np.maximum(sites, 0))
         mix, rows = _distributions(config, given.nets, plane, given.around, at)
@@ -91,6 +94,7 @@ def latents(port: Port, given: Given, values: np.ndarray | None) -> np.ndarray:
             truth = np.clip(truth, -radius, radius)
         half = int(radius.max()) + 1 if radius.any() else 0
         plane = _settle(plane, rows, *jax.device_put((_bisect(port, -radius, half, ask, truth), np.int32(count))))
+        tick(done, groups)
     return walk.inside(np.asarray(plane), given.size).copy()
 
 

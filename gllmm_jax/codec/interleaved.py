@@ -5,18 +5,32 @@ import numpy as np
 
 from gllmm_jax.codec import rans, walk
 from gllmm_jax.codec.coder import Content, Given, Static
-from gllmm_jax.codec.schedule import bucket, padded, wavefront
+from gllmm_jax.codec.report import Tick, silent
+from gllmm_jax.codec.schedule import bucket, segments, wavefront
 from gllmm_jax.prob import tables
 
 
-def encode(static: Static, given: Given, content: Content) -> bytes:
+BLOCK = 1 << 15
+"""Steps that the encoder takes at once."""
+
+SEGMENT = 256
+"""Groups that the decoder takes at once."""
+
+
+def encode(static: Static, given: Given, content: Content, tick: Tick = silent) -> bytes:
     """See `coder.Coder`."""
     lanes = _lanes(given.size, given.config.latents)
-    first = static.table[static.rows, content.symbols]
-    last = static.table[static.rows, content.symbols + 1]
-    low = _steps(lanes, 0, first, content.low)
-    frequency = _steps(lanes, tables.TOTAL, last - first, content.frequency)
-    return rans.pack(*jax.device_get(rans.encode(low, frequency)))
+    low = static.table[static.rows, content.symbols]
+    last = static.table[static.rows, content.symbols + 1] - 1
+    starts = range(0, -(-len(low) // lanes) + len(content.first) // lanes, BLOCK)
+    state, parts = rans.start(lanes), []
+    for start in reversed(starts):
+        firsts = _steps(lanes, 0, low, content.first, start)
+        lasts = _steps(lanes, tables.TOTAL - 1, last, content.last, start)
+        state, out, emitted = jax.device_get(rans.encode(*jax.device_put((state, firsts, lasts - firsts + 1))))
+        parts.append(out[emitted].tobytes())
+        tick(len(parts), len(starts))
+    return rans.pack_states(state) + b"".join(reversed(parts))
 
 
 def decoder(data: bytes, size: tuple[int, int], channels: int) -> "Decoder":
@@ -42,24 +56,28 @@ class Decoder:
         rans.check_within(self._lanes, self._source)  # before anything of the picture's size is made
         return np.asarray(found).ravel()[:count]
 
-    def latents(self, given: Given) -> np.ndarray:
+    def latents(self, given: Given, tick: Tick = silent) -> np.ndarray:
         plane = jax.device_put(given.outliers.plane(given.size, given.config.latents))
-        schedule = jax.device_put(padded(wavefront(*given.size)))
-        plane, self._lanes = walk.decode(
-            given.config, given.nets, plane, given.around, schedule, self._source, self._lanes
-        )
-        rans.check_within(self._lanes, self._source)
+        parts = segments(wavefront(*given.size), SEGMENT)
+        for done, part in enumerate(jax.device_put(parts), 1):
+            plane, self._lanes = walk.decode(
+                given.config, given.nets, plane, given.around, part, self._source, self._lanes
+            )
+            rans.check_within(self._lanes, self._source)
+            tick(done, len(parts))
         return walk.inside(np.asarray(plane), given.size).copy()
 
     def finish(self) -> None:
         rans.check_finished(self._lanes, self._source)
 
 
-def _steps(lanes, certain, static, latents):
-    # by steps of L symbols, int32 [bucketed, L]: what is certain fills up the last static step, and the end
-    fill = np.full(-len(static) % lanes, certain, np.int32)
-    steps = np.concatenate([static, fill, latents]).reshape(-1, lanes)
-    return jax.device_put(np.pad(steps, ((0, bucket(len(steps)) - len(steps)), (0, 0)), constant_values=certain))
+def _steps(lanes, certain, static, latents, start):
+    # a block of steps of L symbols, int32 [bucketed, L]: what is certain fills up the last static step, and the end
+    static = np.pad(static, (0, -len(static) % lanes), constant_values=certain)
+    begin, end = start * lanes, (start + BLOCK) * lanes
+    latents = latents[max(begin - len(static), 0) : max(end - len(static), 0)]
+    steps = np.concatenate([static[begin:end], latents.astype(np.int32)]).reshape(-1, lanes)
+    return np.pad(steps, ((0, bucket(len(steps)) - len(steps)), (0, 0)), constant_values=certain)
 
 
 def with_certain(table: np.ndarray) -> np.ndarray:

@@ -101,10 +101,10 @@ def advance(lanes: Lanes, source: Source, low: jax.Array, frequency: jax.Array) 
 
 
 @jax.jit
-def encode(low: jax.Array, frequency: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Encode int32 [T, L] intervals, in decoding order.
+def encode(states: jax.Array, low: jax.Array, frequency: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Encode int32 [T, L] intervals, in decoding order, before those that led to `states` uint32 [L].
 
-    Returns: final states uint32 [L]; bytes uint8 [T, L, 2] and which of them were emitted, bool [T, L, 2].
+    Returns: states; bytes uint8 [T, L, 2] and which of them were emitted, bool [T, L, 2].
     """
 
     def push(x, interval):
@@ -116,14 +116,13 @@ def encode(low: jax.Array, frequency: jax.Array) -> tuple[jax.Array, jax.Array, 
         # a frequency of 2^16 brings no overflow: x // f < 2^16
         return (whole << 16) + (x - whole * f) + low, (out, jnp.stack([two, one], axis=-1))
 
-    start = jnp.full(low.shape[1:], LOWEST, jnp.uint32)
-    x, (out, emitted) = lax.scan(push, start, (low, frequency), reverse=True)
+    x, (out, emitted) = lax.scan(push, states, (low, frequency), reverse=True)
     return x, out, emitted
 
 
-def pack(states: np.ndarray, out: np.ndarray, emitted: np.ndarray) -> bytes:
-    """Bytes of one stream: the states, then what was emitted, in decoding order."""
-    return pack_states(states) + out[emitted].tobytes()
+def start(lanes: int) -> np.ndarray:
+    """The states that an encoder begins with and a decoder ends with."""
+    return np.full(lanes, LOWEST, np.uint32)
 
 
 def pack_states(states: np.ndarray) -> bytes:
@@ -137,7 +136,7 @@ def pack_states(states: np.ndarray) -> bytes:
 
 
 def unpack(data: bytes, lanes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Inverse of `pack`: (states uint32 [lanes], bytes uint8). Raises `BitstreamError`."""
+    """The states uint32 [lanes] that a stream begins with, and the bytes uint8 that follow. Raises `BitstreamError`."""
     value, size, states = int.from_bytes(data[: 5 * lanes], "little"), 0, []
     for _ in range(lanes):
         length = ((value >> size) & 7) + 25

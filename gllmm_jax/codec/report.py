@@ -1,9 +1,21 @@
 """What the codec tells about one picture."""
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+
+
+Tick = Callable[[int, int], None]
+"""Told how many parts of how many are done."""
+
+Progress = Callable[[str, int, int], None]
+"""The same of a stage by name: "analysis", "entropy", "synthesis"."""
+
+
+def silent(*_: object) -> None:
+    """A `Tick` or `Progress` that keeps it to itself."""
 
 
 class EncodeReport(NamedTuple):

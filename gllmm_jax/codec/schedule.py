@@ -54,6 +54,16 @@ def padded(schedule: Schedule, *, least: int = 8) -> Schedule:
     return Schedule(sites, np.pad(schedule.counts, (0, more)))
 
 
+def segments(schedule: Schedule, most: int, *, least: int = 8) -> list[Schedule]:
+    """The same groups, `padded`, in runs of one length, `most` at most."""
+    sites, counts = padded(schedule, least=least)
+    length = min(len(counts), most)
+    more = -len(counts) % length
+    sites = np.pad(sites, ((0, more), (0, 0)), constant_values=-1).reshape(-1, length, sites.shape[1])
+    counts = np.pad(counts, (0, more)).reshape(-1, length)
+    return [Schedule(*part) for part in zip(sites, counts, strict=True)]
+
+
 def bucket(n: int, *, least: int = 8) -> int:
     """The next of 4, 5, 6, 7 times a power of two, at least `least`: at most a quarter is wasted."""
     step = max(1 << max(int(n - 1).bit_length() - 3, 0), 1)

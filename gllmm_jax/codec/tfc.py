@@ -14,6 +14,7 @@ import numpy as np
 from gllmm_jax.codec import decisions
 from gllmm_jax.codec.coder import Content, Given, Static
 from gllmm_jax.codec.errors import BitstreamError
+from gllmm_jax.codec.report import Tick, silent
 from gllmm_jax.prob import tables
 
 try:
@@ -23,11 +24,11 @@ except ImportError as error:
     raise ImportError("the coder tfc needs TensorFlow-Compression: pip install 'gllmm-jax[tfc]'") from error
 
 
-def encode(static: Static, given: Given, content: Content) -> bytes:
+def encode(static: Static, given: Given, content: Content, tick: Tick = silent) -> bytes:
     """See `coder.Coder`."""
     writer = _Writer()
     decisions.symbols(writer, static, content.symbols)
-    decisions.latents(writer, given, content.y_hat)
+    decisions.latents(writer, given, content.y_hat, tick)
     return _checksum(content.symbols) + writer.finish()
 
 
@@ -68,8 +69,8 @@ class Decoder:
             raise BitstreamError("the latent stream is damaged, or was made with other weights")
         return symbols
 
-    def latents(self, given: Given) -> np.ndarray:
-        return decisions.latents(self, given, None)
+    def latents(self, given: Given, tick: Tick = silent) -> np.ndarray:
+        return decisions.latents(self, given, None, tick)
 
     def finish(self) -> None:
         if not ops.entropy_decode_finalize(self._handle):

@@ -46,7 +46,7 @@ def encode_latents(twin: Twin, y_hat: jax.Array, z_hat: jax.Array) -> Stream:
     symbols = (z_hat - low_z).reshape(-1)
     first, last = (jnp.asarray(static.table)[static.rows, symbols + i] for i in (0, 1))
     steps = _steps(lanes, 0, first, low), _steps(lanes, tables.TOTAL, last - first, frequency)
-    states, out, emitted = rans.encode(*steps)
+    states, out, emitted = rans.encode(rans.start(lanes), *steps)
     keep = emitted.reshape(-1)
     to = jnp.where(keep, jnp.cumsum(keep, dtype=jnp.int32) - 1, keep.size)
     data = jnp.zeros(keep.shape, jnp.uint8).at[to].set(out.reshape(-1), mode="drop")
@@ -95,8 +95,8 @@ def _plane(values):
 
 def _around(twin, size, z_hat):
     hz, wz = (np.int32(n) for n in latents.hyper_size(size))
-    phi = walk.phi_rows(_nets(twin), z_hat, hz, wz)
-    return walk.Surroundings(phi, jnp.int32(HYPER_STRIDE * wz), jnp.int32(size[1]))
+    phi = walk.phi(_nets(twin), z_hat, hz, wz)
+    return walk.Surroundings(phi.reshape(-1, phi.shape[-1]), jnp.int32(HYPER_STRIDE * wz), jnp.int32(size[1]))
 
 
 def _steps(lanes, certain, static, latents):

@@ -1,108 +1,95 @@
-"""The float programs of the codec: pixels to latents and back. One is compiled for every size up to `WINDOW`.
+"""The float programs of the codec: pixels to latents and back. One is compiled for every size up to a window's.
 
-Larger pictures go through in windows of that size, which overlap by as much as a network sees: a window lies wholly in
-the picture, so what its networks pad with zeros is either the picture's own edge or too far away to matter.
+Larger pictures go through in windows of one size (`windows`), so memory is a window's and the picture's own.
 """
 
 import contextlib
 import functools
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gllmm_jax.codec.report import Tick, silent
+from gllmm_jax.codec.windows import HYPER_REACH, HYPER_SIDE, scaled, windows
 from gllmm_jax.config import HYPER_STRIDE, STRIDE, ModelConfig
 from gllmm_jax.nn.model import Model, apply
 
-WINDOW = 128
-"""Latents on a side that go through the transforms at once: 2,048 pixels."""
+SIDE = 128
+"""Latents on a side that go through g_a or g_s at once: 2,048 pixels."""
 
 REACH = {"paper": 14, "light": 8}
-"""How far, in latents, a transform sees in any direction."""
+"""How far, in latents, g_a and g_s see in any direction."""
 
 _WIDEST = 2**20  # far beyond any latent; integers hold it, which is not so of any float
 
 
-class Span(NamedTuple):
-    """One window on one axis, in latents: it begins at `start`, and `begin` ... `end` of it are kept."""
-
-    start: int
-    begin: int
-    end: int
-
-
-def spans(length: int, reach: int) -> list[Span]:
-    """Windows of one size that cover an axis; the whole of a short one."""
-    window, found, begin = min(WINDOW, length), [], 0
-    while begin < length:
-        start = min(max(begin - reach, 0), length - window)
-        end = length if start + window == length else start + window - reach
-        found.append(Span(start, begin, end))
-        begin = end
-    return found
-
-
-def _tiles(size: tuple[int, int], config: ModelConfig) -> Iterator[tuple[tuple[slice, ...], ...]]:
-    """For every window: where it lies, what of it is kept, and where that goes; slices of rows and columns, latents."""
-    reach = REACH[config.transform]
-    for rows in spans(size[0], reach):
-        for columns in spans(size[1], reach):
-            both, window = (rows, columns), [min(WINDOW, side) for side in size]
-            yield (
-                tuple(slice(s.start, s.start + side) for s, side in zip(both, window, strict=True)),
-                tuple(slice(s.begin - s.start, s.end - s.start) for s in both),
-                tuple(slice(s.begin, s.end) for s in both),
-            )
-
-
-def _pixels(slices: tuple[slice, ...]) -> tuple[slice, ...]:
-    return tuple(slice(STRIDE * s.start, STRIDE * s.stop) for s in slices)
-
-
-def analyse(config: ModelConfig, params: Any, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def analyse(
+    config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = silent
+) -> tuple[np.ndarray, np.ndarray]:
     """`Codec.analyse` before clamping, for parameters that have no integer twin yet.
 
-    The picture is continued at the bottom and right with its last row and column, to whole latents.
+    The picture is continued at the bottom and right with its last row and column, to whole latents; so is y, to whole
+    hyper-latents.
     """
-    size = -(-image.shape[0] // STRIDE), -(-image.shape[1] // STRIDE)
-    edges = [(0, STRIDE * n - side) for n, side in zip(size, image.shape[:2], strict=True)]
-    padded = np.pad(image, (*edges, (0, 0)), mode="edge")
-    if max(size) <= WINDOW:
-        y = _analysis(config, params, padded)
-    else:
-        y = np.empty((*size, config.latents), np.float32)
-        for window, kept, to in _tiles(size, config):
-            y[to] = np.asarray(_analysis(config, params, padded[_pixels(window)]))[kept]
-    y_hat, z_hat = jax.device_get(_hyper_analysis(config, params, y))
+    h, w = (-(-side // STRIDE) for side in image.shape[:2])
+    hyper = -(-h // HYPER_STRIDE), -(-w // HYPER_STRIDE)
+    first, second = windows((h, w), SIDE, REACH[config.transform]), windows(hyper, HYPER_SIDE, HYPER_REACH)
+    y = np.empty((h, w, config.latents), np.float32)
+    for done, (where, kept, to) in enumerate(first, 1):
+        y[to] = np.asarray(_analysis(config, params, _continued(image, scaled(where, STRIDE))))[kept]
+        tick(done, len(first))
+    y_hat, z_hat = np.empty(y.shape, np.int32), np.empty((*hyper, config.hyper), np.int32)
+    for where, kept, to in second:
+        found = jax.device_get(_hyper_analysis(config, params, _continued(y, scaled(where, HYPER_STRIDE))))
+        inside = y_hat[scaled(to, HYPER_STRIDE)]
+        inside[:] = found[0][scaled(kept, HYPER_STRIDE)][: inside.shape[0], : inside.shape[1]]
+        z_hat[to] = found[1][kept]
     return y_hat, z_hat
 
 
-def synthesise(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: bool) -> np.ndarray:
+def synthesise(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: bool, tick: Tick = silent) -> np.ndarray:
     """int32 [h, w, M] -> uint8 [16h, 16w, 3], or [16h, 16w, 3] of equal planes for `gray`."""
     size = y_hat.shape[:2]
-    if max(size) <= WINDOW:
-        return np.asarray(_synthesis(config, params, y_hat, gray))
+    parts = windows((size[0], size[1]), SIDE, REACH[config.transform])
     pixels = np.empty((STRIDE * size[0], STRIDE * size[1], 3), np.uint8)
-    for window, kept, to in _tiles(size, config):
-        pixels[_pixels(to)] = np.asarray(_synthesis(config, params, y_hat[window], gray))[_pixels(kept)]
+    for done, (where, kept, to) in enumerate(parts, 1):
+        found = np.asarray(_synthesis(config, params, y_hat[where], gray))
+        pixels[scaled(to, STRIDE)] = found[scaled(kept, STRIDE)]
+        tick(done, len(parts))
     return pixels
 
 
 def compile_synthesis(config: ModelConfig, params: Any, shape: tuple[int, int, int]) -> None:
     """Have `synthesise` ready for latents of this shape. Whatever is wrong is left for itself to find."""
-    window = jax.ShapeDtypeStruct((min(WINDOW, shape[0]), min(WINDOW, shape[1]), shape[2]), jnp.int32)
+    window = jax.ShapeDtypeStruct((min(SIDE, shape[0]), min(SIDE, shape[1]), shape[2]), jnp.int32)
     with contextlib.suppress(Exception):
         _synthesis.lower(config, params, window, False).compile()
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def float_bits(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array) -> jax.Array:
+def float_bits(config: ModelConfig, params: Any, y_hat: np.ndarray, z_hat: np.ndarray) -> float:
     """The float model's information content of y_hat [h, w, M] and z_hat, in bits."""
+    total = 0.0
+    for where, kept, _ in windows((z_hat.shape[0], z_hat.shape[1]), HYPER_SIDE, HYPER_REACH):
+        bits_y, bits_z = jax.device_get(_bits(config, params, y_hat[scaled(where, HYPER_STRIDE)], z_hat[where]))
+        total += bits_y[scaled(kept, HYPER_STRIDE)].sum(dtype=np.float64) + bits_z[kept].sum(dtype=np.float64)
+    return total
+
+
+def _continued(plane, where):
+    # that part of a plane, which goes on for ever with its last row and column
+    part = plane[where]
+    edges = [(0, s.stop - s.start - n) for s, n in zip(where, part.shape[:2], strict=True)]
+    return np.pad(part, (*edges, (0, 0)), mode="edge") if np.any(edges) else part
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _bits(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Bits of each position of y_hat [h, w, M] and of z_hat, the channels summed."""
     arguments = (y_hat[None].astype(jnp.float32), z_hat[None].astype(jnp.float32))
-    bits_y, bits_z = apply(config, params, *arguments, method=Model.bits)
-    return bits_y[0] + bits_z[0]
+    bits_y, bits_z = apply(config, params, *arguments, method=Model.element_bits)
+    return bits_y[0].sum(-1), bits_z[0].sum(-1)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -114,9 +101,8 @@ def _analysis(config: ModelConfig, params: Any, pixels: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _hyper_analysis(config: ModelConfig, params: Any, y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """y [h, w, M] -> y_hat and z_hat, int32, not clamped."""
-    edges = [(0, -side % HYPER_STRIDE) for side in y.shape[:2]]
-    z = apply(config, params, jnp.pad(y, (*edges, (0, 0)), mode="edge")[None], method=Model.hyper_analysis)[0]
+    """y [4h, 4w, M] -> y_hat and z_hat [h, w, N], int32, not clamped."""
+    z = apply(config, params, y[None], method=Model.hyper_analysis)[0]
     y_hat, z_hat = (jnp.clip(jnp.round(a), -_WIDEST, _WIDEST).astype(jnp.int32) for a in (y, z))
     return y_hat, z_hat
 

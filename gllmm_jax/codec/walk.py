@@ -23,7 +23,7 @@ from gllmm_jax.prob import tables
 class Surroundings(NamedTuple):
     """What a latent's distribution depends on beside its neighbours."""
 
-    phi: jax.Array  # [phi rows, 2M], of `phi_rows`
+    phi: jax.Array  # [phi rows, 2M], of `phi`, row by row
     phi_width: jax.Array  # int32, positions in a row of phi
     width: jax.Array  # int32, positions in a row of latents
 
@@ -77,7 +77,7 @@ def intervals(config: ModelConfig, net: exact.Nets, plane: jax.Array, around: Su
     return lax.map(group, sites)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
 def decode(
     config: ModelConfig,
     net: exact.Nets,
@@ -87,14 +87,14 @@ def decode(
     source: Source,
     lanes: Lanes,
 ) -> tuple[jax.Array, Lanes]:
-    """Decode all latents: the decoder's walk, one loop over groups and, within each, over steps of L symbols.
+    """Decode the latents of a schedule: the decoder's walk, one loop over groups and, within each, over steps of L symbols.
 
     Args:
-      plane: int32 [rows, M], what each latent exceeds its window by.
+      plane: int32 [rows, M], the latents decoded already; elsewhere what each latent exceeds its window by.
       schedule: sites int32 [G, P] and counts [G], 0 from the first group on that is padding.
       lanes: where the coder stands.
 
-    Returns: the filled plane and the lanes. Past the source's end it stops: a short stream cannot ask for a long walk.
+    Returns: the plane, in place of the one given, and the lanes. Past the source's end it stops: a short stream cannot ask for a long walk.
     """
     sites, counts = schedule
     n, groups = lanes.state.shape[0], jnp.sum(counts > 0, dtype=jnp.int32)
@@ -166,7 +166,6 @@ def decode_static(table: jax.Array, rows: jax.Array, steps: jax.Array, source: S
 
 
 @jax.jit
-def phi_rows(net: exact.Nets, z_hat: jax.Array, height: jax.Array, width: jax.Array) -> jax.Array:
-    """Hyper-synthesis of int32 [hz, wz, N], of which height x width is the picture, as rows [16 hz wz, 2M]."""
-    phi = exact.hyper_synthesis(net.layers, z_hat, (height, width))
-    return phi.reshape(-1, phi.shape[-1])
+def phi(net: exact.Nets, z_hat: jax.Array, height: jax.Array, width: jax.Array) -> jax.Array:
+    """`exact.hyper_synthesis` of int32 [hz, wz, N], of which height x width is the picture, as a program."""
+    return exact.hyper_synthesis(net.layers, z_hat, (height, width))

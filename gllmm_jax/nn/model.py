@@ -87,9 +87,14 @@ class Model(nn.Module):
 
     def bits(self, y_hat: jax.Array, z_hat: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Rates (bits_y, bits_z), [B] each, of latents [B, h, w, M] and hyper-latents [B, ceil(h/4), ceil(w/4), N]."""
+        bits_y, bits_z = self.element_bits(y_hat, z_hat)
+        return jnp.sum(bits_y, axis=(1, 2, 3)), jnp.sum(bits_z, axis=(1, 2, 3))
+
+    def element_bits(self, y_hat: jax.Array, z_hat: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Information content of every latent and hyper-latent, in the shapes of `bits`'s arguments."""
         phi = self.hyper_synthesis(z_hat)[:, : y_hat.shape[1], : y_hat.shape[2]]
         bits_y = mixture.bin_bits(at_least_single(y_hat), self.mixture(y_hat, phi), self.config.families)
-        return jnp.sum(bits_y, axis=(1, 2, 3)), jnp.sum(self.prior_bits(z_hat), axis=(1, 2, 3))
+        return bits_y, self.prior_bits(z_hat)
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None) -> Output:
         """Everything at once, for images [B, H, W, 3] with sides multiples of 64.

@@ -27,10 +27,15 @@ def decode(data, lanes, low, frequency):
     rans.check_finished(state, source)
 
 
+def encode(low, frequency):
+    states, out, emitted = rans.encode(rans.start(low.shape[1]), jnp.asarray(low), jnp.asarray(frequency))
+    return rans.pack_states(np.asarray(states)) + np.asarray(out)[np.asarray(emitted)].tobytes()
+
+
 @pytest.mark.parametrize("lanes", [1, 2, 8, 64])
 def test_round_trip_and_size(lanes):
     low, frequency = random_intervals(64, lanes)
-    data = rans.pack(*(np.asarray(a) for a in rans.encode(jnp.asarray(low), jnp.asarray(frequency))))
+    data = encode(low, frequency)
     decode(data, lanes, low, frequency)
     ideal = (16 - np.log2(frequency)).sum() / 8
     assert ideal - 1 < len(data) < 1.0005 * ideal + 4 * lanes + 1
@@ -38,11 +43,9 @@ def test_round_trip_and_size(lanes):
 
 def test_the_whole_interval_is_free():
     low, frequency = random_intervals(40, 4)
-    first = rans.encode(jnp.asarray(low), jnp.asarray(frequency))
     idle = np.zeros((100, 4), np.int32), np.full((100, 4), tables.TOTAL, np.int32)
-    more = (jnp.asarray(np.concatenate([i, a, i])) for i, a in zip(idle, (low, frequency), strict=True))
-    second = rans.encode(*more)
-    assert rans.pack(*map(np.asarray, first)) == rans.pack(*map(np.asarray, second))
+    more = (np.concatenate([i, a, i]) for i, a in zip(idle, (low, frequency), strict=True))
+    assert encode(*more) == encode(low, frequency)
 
 
 def test_search_finds_every_slot():
@@ -55,7 +58,7 @@ def test_search_finds_every_slot():
 
 def test_states_are_packed_to_the_bit():
     states = np.array([1 << 24, (1 << 32) - 1, 1 << 31, 123456789], np.uint32)
-    data = rans.pack(states, np.zeros((0, 4, 2), np.uint8), np.zeros((0, 4, 2), bool))
+    data = rans.pack_states(states)
     assert len(data) == -(-(27 + 34 + 34 + 29) // 8)
     assert (rans.unpack(data, 4)[0] == states).all()
     for n in range(len(data)):

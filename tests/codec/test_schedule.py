@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gllmm_jax.codec.exact import TAPS
-from gllmm_jax.codec.schedule import bucket, chunks, padded, wavefront
+from gllmm_jax.codec.schedule import bucket, chunks, padded, segments, wavefront
 
 SIZES = [(1, 1), (1, 9), (9, 1), (2, 3), (7, 3), (5, 11), (16, 24), (13, 40)]
 
@@ -39,6 +39,16 @@ def test_regrouping_and_padding_keep_the_order(size):
         assert (other.order() == schedule.order()).all()
         assert other.counts.sum() == size[0] * size[1]
         assert ((other.sites >= 0).sum(1) == other.counts).all()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_segments_are_the_same_groups_in_runs_of_one_shape(size):
+    schedule = wavefront(*size)
+    parts = segments(schedule, 16)
+    assert len({part.sites.shape for part in parts}) == 1 and len(parts[0].counts) <= 16
+    assert np.array_equal(np.concatenate([part.order() for part in parts]), schedule.order())
+    counts = np.concatenate([part.counts for part in parts])
+    assert np.array_equal(counts[: len(schedule.counts)], schedule.counts) and not counts[len(schedule.counts) :].any()
 
 
 def test_bucket_wastes_at_most_a_quarter():

@@ -4,19 +4,9 @@ import numpy as np
 import pytest
 
 from gllmm_jax.codec import transforms
-from gllmm_jax.config import PRESETS, STRIDE
+from gllmm_jax.codec.windows import HYPER_REACH
+from gllmm_jax.config import HYPER_STRIDE, PRESETS, STRIDE
 from gllmm_jax.nn.model import Model, apply
-
-
-@pytest.mark.parametrize("length", [1, 7, 128, 129, 130, 220, 333, 1000])
-@pytest.mark.parametrize("reach", [8, 14])
-def test_spans_cover_an_axis_and_keep_away_from_cuts(length, reach):
-    found, window = transforms.spans(length, reach), min(length, transforms.WINDOW)
-    assert [s.begin for s in found] == [0, *[s.end for s in found[:-1]]] and found[-1].end == length
-    for span in found:
-        assert 0 <= span.start <= span.begin < span.end <= span.start + window <= length
-        assert span.start == 0 or span.begin - span.start >= reach
-        assert span.start + window == length or span.start + window - span.end >= reach
 
 
 @pytest.mark.parametrize("preset", ["mu", "light"])
@@ -34,12 +24,39 @@ def test_no_transform_sees_farther_than_is_said(preset, random_params):
     assert 0 < np.abs(np.argwhere(np.isnan(latents)) - middle).max() <= reach
 
 
+def test_no_hyper_network_sees_farther_than_is_said(random_params):
+    """The same of h_a, and of the bits of a latent, which h_s and the context lead to."""
+    config = PRESETS["mu"]
+    params, middle, side = random_params(config), HYPER_REACH + 1, 2 * HYPER_REACH + 3
+    y = np.zeros((1, HYPER_STRIDE * side, HYPER_STRIDE * side, config.latents), np.float32)
+    z = np.zeros((1, side, side, config.hyper), np.float32)
+    bits, _ = apply(config, params, y, with_nan(z, middle), method=Model.element_bits)
+    far = np.argwhere(np.isnan(np.asarray(bits)[0].sum(-1))) // HYPER_STRIDE - middle
+    assert 0 < np.abs(far).max() <= HYPER_REACH
+    corner = with_nan(y, HYPER_STRIDE * middle)
+    bits, _ = apply(config, params, corner, z, method=Model.element_bits)
+    far = np.argwhere(np.isnan(np.asarray(bits)[0].sum(-1))) // HYPER_STRIDE - middle
+    assert np.abs(far).max() <= HYPER_REACH
+    far = np.argwhere(np.isnan(np.asarray(apply(config, params, corner, method=Model.hyper_analysis))[0].sum(-1)))
+    assert 0 < np.abs(far - middle).max() <= HYPER_REACH
+
+
+def with_nan(plane, place):
+    plane = plane.copy()
+    plane[0, place, place] = np.nan
+    return plane
+
+
 def test_windows_give_what_the_whole_gives(mu_codec, photograph, monkeypatch):
     image = photograph(16 * 50 - 3, 16 * 75)
     y_whole, z_whole = mu_codec.analyse(image)
     pixels_whole = transforms.synthesise(mu_codec.config, mu_codec.params, y_whole, False)
-    monkeypatch.setattr(transforms, "WINDOW", 40)
+    bits_whole = transforms.float_bits(mu_codec.config, mu_codec.params, y_whole, z_whole)
+    monkeypatch.setattr(transforms, "SIDE", 40)
+    monkeypatch.setattr(transforms, "HYPER_SIDE", 10)
     y, z = mu_codec.analyse(image)
+    bits = transforms.float_bits(mu_codec.config, mu_codec.params, y_whole, z_whole)
+    assert bits == pytest.approx(bits_whole, rel=1e-5)
     assert (y != y_whole).mean() < 1e-3 and (z != z_whole).mean() < 1e-3  # a half may be rounded either way
     pixels = transforms.synthesise(mu_codec.config, mu_codec.params, y_whole, False)
     assert np.abs(pixels.astype(int) - pixels_whole).max() <= 1 and (pixels != pixels_whole).mean() < 1e-3

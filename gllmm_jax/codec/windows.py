@@ -1,0 +1,66 @@
+"""Windows: a large plane goes through a network in overlapping pieces of one size.
+
+They overlap by as much as the network sees, and lie wholly in the plane: what the network pads with zeros is either
+the plane's own edge or too far away to matter.
+"""
+
+from typing import NamedTuple
+
+HYPER_SIDE = 32
+"""Hyper-latents on a side that go through h_a or h_s at once: 2,048 pixels."""
+
+HYPER_REACH = 4
+"""How far h_a, h_s and the context see, in hyper-latents."""
+
+Slices = tuple[slice, slice]  # rows, columns
+
+
+class Window(NamedTuple):
+    """One window, what of it is kept, and where in the plane that lies."""
+
+    where: Slices
+    kept: Slices
+    to: Slices
+
+
+class Span(NamedTuple):
+    """A window on one axis: it begins at `start`, and `begin` ... `end` of the axis are kept."""
+
+    start: int
+    begin: int
+    end: int
+
+
+def windows(size: tuple[int, int], side: int, reach: int) -> list[Window]:
+    """Windows of `side` x `side` that cover a plane of `size`, row by row; an axis shorter than `side` is taken whole.
+
+    `reach`: how far the network sees in any direction.
+    """
+    assert 2 * reach < side
+    rows, columns = (_spans(length, side, reach) for length in size)
+    height, width = (min(side, length) for length in size)
+    return [
+        Window(
+            (slice(r.start, r.start + height), slice(c.start, c.start + width)),
+            (slice(r.begin - r.start, r.end - r.start), slice(c.begin - c.start, c.end - c.start)),
+            (slice(r.begin, r.end), slice(c.begin, c.end)),
+        )
+        for r in rows
+        for c in columns
+    ]
+
+
+def scaled(slices: Slices, factor: int) -> Slices:
+    """The same place in a plane with `factor` times as many samples on each axis."""
+    rows, columns = (slice(factor * s.start, factor * s.stop) for s in slices)
+    return rows, columns
+
+
+def _spans(length: int, side: int, reach: int) -> list[Span]:
+    side, found, begin = min(side, length), [], 0
+    while begin < length:
+        start = min(max(begin - reach, 0), length - side)
+        end = length if start + side == length else start + side - reach
+        found.append(Span(start, begin, end))
+        begin = end
+    return found
