@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from gllmm_jax import files, zoo
@@ -19,6 +20,7 @@ from gllmm_jax.cli.common import (
     positive,
     print_json,
     read_bytes,
+    uncollected,
 )
 from gllmm_jax.cli.progress import bar
 from gllmm_jax.codec.container import CODERS, MAX_PIXELS
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 def add_commands(commands: Any) -> None:
     """Both commands' arguments."""
-    parser = add_command(commands, "compress", "a picture becomes a .gllm file", compress)
+    parser = add_command(commands, "compress", "a picture becomes a .gllm file", uncollected(compress))
     parser.add_argument("input", type=a_path, metavar="IN", help="any picture Pillow reads")
     parser.add_argument(
         "-o", "--output", type=a_path, metavar="OUT", help="a .gllm file; IN with that suffix unless given"
@@ -40,7 +42,7 @@ def add_commands(commands: Any) -> None:
     add_convert(parser)
     add_json(parser)
 
-    parser = add_command(commands, "decompress", "a .gllm file becomes a picture", decompress)
+    parser = add_command(commands, "decompress", "a .gllm file becomes a picture", uncollected(decompress))
     parser.add_argument("input", type=a_path, metavar="IN", help="a .gllm file")
     which = "its suffix says the format; IN with the suffix .png unless given"
     parser.add_argument("-o", "--output", type=a_path, metavar="OUT", help=which)
@@ -95,10 +97,12 @@ def decompress(arguments: argparse.Namespace) -> None:
 def _load(model: str) -> "tuple[Codec, float]":
     """The codec and the seconds until it was there."""
     start = time.perf_counter()
-    cache.enable()
-    from gllmm_jax.codec.codec import load
+    with ThreadPoolExecutor() as pool:  # unpacking takes as long as importing JAX does
+        weights = pool.submit(zoo.read, model)
+        cache.enable()
+        from gllmm_jax.codec.codec import load
 
-    return load(model), round(time.perf_counter() - start, 4)
+        return load(weights.result()), round(time.perf_counter() - start, 4)
 
 
 def _installed(model: str) -> str:

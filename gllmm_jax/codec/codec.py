@@ -199,9 +199,9 @@ class Codec:
         raise BitstreamError(f"the file was made with the model '{header.model}', this is '{self.name}'")
 
 
-def load(name_or_path: str | os.PathLike[str] = zoo.DEFAULT) -> Codec:
-    """The codec of an installed model, or of a weights file. Raises `zoo.WeightsError`."""
-    weights = zoo.read(name_or_path)
+def load(model: str | os.PathLike[str] | zoo.Weights = zoo.DEFAULT) -> Codec:
+    """The codec of an installed model, of a weights file, or of weights read already. Raises `zoo.WeightsError`."""
+    weights = model if isinstance(model, zoo.Weights) else zoo.read(model)
     try:
         return Codec(weights)
     except zoo.WeightsError:  # says it already

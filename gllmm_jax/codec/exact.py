@@ -55,11 +55,11 @@ def nets(arrays: Mapping[str, np.ndarray]) -> Nets:
         scale = np.ldexp(np.float32(1), -arrays[f"{name}.shift"].astype(np.int32)).astype(np.float32)
         return Layer(*jax.device_put((kernel, bias, scale, limit)))
 
-    def integer(name: str) -> jax.Array:
-        return jax.device_put(arrays[name].astype(np.int32))
+    def integer(name: str) -> np.ndarray:
+        return arrays[name].astype(np.int32)
 
     layers = {name: layer(name) for name in HYPER + ENTROPY}
-    return Nets(layers, integer("y.limit"), integer("powers"), integer("families").reshape(-1))
+    return Nets(layers, *jax.device_put((integer("y.limit"), integer("powers"), integer("families").ravel())))
 
 
 def dot(x: jax.Array, kernel: jax.Array) -> jax.Array:

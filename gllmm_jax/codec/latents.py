@@ -77,9 +77,9 @@ def decode_latents(
     outliers, rest = _unpack_outliers(data, size[0] * size[1] * twin.config.latents)
     stream = named(coder).decoder(rest, size, twin.config.latents)
     z_hat = stream.static(static_symbols(twin, size)).reshape(*hyper_size(size), -1) + z_support(twin)[0]
+    given = Given(twin.config, twin.nets, size, _around(twin, size, z_hat), outliers)
     if begun:
         begun(size)
-    given = Given(twin.config, twin.nets, size, _around(twin, size, z_hat), outliers)
     y_hat = stream.latents(given, functools.partial(progress, "decoding"))
     stream.finish()
     return y_hat, z_hat
