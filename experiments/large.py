@@ -46,7 +46,7 @@ def run(*arguments: str | Path) -> None:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--side", type=int, default=10_000, help="pixels (default: %(default)s)")
     parser.add_argument("--model", default=zoo.DEFAULT, help="an installed model or a weights file")
     arguments = parser.parse_args()

@@ -35,7 +35,7 @@ LIBRARIES = {
     "codec": ARRAYS | {"flax", "PIL", "tensorflow", "tensorflow_compression_ops"},
     "train": ARRAYS | {"flax", "PIL", "optax", "orbax", "grain", "tqdm", "tensorboardX", "tensorflow_datasets"},
     "evaluate": ARRAYS | {"PIL", "scipy", "matplotlib", "skimage"},
-    "cli": {"jax"},
+    "cli": {"jax", "tqdm"},
     "pillow": {"numpy", "PIL"},
 }
 """Which libraries beside Python's own a room may import; a leaf has those of `prob`."""
@@ -44,7 +44,6 @@ OPTIONAL = {
     "optax": "train",
     "orbax": "train",
     "grain": "train",
-    "tqdm": "train",
     "tensorboardX": "train",
     "tensorflow_datasets": "tfds",
     "tensorflow": "tfc",

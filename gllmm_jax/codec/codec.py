@@ -167,7 +167,9 @@ class Codec:
         header, stream = container.unpack(bytes(data), max_pixels=max_pixels)
         self._check_model(header)
         size = _latent_size(header.height, header.width)
-        y_hat, z_hat = latents.decode_latents(self.twin, stream, size, coder=header.coder, begun=begun, progress=progress)
+        y_hat, z_hat = latents.decode_latents(
+            self.twin, stream, size, coder=header.coder, begun=begun, progress=progress
+        )
         if latents_crc32(y_hat, z_hat) != header.latents_crc32:
             raise BitstreamError(
                 "the decoded latents are not the encoded ones: the file is damaged or this program is at fault"
@@ -212,7 +214,7 @@ def load(model: str | os.PathLike[str] | zoo.Weights = zoo.DEFAULT) -> Codec:
 
 def latents_crc32(y_hat: np.ndarray, z_hat: np.ndarray) -> int:
     """CRC-32 of y_hat, then z_hat, as little-endian int32 in the order of their axes."""
-    return functools.reduce(lambda crc, a: zlib.crc32(np.ascontiguousarray(a, "<i4"), crc), (y_hat, z_hat), 0)
+    return functools.reduce(lambda crc, a: zlib.crc32(np.ascontiguousarray(a, "<i4").data, crc), (y_hat, z_hat), 0)
 
 
 def _map(function: Callable[..., Any], items: Iterable[Any], workers: int | None) -> list[Any]:

@@ -9,7 +9,6 @@ from gllmm_jax.codec.report import Tick, silent
 from gllmm_jax.codec.schedule import bucket, segments, wavefront
 from gllmm_jax.prob import tables
 
-
 BLOCK = 1 << 15
 """Steps that the encoder takes at once."""
 

@@ -94,9 +94,7 @@ def estimated_bits(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> Bits:
     return Bits(y, z, 8.0 * len(pack_outliers(given.outliers)))
 
 
-def prepare(
-    twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray, tick: Tick = silent
-) -> tuple[Static, Given, Content]:
+def prepare(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray, tick: Tick = silent) -> tuple[Static, Given, Content]:
     """What a coder's `encode` takes. Raises as `encode_latents` does."""
     if not all(np.issubdtype(a.dtype, np.integer) for a in (y_hat, z_hat)):
         raise ValueError(f"latents are whole numbers, not {y_hat.dtype} and {z_hat.dtype}: round them")

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-
 Tick = Callable[[int, int], None]
 """Told how many parts of how many are done."""
 

@@ -25,9 +25,7 @@ REACH = {"paper": 14, "light": 8}
 _WIDEST = 2**20  # far beyond any latent; integers hold it, which is not so of any float
 
 
-def analyse(
-    config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = silent
-) -> tuple[np.ndarray, np.ndarray]:
+def analyse(config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = silent) -> tuple[np.ndarray, np.ndarray]:
     """`Codec.analyse` before clamping, for parameters that have no integer twin yet.
 
     The picture is continued at the bottom and right with its last row and column, to whole latents; so is y, to whole

@@ -87,14 +87,15 @@ def decode(
     source: Source,
     lanes: Lanes,
 ) -> tuple[jax.Array, Lanes]:
-    """Decode the latents of a schedule: the decoder's walk, one loop over groups and, within each, over steps of L symbols.
+    """Decode the latents of a schedule: the decoder's walk, a loop over groups and, in each, over steps of L symbols.
 
     Args:
       plane: int32 [rows, M], the latents decoded already; elsewhere what each latent exceeds its window by.
       schedule: sites int32 [G, P] and counts [G], 0 from the first group on that is padding.
       lanes: where the coder stands.
 
-    Returns: the plane, in place of the one given, and the lanes. Past the source's end it stops: a short stream cannot ask for a long walk.
+    Returns: the plane, in place of the one given, and the lanes. Past the source's end it stops: a short stream cannot
+    ask for a long walk.
     """
     sites, counts = schedule
     n, groups = lanes.state.shape[0], jnp.sum(counts > 0, dtype=jnp.int32)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 FIGURES = ["loss", "bpp", "bpp_y", "bpp_z", "psnr", "mse", "grad_norm", "lr", "images_per_second"]
 COLUMNS: list[str] = ["split", "step", "seconds", *FIGURES]
 PLAIN_SECONDS = 30.0  # between lines where stderr is no terminal
@@ -82,10 +84,6 @@ class Progress:
 
 
 def _make_bar(progress: float) -> Any:
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return None  # plain lines then
     shape = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}"
     return tqdm(total=100, initial=progress * 100, bar_format=shape, dynamic_ncols=True, file=sys.stderr)
 

@@ -62,7 +62,6 @@ def test_plain_lines_where_stderr_is_no_terminal(tmp_path, capsys):
 
 
 def test_a_bar_on_a_terminal(tmp_path, capsys, monkeypatch):
-    pytest.importorskip("tqdm")
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     with Log(tmp_path, step=0, progress=0.0) as log:
         log.say("a sentence")
