@@ -12,6 +12,13 @@ FAMILIES: tuple[Family, ...] = ("gaussian", "laplace", "logistic")
 
 Block = Literal["plain", "leaky", "crm2", "crm3"]
 
+Distortion = Literal["mse", "ms-ssim"]
+Schedule = Literal["cosine", "linear", "halving", "constant"]
+Compute = Literal["float32", "bfloat16"]
+
+PARTS = ("g_a", "g_s", "h_a", "h_s", "context", "entropy", "prior")
+"""A model's networks, as its parameters name them."""
+
 STRIDE = 16
 """Pixels per latent, on each axis."""
 
@@ -20,6 +27,9 @@ HYPER_STRIDE = 4
 
 CONTEXT_RADIUS = 2
 """Reach of the causal context (a 5x5 window), in latents."""
+
+MS_SSIM_CROP = 192
+"""Pixels a side from which a crop, a multiple of 64, has all five scales of MS-SSIM."""
 
 _WIDTHS = {"paper": 1, "light": 3}
 _COUNT = "a whole number above zero"
@@ -83,8 +93,11 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
         """Inverse of `to_dict`, tolerant of JSON's lists. Raises `TypeError` on an unknown field."""
-        restored: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return cls(**restored)
+        return cls(**_with_tuples(values))
+
+
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
 
 
 def _gllmm(n: int) -> ModelConfig:
@@ -115,17 +128,23 @@ class TrainConfig:
 
     Raises `ValueError` where the fields make no run.
 
-    Source of the objective's scale: GLLMM's published points fit L = R + lmbda * MSE on 0..255.
+    Source of the objective's scale: GLLMM's published points fit L = R + lmbda * MSE on 0..255; of the `halving`
+    schedule: constant for half of the run, then halved every fifteenth, as the paper's 750,000 and 100,000 steps.
     """
 
     data: str
     lmbda: float = 0.013
-    batch: int = 8  # images
+    distortion: Distortion = "mse"  # on 0..255, or 1 - MS-SSIM, whose lmbda is a few hundred times as large
+    batch: int = 8  # images, of all devices together
     crop: int = 192  # pixels a side, a multiple of 64
     learning_rate: float = 1e-3  # peak
     warmup: float = 0.02  # fraction of the run
+    schedule: Schedule = "cosine"  # after it
     clip: float = 1.0  # gradient norm
     ema: float = 0.999  # decay of the averaged weights a step
+    compute: Compute = "float32"  # what the networks calculate in; parameters, rates and losses are float32
+    noise: float = 0.0  # fraction of the run in which g_s sees additive noise, before it sees rounded latents
+    frozen: tuple[str, ...] = ()  # of PARTS: not trained
     seed: int = 0
     minutes: float | None = None
     steps: int | None = None
@@ -136,6 +155,8 @@ class TrainConfig:
         if (self.minutes is None) == (self.steps is None):
             raise ValueError("give the length of the run as minutes or as steps, one of the two")
         reach = STRIDE * HYPER_STRIDE
+        if self.distortion == "ms-ssim" and self.crop < MS_SSIM_CROP:
+            raise ValueError(f"crop must be at least {MS_SSIM_CROP} pixels for ms-ssim, not {self.crop}")
         _check(
             self,
             lmbda=(0 < self.lmbda < math.inf, "finite and above zero"),
@@ -145,6 +166,14 @@ class TrainConfig:
             warmup=(0 <= self.warmup < 1, "at least 0 and below 1"),
             clip=(self.clip > 0, "above zero"),
             ema=(0 <= self.ema < 1, "at least 0 and below 1"),
+            distortion=(self.distortion in get_args(Distortion), " or ".join(get_args(Distortion))),
+            schedule=(self.schedule in get_args(Schedule), " or ".join(get_args(Schedule))),
+            compute=(self.compute in get_args(Compute), " or ".join(get_args(Compute))),
+            noise=(0 <= self.noise <= 1, "from 0 to 1"),
+            frozen=(
+                isinstance(self.frozen, tuple) and set(self.frozen) < set(PARTS),
+                f"a tuple of some of {', '.join(PARTS)}",
+            ),
             seed=(isinstance(self.seed, int) and self.seed >= 0, "a whole number, not below zero"),
             minutes=(self.minutes is None or 0 < self.minutes < math.inf, "finite and above zero"),
             steps=(self.steps is None or _is_count(self.steps), _COUNT),
@@ -157,5 +186,5 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainConfig":
-        """Inverse of `to_dict`. Raises `TypeError` on an unknown field."""
-        return cls(**values)
+        """Inverse of `to_dict`, tolerant of JSON's lists. Raises `TypeError` on an unknown field."""
+        return cls(**_with_tuples(values))

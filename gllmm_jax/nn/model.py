@@ -26,7 +26,7 @@ from gllmm_jax.nn.layers import at_least_single
 from gllmm_jax.nn.light import LightAnalysis, LightSynthesis
 from gllmm_jax.nn.paper import PaperAnalysis, PaperSynthesis
 from gllmm_jax.prob import mixture
-from gllmm_jax.prob.quantize import add_noise, round_straight_through
+from gllmm_jax.prob.quantize import add_noise, is_batch_of_keys, round_straight_through
 
 TRANSFORMS = {"paper": (PaperAnalysis, PaperSynthesis), "light": (LightAnalysis, LightSynthesis)}
 
@@ -85,32 +85,41 @@ class Model(nn.Module):
         """Information content of every z [..., N], in bits."""
         return self.prior(z)
 
-    def bits(self, y_hat: jax.Array, z_hat: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Rates (bits_y, bits_z), [B] each, of latents [B, h, w, M] and hyper-latents [B, ceil(h/4), ceil(w/4), N]."""
-        bits_y, bits_z = self.element_bits(y_hat, z_hat)
+    def bits(self, y_hat: jax.Array, z_hat: jax.Array, dtype: Any = None) -> tuple[jax.Array, jax.Array]:
+        """Rates (bits_y, bits_z), [B] each, of latents [B, h, w, M] and hyper-latents [B, ceil(h/4), ceil(w/4), N].
+
+        Networks run in `dtype`, that of the latents unless given.
+        """
+        bits_y, bits_z = self.element_bits(y_hat, z_hat, dtype)
         return jnp.sum(bits_y, axis=(1, 2, 3)), jnp.sum(bits_z, axis=(1, 2, 3))
 
-    def element_bits(self, y_hat: jax.Array, z_hat: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def element_bits(self, y_hat: jax.Array, z_hat: jax.Array, dtype: Any = None) -> tuple[jax.Array, jax.Array]:
         """Information content of every latent and hyper-latent, in the shapes of `bits`'s arguments."""
-        phi = self.hyper_synthesis(z_hat)[:, : y_hat.shape[1], : y_hat.shape[2]]
-        bits_y = mixture.bin_bits(at_least_single(y_hat), self.mixture(y_hat, phi), self.config.families)
+        dtype = dtype or y_hat.dtype
+        phi = self.hyper_synthesis(z_hat.astype(dtype))[:, : y_hat.shape[1], : y_hat.shape[2]]
+        distributions = self.mixture(y_hat.astype(dtype), phi)
+        bits_y = mixture.bin_bits(at_least_single(y_hat), distributions, self.config.families)
         return bits_y, self.prior_bits(z_hat)
 
-    def __call__(self, x: jax.Array, key: jax.Array | None = None) -> Output:
+    def __call__(self, x: jax.Array, key: jax.Array | None = None, noisy: jax.Array | bool = False) -> Output:
         """Everything at once, for images [B, H, W, 3] with sides multiples of 64.
 
-        With a `key`, as in training: the rate and its networks see additive uniform noise, g_s sees rounded latents
-        with a straight-through gradient. Without, as the codec does it: everything is rounded.
+        With a `key`, or keys [B], as in training: the rate and its networks see additive uniform noise, g_s sees
+        rounded latents with a straight-through gradient, or the noise too where `noisy`. Without, as the codec does it:
+        everything is rounded.
         """
-        y = self.analysis(x)
-        z = self.hyper_analysis(y)
+        y = at_least_single(self.analysis(x))  # half as wide, it would be coarser than what it is rounded to
+        z = at_least_single(self.hyper_analysis(y.astype(x.dtype)))
+        y_hat = round_straight_through(y)
         if key is None:
             y_rate, z_rate = jnp.round(y), jnp.round(z)
         else:
-            key_y, key_z = jax.random.split(key)
+            many = is_batch_of_keys(key)
+            key_y, key_z = jax.vmap(jax.random.split, out_axes=1)(key) if many else jax.random.split(key)
             y_rate, z_rate = add_noise(key_y, y), add_noise(key_z, z)
-        bits_y, bits_z = self.bits(y_rate, z_rate)
-        return Output(self.synthesis(round_straight_through(y)), bits_y, bits_z)
+            y_hat = jnp.where(noisy, y_rate, y_hat)
+        bits_y, bits_z = self.bits(y_rate, z_rate, x.dtype)
+        return Output(self.synthesis(y_hat.astype(x.dtype)), bits_y, bits_z)
 
 
 def apply(config: ModelConfig, params: Any, *arrays: Any, method: Callable[..., Any] = Model.__call__) -> Any:

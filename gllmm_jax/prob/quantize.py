@@ -7,9 +7,19 @@ import jax.numpy as jnp
 def add_noise(key: jax.Array, y: jax.Array) -> jax.Array:
     """y + U(-1/2, 1/2), any shape: the differentiable stand-in for rounding in the rate.
 
+    An array of keys, one for each image of y [B, ...], gives each image noise of its own, the same however a batch is
+    shared out among devices.
+
     Source: GLLMM, training recipe.
     """
+    if is_batch_of_keys(key):
+        return jax.vmap(add_noise)(key, y)
     return y + jax.random.uniform(key, y.shape, y.dtype, -0.5, 0.5)
+
+
+def is_batch_of_keys(key: jax.Array) -> bool:
+    """Whether it is an array [B] of keys, of `jax.random.key` or `PRNGKey`, and not one key."""
+    return key.ndim > (0 if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else 1)
 
 
 def round_straight_through(y: jax.Array) -> jax.Array:

@@ -10,6 +10,7 @@ Each save is written beside its place and renamed, so a kill at any moment leave
 
 import dataclasses
 import functools
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -68,22 +69,32 @@ def state_shapes(model: ModelConfig, train: TrainConfig) -> TrainState:
 
 
 class Checkpoints:
-    """The two series of one run folder. Saves block until the files are in place. Use as a context manager."""
+    """The two series of one run folder. Use as a context manager.
+
+    A save copies what it is given and writes while training goes on; the next save, or the end, waits for it and raises
+    what went wrong. With several processes all of them call every method.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
         # Orbax would sweep in the background, perhaps while the first save is on its way.
-        for unfinished in folder.glob("*/*.orbax-checkpoint-tmp*"):
-            shutil.rmtree(unfinished)
+        if jax.process_index() == 0:
+            for unfinished in folder.glob("*/*.orbax-checkpoint-tmp*"):
+                shutil.rmtree(unfinished)
         self._latest = _manager(folder / "latest", max_to_keep=KEEP)
         self._best = _manager(folder / "best")
+        self._saved = self._latest.latest_step()
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._latest.close()
-        self._best.close()
+        try:
+            self._latest.wait_until_finished()
+            self._drop_older_bests()
+        finally:
+            self._latest.close()
+            self._best.close()
 
     def latest_step(self) -> int | None:
         """The step a resumed run would start at; None in an empty folder."""
@@ -91,17 +102,23 @@ class Checkpoints:
 
     def save_latest(self, state: Any, record: Record) -> None:
         """Keep `state` to resume from; nothing happens where this step is kept already."""
-        if record.step != self._latest.latest_step():
+        if record.step != self._saved:
             _save(self._latest, record, state=state)
+            self._saved = record.step
 
     def save_best(self, params: Any, record: Record) -> None:
         """Keep `params` as the best so far, in place of the ones before."""
+        self._drop_older_bests()
         # A run killed and resumed from an older state may pass the step of its best once more, or stop short of it.
         if record.step in self._best.all_steps():
             self._best.delete(record.step)
         _save(self._best, record, params=params)
+
+    def _drop_older_bests(self) -> None:
+        self._best.wait_until_finished()
+        newest = _best_step(self._best)
         for step in self._best.all_steps():
-            if step != record.step:
+            if step != newest:
                 self._best.delete(step)
 
     def restore_latest(self, record: Record) -> tuple[TrainState, Record] | None:
@@ -114,7 +131,7 @@ class Checkpoints:
             return None
         found = _read_record(self._latest, step)
         _check_same_run(self.folder, found, record)
-        best = self._best.latest_step()
+        best = _best_step(self._best)
         if best is not None:  # perhaps saved after the latest state, just before a kill
             found = dataclasses.replace(found, best_loss=_read_record(self._best, best).best_loss)
         return _read_tree(self._latest, step, "state", state_shapes(found.model, found.train)), found
@@ -131,7 +148,7 @@ def load_best(workdir: str | Path) -> tuple[ModelConfig, Any, TrainConfig]:
         if not (folder / series).is_dir():
             continue
         with _manager(folder / series, read_only=True) as manager:
-            step = manager.latest_step()
+            step = _best_step(manager)
             if step is not None:
                 record = _read_record(manager, step)
                 return record.model, _read_averaged(manager, step, record), record.train
@@ -140,13 +157,22 @@ def load_best(workdir: str | Path) -> tuple[ModelConfig, Any, TrainConfig]:
 
 def _manager(folder: Path, *, read_only: bool = False, **more: Any) -> ocp.CheckpointManager:
     options = ocp.CheckpointManagerOptions(
-        read_only=read_only, create=not read_only, enable_async_checkpointing=False, **more
+        read_only=read_only, create=not read_only, enable_async_checkpointing=not read_only, **more
     )
     return ocp.CheckpointManager(folder, options=options)
 
 
+def _best_step(manager: ocp.CheckpointManager) -> int | None:
+    # the lowest loss: a run that was killed may have left an older best beside it
+    def merit(step: int) -> tuple[float, int]:
+        loss = _read_record(manager, step).best_loss
+        return (math.inf if loss is None else loss), -step
+
+    return min(manager.all_steps(), key=merit, default=None)
+
+
 def _save(manager: ocp.CheckpointManager, record: Record, **trees: Any) -> None:
-    items: dict[str, Any] = {name: ocp.args.StandardSave(jax.device_get(tree)) for name, tree in trees.items()}
+    items: dict[str, Any] = {name: ocp.args.StandardSave(tree) for name, tree in trees.items()}
     items["meta"] = ocp.args.JsonSave(record.to_dict())
     manager.save(record.step, args=ocp.args.Composite(**items), force=True)
 

@@ -142,13 +142,27 @@ class Batches:
     """Endless batches uint8 [batch, crop, crop, 3]: every image once an epoch, in a new order each time.
 
     `state()` is plain JSON values; after `restore(state)` the next batch is the one that would have followed.
+
+    Of several processes each takes its `share` (which, of how many): that part of the images of every batch,
+    [batch / many, ...]. The state of one is everyone's, of any number of processes.
     """
 
-    def __init__(self, files: Sequence[Path], *, batch: int, crop: int, seed: int, cache_bytes: int = CACHE_BYTES):
+    def __init__(
+        self,
+        files: Sequence[Path],
+        *,
+        batch: int,
+        crop: int,
+        seed: int,
+        share: tuple[int, int] = (0, 1),
+        cache_bytes: int = CACHE_BYTES,
+    ):
         source = ImageSource(files, crop=crop, cache_bytes=cache_bytes)
         crops = grain.MapDataset.source(source).seed(seed).shuffle().repeat().random_map(random_crop(crop))
         options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=PREFETCH_BATCHES)
-        self._iterator = iter(crops.batch(batch, drop_remainder=True).to_iter_dataset(options))
+        which, many = share
+        parts = crops.batch(batch // many, drop_remainder=True)[which::many]
+        self._iterator = iter(parts.to_iter_dataset(options))
         self._files = zlib.crc32("\n".join(f.name for f in files).encode())
 
     def __iter__(self) -> "Batches":

@@ -97,6 +97,24 @@ def _make_tensorboard(folder: Path, step: int) -> Any:
     return SummaryWriter(str(folder), purge_step=step + 1)
 
 
+class Silence:
+    """A `Log` that keeps everything to itself: of the processes that train together all but one."""
+
+    def __init__(self) -> None:
+        self.progress = self
+
+    def __enter__(self) -> "Silence":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def _ignore(self, *_: object) -> None:
+        pass
+
+    say = write = update = _ignore
+
+
 class Log:
     """All three, for the run in `folder` that stands at `step`. Use as a context manager."""
 

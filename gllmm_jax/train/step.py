@@ -1,14 +1,16 @@
-"""One training step, jitted and donated, and its evaluation twin. Images come as uint8 [B, h, w, 3]."""
+"""One training step and its evaluation twin, as pure functions and compiled. Images come as uint8 [B, h, w, 3]."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from gllmm_jax.config import ModelConfig, TrainConfig
 from gllmm_jax.nn.model import apply
 from gllmm_jax.objective import Terms, rate_distortion
+from gllmm_jax.train.schedule import learning_rate
 
 try:
     import optax
@@ -16,6 +18,7 @@ except ImportError as error:
     raise ImportError("training needs optax: pip install 'gllmm-jax[train]'") from error
 
 Metrics = dict[str, jax.Array]
+Update = Callable[..., tuple["TrainState", Metrics]]
 
 
 class TrainState(NamedTuple):
@@ -24,7 +27,7 @@ class TrainState(NamedTuple):
     `step` is how many steps were taken, an int32 scalar. `params` and `ema` are trees as of `init_params`, float32;
     `ema` is the running average of `params`, which is validated and exported. `opt_state` is optax's: two moments of
     the gradient in the shape of `params`, float32, and a count. `key` is the run's PRNG key, the same at every step:
-    the noise of a step is drawn from it and the step's number.
+    the noise of an image is drawn from it, the step's number and the image's place in the batch.
     """
 
     step: jax.Array
@@ -32,13 +35,6 @@ class TrainState(NamedTuple):
     ema: Any
     opt_state: Any
     key: jax.Array
-
-
-def learning_rate(config: TrainConfig, progress: jax.Array) -> jax.Array:
-    """Linear warm-up, then half a cosine to zero, over `progress` in [0, 1] of the run (its clock or steps)."""
-    warm = jnp.minimum(progress / config.warmup, 1.0) if config.warmup else 1.0
-    rest = jnp.clip((progress - config.warmup) / (1.0 - config.warmup), 0.0, 1.0)
-    return config.learning_rate * warm * 0.5 * (1.0 + jnp.cos(jnp.pi * rest))
 
 
 def _optimizer(config: TrainConfig) -> optax.GradientTransformation:
@@ -53,12 +49,29 @@ def create_state(config: TrainConfig, params: Any, key: jax.Array) -> TrainState
 
 
 def loss_fn(
-    params: Any, x: jax.Array, key: jax.Array | None, *, model: ModelConfig, lmbda: float
+    params: Any,
+    x: jax.Array,
+    key: jax.Array | None,
+    noisy: jax.Array | bool = False,
+    *,
+    model: ModelConfig,
+    config: TrainConfig,
 ) -> tuple[jax.Array, Terms]:
-    """R + lmbda * D of images `x` [B, H, W, 3] in [0, 1]: (loss, its terms). A `key` adds training noise."""
-    output = apply(model, params, x, key)
-    terms = rate_distortion(x, output.x_hat, output.bits_y, output.bits_z, lmbda=lmbda)
+    """R + lmbda * D of images `x` [B, H, W, 3] in [0, 1]: (loss, its terms).
+
+    A `key`, or keys [B], adds training noise; g_s sees it too where `noisy`. Networks calculate in `config.compute`.
+    """
+    if config.compute == "bfloat16":
+        # the prior is a formula rather than a network, and as small
+        params = {name: part if name == "prior" else _bfloat16(part) for name, part in params.items()}
+    output = apply(model, params, x.astype(config.compute), key, noisy)
+    x_hat = output.x_hat.astype(jnp.float32)
+    terms = rate_distortion(x, x_hat, output.bits_y, output.bits_z, lmbda=config.lmbda, distortion=config.distortion)
     return terms.loss, terms
+
+
+def _bfloat16(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), tree)
 
 
 def _unit_range(images: jax.Array) -> jax.Array:
@@ -73,20 +86,32 @@ def _metrics(terms: Terms) -> Metrics:
             "psnr": 10 * jnp.log10(255.0**2 / terms.mse)}  # fmt: skip
 
 
-def make_train_step(model: ModelConfig, config: TrainConfig) -> Callable[..., tuple[TrainState, Metrics]]:
-    """(state, images, progress) -> (state, metrics), compiled; the state that goes in is given up.
+def make_update(model: ModelConfig, config: TrainConfig, *, axis_name: str | None = None) -> Update:
+    """(state, images, progress) -> (state, metrics): one step, a pure function to jit, pmap or shard_map.
 
-    Images are uint8 [B, h, w, 3], sides multiples of 64 (`TypeError` where they are floats); progress is any real
-    scalar in [0, 1], of Python, NumPy or JAX.
+    Images are uint8 [B, h, w, 3], sides multiples of 64 (`TypeError` where they are floats); progress is a scalar in
+    [0, 1]. Metrics are float32 scalars: loss, bpp, bpp_y, bpp_z, mse, psnr (of the mean MSE), grad_norm (before
+    clipping), lr.
 
-    Metrics are float32 scalars: loss, bpp, bpp_y, bpp_z, mse, psnr (of the mean MSE), grad_norm (before clipping), lr.
+    With an `axis_name` each device of that axis has its own B images of a batch, in the axis' order, and the same
+    state: gradients and metrics are means over the axis. Without, as under `jax.jit` whatever the arrays' sharding, the
+    images are the whole batch.
     """
     optimizer = _optimizer(config)
 
-    def step(state: TrainState, images: jax.Array, progress: jax.Array) -> tuple[TrainState, Metrics]:
-        x = _unit_range(images)
+    def update(state: TrainState, images: jax.Array, progress: jax.Array) -> tuple[TrainState, Metrics]:
+        x, progress = _unit_range(images), jnp.asarray(progress, jnp.float32)
+        params, place = state.params, jnp.arange(len(x))
+        if axis_name is not None:
+            params, place = _of_each_device(params, axis_name), place + len(x) * lax.axis_index(axis_name)
         key = jax.random.fold_in(state.key, state.step)
-        gradients, terms = jax.grad(loss_fn, has_aux=True)(state.params, x, key, model=model, lmbda=config.lmbda)
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, place)
+        noisy = progress < config.noise
+        loss = jax.grad(loss_fn, has_aux=True)
+        gradients, terms = loss(params, x, keys, noisy, model=model, config=config)
+        if axis_name is not None:
+            gradients, terms = lax.pmean((gradients, terms), axis_name)
+        gradients = _thawed(gradients, config)
         updates, opt_state = optimizer.update(gradients, state.opt_state)
         lr = learning_rate(config, progress)
         params = jax.tree.map(lambda p, u: p - lr * u, state.params, updates)
@@ -96,21 +121,45 @@ def make_train_step(model: ModelConfig, config: TrainConfig) -> Callable[..., tu
         metrics = _metrics(terms) | {"grad_norm": optax.global_norm(gradients), "lr": lr}
         return TrainState(state.step + 1, params, ema, opt_state, state.key), metrics
 
-    compiled = jax.jit(step, donate_argnums=0)
+    return update
+
+
+def _of_each_device(tree: Any, axis_name: str) -> Any:
+    # so that its gradient is of each device's own images: shard_map would add them up unasked
+    if hasattr(lax, "pcast"):
+        return jax.tree.map(lambda leaf: lax.pcast(leaf, axis_name, to="varying"), tree)
+    return tree
+
+
+def _thawed(gradients: Any, config: TrainConfig) -> Any:
+    # zeros for what is frozen: Adam leaves it where it is
+    still = {name: jax.tree.map(jnp.zeros_like, gradients[name]) for name in config.frozen}
+    return gradients | still if still else gradients
+
+
+def make_train_step(model: ModelConfig, config: TrainConfig, *, state_sharding: Any = None) -> Update:
+    """`make_update` compiled; the state that goes in is given up. Progress is any real scalar, of Python, NumPy or JAX.
+
+    `state_sharding`, a sharding or a tree of them in the shape of `TrainState` (`train.mesh`), is what the state has
+    when it comes and keeps; images are shared out by their own sharding.
+    """
+    kept = None if state_sharding is None else (state_sharding, None)
+    compiled = jax.jit(make_update(model, config), donate_argnums=0, out_shardings=kept)
     # of one type whatever is given: a Python float would compile a second program
     return lambda state, images, progress: compiled(state, images, jnp.asarray(progress, jnp.float32))
 
 
 def make_eval_step(model: ModelConfig, config: TrainConfig) -> Callable[[Any, jax.Array], Metrics]:
-    """(params, images) -> metrics as the codec would see them: rounded latents, no noise, clipped picture.
+    """(params, images) -> metrics as the codec would see them: rounded latents, no noise, clipped picture, float32.
 
-    Images and metrics are those of `make_train_step`, without grad_norm and lr.
+    Images and metrics are those of `make_update`, without grad_norm and lr.
     """
 
     def step(params: Any, images: jax.Array) -> Metrics:
         x = _unit_range(images)
         output = apply(model, params, x)
         x_hat = jnp.round(jnp.clip(output.x_hat, 0.0, 1.0) * 255.0) / 255.0
-        return _metrics(rate_distortion(x, x_hat, output.bits_y, output.bits_z, lmbda=config.lmbda))
+        rates = output.bits_y, output.bits_z
+        return _metrics(rate_distortion(x, x_hat, *rates, lmbda=config.lmbda, distortion=config.distortion))
 
     return jax.jit(step)

@@ -13,7 +13,7 @@ import pytest
 
 from gllmm_jax import zoo
 from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
-from gllmm_jax.train import loop
+from gllmm_jax.train import loop, run
 from gllmm_jax.train.checkpoint import CheckpointError, Checkpoints, Record, load_best, run_folder, state_shapes
 from gllmm_jax.train.lock import FolderInUseError, locked
 
@@ -41,13 +41,13 @@ def stop_after(monkeypatch):
     """The function (step, signal number) that has the run receive the signal during that step."""
 
     def arrange(stop, number=signal.SIGTERM):
-        class Meter(loop.Meter):
+        class Meter(run.Meter):
             def add(self, step, metrics):
                 if step == stop:
                     os.kill(os.getpid(), number)
                 super().add(step, metrics)
 
-        monkeypatch.setattr(loop, "Meter", Meter)
+        monkeypatch.setattr(run, "Meter", Meter)
 
     return arrange
 
@@ -84,8 +84,8 @@ class Stub:
 def stub(monkeypatch):
     made = Stub()
     monkeypatch.setattr(loop, "_fresh_state", made.start)
-    monkeypatch.setattr(loop, "_train_step", lambda *_: made.train_step)
-    monkeypatch.setattr(loop, "_eval_step", lambda *_: made.eval_step)
+    monkeypatch.setattr(run, "_train_step", lambda *_: made.train_step)
+    monkeypatch.setattr(run, "_eval_step", lambda *_: made.eval_step)
     return made
 
 
@@ -227,8 +227,8 @@ def test_one_step_is_one_step(folder, tmp_path, stub):
 
 @pytest.mark.parametrize(("enough", "told"), [(3, True), (2, False)])
 def test_too_few_steps_on_the_clock_are_told(folder, tmp_path, stub, monkeypatch, enough, told):
-    monkeypatch.setattr(loop, "FEW_STEPS", enough)
-    monkeypatch.setattr(loop._Run, "progress", lambda run: len(stub.progress) / 2)  # the clock strikes at two steps
+    monkeypatch.setattr(run, "FEW_STEPS", enough)
+    monkeypatch.setattr(run.Run, "progress", lambda _: len(stub.progress) / 2)  # the clock strikes at two steps
     outcome = loop.train(TINY, config(folder, steps=None, minutes=1.0), tmp_path, show=False)
     assert outcome.message.endswith("so few steps teach little: give more minutes or a smaller batch") == told
 

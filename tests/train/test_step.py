@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from gllmm_jax.config import PRESETS, TrainConfig
+from gllmm_jax.train.schedule import learning_rate
 from gllmm_jax.train.start import block_klt, initial_params, quantisation_step
-from gllmm_jax.train.step import create_state, learning_rate, make_eval_step, make_train_step
+from gllmm_jax.train.step import create_state, make_eval_step, make_train_step
 
 TINY = dataclasses.replace(PRESETS["light"], widths=(8, 8, 8), latents=16, hyper=8, hidden=(16, 16), block="plain")
 CONFIG = TrainConfig(data="", steps=100, learning_rate=2e-3, warmup=0.1)

@@ -19,11 +19,11 @@ def traced(monkeypatch):
     """Every model's bpp_y becomes w . SLOPE * (value of the picture), its bpp_z noise; a list with an entry a trace."""
     traces = []
 
-    def apply(model, params, x, key):
+    def apply(model, params, x, key, noisy):
         traces.append(model)
         pixels = x.shape[1] * x.shape[2]
         bits_y = pixels * 255 * x.mean((1, 2, 3)) * jnp.dot(params["w"].astype(jnp.float32), SLOPE.astype(jnp.float32))
-        return Output(x + 0.1, bits_y, pixels * jax.random.uniform(key, x.shape[:1]))
+        return Output(x + 0.1, bits_y, pixels * jax.vmap(jax.random.uniform)(key))
 
     monkeypatch.setattr(step_module, "apply", apply)
     return traces

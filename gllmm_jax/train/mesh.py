@@ -1,0 +1,92 @@
+"""The devices of a run: a mesh of one axis, along which batches are shared out; parameters are on every device.
+
+`jax.jit` over such a mesh is the modern form of `jax.pmap`: the same program as on one device, with arrays that know
+where their parts are. With several processes each holds its own part of the batch and all call the same programs.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from gllmm_jax.train.step import TrainState
+
+AXIS = "data"
+
+
+def make_mesh(devices: Sequence[Any] | None = None) -> Mesh:
+    """All devices of all processes, unless given, in one row."""
+    return Mesh(np.array(jax.devices() if devices is None else devices), (AXIS,))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The same on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def state_shardings(mesh: Mesh, state: TrainState, *, shard_optimizer: bool = False) -> Any:
+    """Where the parts of a state belong, a tree in its shape; `state` may hold arrays or shapes.
+
+    With `shard_optimizer` the moments of Adam and the averaged weights are shared out among the devices, each along its
+    longest axis that divides evenly: they take three quarters of a state. Parameters stay on every device.
+    """
+    whole = replicated(mesh)
+    everywhere = jax.tree.map(lambda _: whole, state)
+    if not shard_optimizer:
+        return everywhere
+
+    def part(leaf: Any) -> NamedSharding:
+        divisible = [(n, -axis) for axis, n in enumerate(leaf.shape) if n % mesh.size == 0]
+        if not divisible:
+            return whole
+        axis = -max(divisible)[1]
+        return NamedSharding(mesh, PartitionSpec(*[None] * axis, AXIS))
+
+    return everywhere._replace(opt_state=jax.tree.map(part, state.opt_state), ema=jax.tree.map(part, state.ema))
+
+
+def place(tree: Any, shardings: Any) -> Any:
+    """Host arrays, the same in every process, as arrays on the devices."""
+
+    def put(array: Any, sharding: NamedSharding) -> jax.Array:
+        array = np.asarray(array)
+        return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
+
+    return jax.tree.map(put, tree, shardings)
+
+
+def share_out(mesh: Mesh, images: np.ndarray) -> jax.Array:
+    """The images of this process [B / processes, ...] as its part of a batch [B, ...].
+
+    Its whole divides among the devices: `check_batch`.
+    """
+    return jax.make_array_from_process_local_data(NamedSharding(mesh, PartitionSpec(AXIS)), images)
+
+
+def check_batch(mesh: Mesh, batch: int) -> None:
+    """Raises `ValueError` where so many images do not divide among the devices."""
+    if batch % mesh.size:
+        raise ValueError(f"a batch of {batch} does not divide among {mesh.size} devices: change it to a multiple")
+
+
+def whole(mesh: Mesh, tree: Any) -> Any:
+    """The same arrays, whole, on this process' first device; all processes call it together."""
+    if not all(leaf.is_fully_replicated for leaf in jax.tree.leaves(tree)):
+        tree = jax.jit(lambda tree: tree, out_shardings=replicated(mesh))(tree)
+    return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
+
+
+def everywhere(tree: Any) -> Any:
+    """The arrays of the first process, in all of them, which call this together."""
+    return tree if jax.process_count() == 1 else multihost_utils.broadcast_one_to_all(tree)
+
+
+def largest(values: Sequence[float]) -> list[float]:
+    """The largest of each value over all processes, which call this together."""
+    if jax.process_count() == 1:
+        return list(values)
+    found = multihost_utils.process_allgather(np.asarray(values, np.float32))
+    return [float(value) for value in np.asarray(found).max(axis=0)]

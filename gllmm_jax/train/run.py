@@ -1,0 +1,158 @@
+"""One process's stretch of a run: step after step, validation, checkpoints, log."""
+
+import dataclasses
+import functools
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.train import data
+from gllmm_jax.train.checkpoint import Checkpoints, Record, state_shapes
+from gllmm_jax.train.log import Log, Silence
+from gllmm_jax.train.mesh import largest, share_out, state_shardings, whole
+from gllmm_jax.train.meter import Meter
+from gllmm_jax.train.step import TrainState, Update, make_eval_step, make_train_step
+
+REPORT_SECONDS = 10.0  # between rows of the log
+AGREE_STEPS = 16  # between the moments when several processes compare their clocks and signals
+FEW_STEPS = 100  # a run by the clock with fewer is told so: its learning rate fell in leaps
+
+# A second run in one process does not compile again.
+_eval_step = functools.cache(make_eval_step)
+
+
+@functools.cache
+def _train_step(model: ModelConfig, config: TrainConfig, mesh: Mesh, shard_optimizer: bool) -> Update:
+    shardings = state_shardings(mesh, state_shapes(model, config), shard_optimizer=shard_optimizer)
+    return make_train_step(model, config, state_sharding=shardings)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a run ended: `finished`, or stopped by a signal and saved; `message` says it in a sentence."""
+
+    finished: bool
+    step: int
+    best_loss: float | None
+    folder: Path
+    message: str
+
+
+class Run:
+    """One process's stretch of a run: what the record says so far, and the clock that goes on from it."""
+
+    def __init__(
+        self,
+        record: Record,
+        batches: data.Batches,
+        held_out: np.ndarray,
+        checkpoints: Checkpoints,
+        mesh: Mesh,
+        shard_optimizer: bool,
+    ):
+        self._record, self._batches, self._held_out, self._checkpoints = record, batches, held_out, checkpoints
+        self._mesh, self._shard_optimizer = mesh, shard_optimizer
+        self._pause = 1 if jax.process_count() == 1 else AGREE_STEPS
+        self._step, self._best_loss = record.step, record.best_loss
+        self._started = time.monotonic()
+        self._evaluate = _eval_step(record.model, record.train)
+
+    def seconds(self) -> float:
+        """Training time, that before earlier stops included."""
+        return self._record.seconds + time.monotonic() - self._started
+
+    def progress(self) -> float:
+        """Fraction of the run done, by its clock or its steps; 1 at the end."""
+        config = self._record.train
+        if config.steps is not None:
+            return min(1.0, self._step / max(1, config.steps))
+        return min(1.0, self.seconds() / max(1e-9, 60.0 * (config.minutes or 0.0)))
+
+    def go(self, state: TrainState, log: Log | Silence, stop: list[str]) -> Outcome:
+        """Step until the end or a stop request."""
+        config = self._record.train
+        train_step = _train_step(self._record.model, config, self._mesh, self._shard_optimizer)
+        meter = Meter(config.batch)
+        validated = reported = time.monotonic()
+        progress, stopped, _ = self._agree(stop)
+        while progress < 1.0 and not stopped:
+            images = share_out(self._mesh, next(self._batches))
+            state, metrics = train_step(state, images, np.float32(progress))
+            self._step += 1
+            meter.add(self._step, metrics)
+            log.progress.update(self.progress(), self._step, meter.means())
+            if time.monotonic() - reported >= REPORT_SECONDS:
+                self._report(meter, log)
+                reported = time.monotonic()
+            if config.steps is not None:
+                progress = self.progress()  # the same everywhere without a word
+            if self._step % self._pause and progress < 1.0:
+                continue
+            due = time.monotonic() - validated >= 60.0 * config.validate_minutes
+            progress, stopped, due = self._agree(stop, due)
+            if due:
+                meter.settle()  # never save what is not finite
+                self._validate_and_save(state, log)
+                validated = time.monotonic()
+                meter.restart()
+
+        signal_name = None if progress >= 1.0 else stop[0] if stop else "a signal to another process"
+        meter.settle()
+        self._report(meter, log)
+        if signal_name:
+            self._checkpoints.save_latest(state, self._now())
+        elif self._step > self._record.step:
+            self._validate_and_save(state, log)
+        return self._outcome(signal_name)
+
+    def _agree(self, stop: list[str], due: bool = False) -> tuple[float, bool, bool]:
+        """How far the run is, whether it has been asked to stop, whether validation is due: as the first to say so."""
+        progress, stopped, due_somewhere = largest([self.progress(), bool(stop), due])
+        return progress, bool(stopped), bool(due_somewhere)
+
+    def _report(self, meter: Meter, log: Log | Silence) -> None:
+        if figures := meter.means():
+            log.write("train", self._step, self.seconds(), figures)
+        meter.restart()
+
+    def _validate_and_save(self, state: TrainState, log: Log | Silence) -> None:
+        """Judge the averaged weights on the held-out images; keep the state, and the weights if the best so far."""
+        params = whole(self._mesh, state.ema)
+        rows = [jax.device_get(self._evaluate(params, image[None])) for image in self._held_out]
+        figures = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+        log.write("validation", self._step, self.seconds(), figures)
+        best = self._best_loss is None or figures["loss"] < self._best_loss
+        log.say(
+            f"step {self._step}: validation loss {figures['loss']:.4f}, {figures['bpp']:.4f} bpp, "
+            f"{figures['psnr']:.2f} dB{', the best so far' if best else ''}"
+        )
+        if best:
+            self._best_loss = figures["loss"]
+            self._checkpoints.save_best(state.ema, self._now())
+        self._checkpoints.save_latest(state, self._now())
+
+    def _now(self) -> Record:
+        return dataclasses.replace(
+            self._record,
+            step=self._step,
+            seconds=self.seconds(),
+            best_loss=self._best_loss,
+            data=self._batches.state(),
+        )
+
+    def _outcome(self, signal_name: str | None) -> Outcome:
+        folder, minutes = self._checkpoints.folder, self.seconds() / 60
+        steps = f"{self._step} step{'' if self._step == 1 else 's'}"
+        if signal_name:
+            message = f"stopped by {signal_name} at step {self._step}, saved in {folder}; the same command goes on"
+        elif self._step == self._record.step:
+            message = f"nothing to do: the run in {folder} has had its {steps} in {minutes:.1f} minutes"
+        else:
+            message = f"finished after {steps} and {minutes:.1f} minutes in {folder}"
+            if self._record.train.minutes is not None and self._step < FEW_STEPS:
+                message += "; so few steps teach little: give more minutes or a smaller batch"
+        return Outcome(signal_name is None, self._step, self._best_loss, folder, message)
