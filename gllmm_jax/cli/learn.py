@@ -50,6 +50,14 @@ def _add_train(commands: Any) -> None:
                         help="between validations, with a checkpoint each (%(default)s)")  # fmt: skip
     parser.add_argument("--init", metavar="NAME|FILE", help="start from the weights of a model of the same preset")
     parser.add_argument("--seed", type=int, default=TrainConfig.seed, help="of weights, crops and noise (%(default)s)")
+    together = parser.add_argument_group("several processes, each started with the same command (experiments/launch)")
+    together.add_argument("--distributed", action="store_true", help="find the others as SLURM, a TPU pod or MPI tells")
+    together.add_argument("--coordinator", metavar="HOST:PORT", help="where the first process listens, where none does")
+    together.add_argument("--processes", type=positive, metavar="N", help="how many there are")
+    together.add_argument("--process", type=int, metavar="I", help="which this is, from 0")
+    together.add_argument(
+        "--shard-optimizer", action="store_true", help="share out the optimizer's state among the devices"
+    )
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -57,16 +65,29 @@ def train(arguments: argparse.Namespace) -> int:
     fields = ("data", "lmbda", "batch", "crop", "learning_rate", "seed", "minutes", "steps", "init", "validate_minutes")
     config = TrainConfig(**{field: getattr(arguments, field) for field in fields})
     cache.enable()
+    _join(arguments)
     from gllmm_jax.train import loop
 
     if Path(arguments.data).is_dir():  # without photographs there will be no run, and no folder for it
         files.make_folder(arguments.workdir)
 
     try:
-        outcome = loop.train(PRESETS[arguments.preset], config, arguments.workdir)
+        preset, options = PRESETS[arguments.preset], {"shard_optimizer": arguments.shard_optimizer}
+        outcome = loop.train(preset, config, arguments.workdir, **options)
     except loop.NonFiniteError as error:
         raise ValueError(str(error)) from error
     return 0 if outcome.finished else INTERRUPTED
+
+
+def _join(arguments: argparse.Namespace) -> None:
+    """Meet the other processes, where there are any. Raises `ValueError` where a part of the address is missing."""
+    address = arguments.coordinator, arguments.processes, arguments.process
+    if None in address and address != (None, None, None):
+        raise ValueError("--coordinator, --processes and --process belong together: give all three")
+    if arguments.distributed or arguments.coordinator:
+        import jax
+
+        jax.distributed.initialize(*address)
 
 
 def export(arguments: argparse.Namespace) -> None:
