@@ -82,7 +82,9 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_weights(folder, tmp_path, s
         process.wait()
     finish(start("killed", steps))
     finish(start("straight", steps))
-    (killed, record), (straight, record_of_straight) = (latest(folder, tmp_path / n, steps) for n in ("killed", "straight"))
+    (killed, record), (straight, record_of_straight) = (
+        latest(folder, tmp_path / n, steps) for n in ("killed", "straight")
+    )
     assert record.data == record_of_straight.data
     for a, b in zip(jax.tree.leaves(killed), jax.tree.leaves(straight), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -1,0 +1,109 @@
+"""The switches of the recipe, each against what it promises."""
+
+import dataclasses
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gllmm_jax.config import PRESETS, TrainConfig
+from gllmm_jax.metrics import ms_ssim
+from gllmm_jax.nn.model import apply, init_params
+from gllmm_jax.train.schedule import learning_rate
+from gllmm_jax.train.step import create_state, loss_fn, make_update
+
+TINY = dataclasses.replace(PRESETS["light"], widths=(8, 8, 8), latents=16, hyper=8, hidden=(16, 16), block="plain")
+CONFIG = TrainConfig("", steps=100, learning_rate=1e-3, warmup=0.0)
+
+
+@pytest.fixture(scope="module")
+def params():
+    return init_params(TINY, jax.random.key(0))
+
+
+@pytest.fixture(scope="module")
+def images(photograph):
+    return np.stack([photograph(64, 64, seed=seed) for seed in range(2)])
+
+
+def rates(schedule, *places):
+    config = dataclasses.replace(CONFIG, schedule=schedule, learning_rate=1.0)
+    return [float(learning_rate(config, jnp.float32(place))) for place in places]
+
+
+def test_schedules():
+    assert rates("linear", 0.0, 0.25, 1.0) == pytest.approx([1.0, 0.75, 0.0])
+    assert rates("constant", 0.0, 0.5, 1.0) == [1.0, 1.0, 1.0]
+    # of 1.5 million steps: 0, 749,999, 750,000, 849,999, 850,000, 1,499,999
+    steps = np.array([0, 749_999, 750_000, 849_990, 850_010, 1_499_990]) / 1.5e6
+    assert rates("halving", *steps) == [1.0, 1.0, 0.5, 0.5, 0.25, 1 / 256]
+
+
+@pytest.mark.parametrize("frozen", [("g_a", "g_s"), ("h_a", "h_s", "context", "entropy", "prior")])
+def test_what_is_frozen_stays(params, images, frozen):
+    config = dataclasses.replace(CONFIG, frozen=frozen)
+    state = create_state(config, params, jax.random.PRNGKey(0))
+    found, metrics = jax.jit(make_update(TINY, config))(state, images, 0.0)
+    moved = jax.tree.map(lambda a, b: bool((a != b).any()), params, found.params)
+    assert {name for name in moved if not any(jax.tree.leaves(moved[name]))} == set(frozen)
+    assert metrics["grad_norm"] > 0
+
+
+def test_bfloat16_is_near_and_its_gradients_are_single(params, images):
+    x, key = images / np.float32(255), jax.random.PRNGKey(1)
+    found = {}
+    for compute in ("float32", "bfloat16"):
+        config = dataclasses.replace(CONFIG, compute=compute)
+        gradient = jax.jit(jax.value_and_grad(lambda p: loss_fn(p, x, key, model=TINY, config=config)[0]))  # noqa: B023
+        found[compute] = gradient(params)
+    assert {leaf.dtype for leaf in jax.tree.leaves(found["bfloat16"])} == {jnp.dtype("float32")}
+    exact, rough = found["float32"][0], found["bfloat16"][0]
+    assert rough != exact and rough == pytest.approx(float(exact), rel=0.02)
+
+
+def test_bfloat16_rounds_latents_in_single_precision(params, images):
+    """Latents of a few hundred have neighbours two apart in bfloat16."""
+    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)
+    x = jnp.asarray(images / 255, jnp.bfloat16)
+    program = str(jax.make_jaxpr(lambda x, key: apply(TINY, half, x, key))(x, jax.random.PRNGKey(0)))
+    rounded = re.findall(r":(\w+)\[[\d,]*\] = round\[", program)
+    assert rounded and set(rounded) == {"f32"}
+    assert "bf16[2,4,4,16] = conv" in program or "bf16[2,4,4,16] = dot_general" in program  # and nothing else of it
+
+
+def test_the_decoder_sees_noise_first_and_rounded_latents_later(params, images):
+    config = dataclasses.replace(CONFIG, noise=0.5, learning_rate=0.0)
+    update = jax.jit(make_update(TINY, config))
+    straight = jax.jit(make_update(TINY, dataclasses.replace(config, noise=0.0)))
+    state = create_state(config, params, jax.random.PRNGKey(0))
+    early, late = (float(update(state, images, progress)[1]["mse"]) for progress in (0.4, 0.6))
+    assert late == float(straight(state, images, 0.4)[1]["mse"])
+    x, keys = (
+        images / np.float32(255),
+        jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(state.key, 0), jnp.arange(2)),
+    )
+    noisy = apply(TINY, params, x, keys, True)
+    assert early == pytest.approx(float(jnp.mean(jnp.square((x - noisy.x_hat) * 255))), rel=1e-4)
+    assert early != late
+
+
+def test_noise_is_each_images_own(params, images):
+    """The second image of a batch alone, with its own key, has the rate that it has in the batch."""
+    keys = jax.random.split(jax.random.key(3), 2)
+    x = images / np.float32(255)
+    both, second = apply(TINY, params, x, keys), apply(TINY, params, x[1:], keys[1:])
+    assert both.bits_y[1] == pytest.approx(float(second.bits_y[0]), rel=1e-5)
+
+
+def test_ms_ssim(params, photograph):
+    x = np.stack([photograph(192, 192)]) / np.float32(255)
+    config = TrainConfig("", steps=1, crop=192, distortion="ms-ssim", lmbda=12.0)
+    loss, terms = loss_fn(params, x, None, model=TINY, config=config)
+    x_hat = apply(TINY, params, x).x_hat
+    expected = terms.bpp_y + terms.bpp_z + 12 * (1 - ms_ssim(x, x_hat)[0])
+    assert loss == pytest.approx(float(expected), rel=1e-5)
+    assert terms.mse == pytest.approx(float(jnp.mean(jnp.square((x - x_hat) * 255))), rel=1e-5)
+    with pytest.raises(ValueError, match="crop must be at least 192"):
+        TrainConfig("", steps=1, crop=128, distortion="ms-ssim")
