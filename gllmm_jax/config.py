@@ -145,6 +145,7 @@ class TrainConfig:
     compute: Compute = "float32"  # what the networks calculate in; parameters, rates and losses are float32
     noise: float = 0.0  # fraction of the run in which g_s sees additive noise, before it sees rounded latents
     frozen: tuple[str, ...] = ()  # of PARTS: not trained
+    resident: bool = False  # keep the whole training set in device memory and draw crops there
     seed: int = 0
     minutes: float | None = None
     steps: int | None = None

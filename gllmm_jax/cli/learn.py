@@ -50,6 +50,9 @@ def _add_train(commands: Any) -> None:
                         help="between validations, with a checkpoint each (%(default)s)")  # fmt: skip
     parser.add_argument("--init", metavar="NAME|FILE", help="start from the weights of a model of the same preset")
     parser.add_argument("--seed", type=int, default=TrainConfig.seed, help="of weights, crops and noise (%(default)s)")
+    parser.add_argument(
+        "--resident", action="store_true", help="keep all photographs in device memory and draw crops there"
+    )
     together = parser.add_argument_group("several processes, each started with the same command (experiments/launch)")
     together.add_argument("--distributed", action="store_true", help="find the others as SLURM, a TPU pod or MPI tells")
     together.add_argument("--coordinator", metavar="HOST:PORT", help="where the first process listens, where none does")
@@ -62,7 +65,8 @@ def _add_train(commands: Any) -> None:
 
 def train(arguments: argparse.Namespace) -> int:
     """Photographs -> checkpoints. A run that was stopped is saved, and reported as any interrupted command is."""
-    fields = ("data", "lmbda", "batch", "crop", "learning_rate", "seed", "minutes", "steps", "init", "validate_minutes")
+    fields = ("data", "lmbda", "batch", "crop", "learning_rate", "seed", "minutes", "steps", "init", "validate_minutes",
+              "resident")  # fmt: skip
     config = TrainConfig(**{field: getattr(arguments, field) for field in fields})
     cache.enable()
     _join(arguments)

@@ -96,12 +96,13 @@ class ImageSource:
     def __getitem__(self, index: int) -> np.ndarray:
         """uint8 [h, w, 3]. Raises `ValueError` when no file can be read."""
         for offset in range(len(self._files)):
-            image = self._load((int(index) + offset) % len(self._files))
+            image = self.load((int(index) + offset) % len(self._files))
             if image is not None:
                 return image
         raise ValueError("none of the training images can be read")
 
-    def _load(self, index: int) -> np.ndarray | None:
+    def load(self, index: int) -> np.ndarray | None:
+        """That one image uint8 [h, w, 3], or None where its file is broken."""
         if index in self._cache:
             return self._cache[index]
         if index in self._broken:
@@ -138,6 +139,11 @@ def random_crop(size: int) -> Callable[[np.ndarray, np.random.Generator], np.nda
     return crop
 
 
+def fingerprint(files: Sequence[Path]) -> int:
+    """A number that changes with the names of the files or their order."""
+    return zlib.crc32("\n".join(f.name for f in files).encode())
+
+
 class Batches:
     """Endless batches uint8 [batch, crop, crop, 3]: every image once an epoch, in a new order each time.
 
@@ -163,7 +169,7 @@ class Batches:
         which, many = share
         parts = crops.batch(batch // many, drop_remainder=True)[which::many]
         self._iterator = iter(parts.to_iter_dataset(options))
-        self._files = zlib.crc32("\n".join(f.name for f in files).encode())
+        self._files = fingerprint(files)
 
     def __iter__(self) -> "Batches":
         return self
@@ -177,9 +183,14 @@ class Batches:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state`; warns if the folder has changed since, in which case the batches are not the same."""
-        if state["files"] != self._files:
-            _log.warning("the training folder has changed since the checkpoint: the batches will differ")
+        warn_of_change(state, self._files)
         self._iterator.set_state(state["iterator"])
+
+
+def warn_of_change(state: dict[str, Any], files: int) -> None:
+    """Say where a run's data is of another fingerprint than `files`."""
+    if state["files"] != files:
+        _log.warning("the training folder has changed since the checkpoint: the batches will differ")
 
 
 def validation_images(files: Sequence[Path], *, crop: int, limit: int = VALIDATION_IMAGES) -> np.ndarray:

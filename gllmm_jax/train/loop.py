@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from gllmm_jax import zoo
 from gllmm_jax.config import ModelConfig, TrainConfig
@@ -20,6 +21,7 @@ from gllmm_jax.train.lock import locked
 from gllmm_jax.train.log import Log, Silence
 from gllmm_jax.train.mesh import check_batch, everywhere, make_mesh, place, state_shardings
 from gllmm_jax.train.meter import NonFiniteError
+from gllmm_jax.train.resident import Resident
 from gllmm_jax.train.run import Outcome, Run
 from gllmm_jax.train.start import initial_params
 from gllmm_jax.train.step import TrainState, create_state
@@ -53,13 +55,7 @@ def train(
 
     # Data: one part to learn from, one never learned from.
     train_files, validation_files = data.split(data.list_images(train_config.data))
-    batches = data.Batches(
-        train_files,
-        batch=train_config.batch,
-        crop=train_config.crop,
-        seed=train_config.seed,
-        share=(jax.process_index(), jax.process_count()),
-    )
+    batches = _batches(train_files, train_config, mesh)
     held_out = data.validation_images(validation_files, crop=train_config.crop)
 
     with (
@@ -87,6 +83,13 @@ def train(
                 raise NonFiniteError(_explain(error, checkpoints)) from None
             log.say(outcome.message)
             return outcome
+
+
+def _batches(files: list[Path], config: TrainConfig, mesh: Mesh) -> data.Batches | Resident:
+    sizes = {"batch": config.batch, "crop": config.crop}
+    if config.resident:
+        return Resident(files, mesh, **sizes)
+    return data.Batches(files, seed=config.seed, share=(jax.process_index(), jax.process_count()), **sizes)
 
 
 def _fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: list[Path]) -> TrainState:

@@ -27,6 +27,11 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
+def shared_out(mesh: Mesh) -> NamedSharding:
+    """A part of the first axis on each device."""
+    return NamedSharding(mesh, PartitionSpec(AXIS))
+
+
 def state_shardings(mesh: Mesh, state: TrainState, *, shard_optimizer: bool = False) -> Any:
     """Where the parts of a state belong, a tree in its shape; `state` may hold arrays or shapes.
 
@@ -63,7 +68,7 @@ def share_out(mesh: Mesh, images: np.ndarray) -> jax.Array:
 
     Its whole divides among the devices: `check_batch`.
     """
-    return jax.make_array_from_process_local_data(NamedSharding(mesh, PartitionSpec(AXIS)), images)
+    return jax.make_array_from_process_local_data(shared_out(mesh), images)
 
 
 def check_batch(mesh: Mesh, batch: int) -> None:

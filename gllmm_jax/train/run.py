@@ -7,14 +7,16 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jax import lax
 from jax.sharding import Mesh
 
 from gllmm_jax.config import ModelConfig, TrainConfig
-from gllmm_jax.train import data
+from gllmm_jax.train import data, resident
 from gllmm_jax.train.checkpoint import Checkpoints, Record, state_shapes
 from gllmm_jax.train.log import Log, Silence
-from gllmm_jax.train.mesh import largest, share_out, state_shardings, whole
+from gllmm_jax.train.mesh import largest, share_out, shared_out, state_shardings, whole
 from gllmm_jax.train.meter import Meter
+from gllmm_jax.train.resident import Resident, Store
 from gllmm_jax.train.step import TrainState, Update, make_eval_step, make_train_step
 
 REPORT_SECONDS = 10.0  # between rows of the log
@@ -28,7 +30,13 @@ _eval_step = functools.cache(make_eval_step)
 @functools.cache
 def _train_step(model: ModelConfig, config: TrainConfig, mesh: Mesh, shard_optimizer: bool) -> Update:
     shardings = state_shardings(mesh, state_shapes(model, config), shard_optimizer=shard_optimizer)
-    return make_train_step(model, config, state_sharding=shardings)
+    draw = functools.partial(_draw, mesh, config) if config.resident else None
+    return make_train_step(model, config, state_sharding=shardings, draw=draw)
+
+
+def _draw(mesh: Mesh, config: TrainConfig, store: Store, key: jax.Array, step: jax.Array) -> jax.Array:
+    images = resident.draw(store, key, step, batch=config.batch, crop=config.crop)
+    return lax.with_sharding_constraint(images, shared_out(mesh))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Run:
     def __init__(
         self,
         record: Record,
-        batches: data.Batches,
+        batches: data.Batches | Resident,
         held_out: np.ndarray,
         checkpoints: Checkpoints,
         mesh: Mesh,
@@ -80,7 +88,9 @@ class Run:
         validated = reported = time.monotonic()
         progress, stopped, _ = self._agree(stop)
         while progress < 1.0 and not stopped:
-            images = share_out(self._mesh, next(self._batches))
+            images = next(self._batches)
+            if isinstance(images, np.ndarray):
+                images = share_out(self._mesh, images)
             state, metrics = train_step(state, images, np.float32(progress))
             self._step += 1
             meter.add(self._step, metrics)

@@ -137,14 +137,26 @@ def _thawed(gradients: Any, config: TrainConfig) -> Any:
     return gradients | still if still else gradients
 
 
-def make_train_step(model: ModelConfig, config: TrainConfig, *, state_sharding: Any = None) -> Update:
+def make_train_step(
+    model: ModelConfig,
+    config: TrainConfig,
+    *,
+    state_sharding: Any = None,
+    draw: Callable[..., jax.Array] | None = None,
+) -> Update:
     """`make_update` compiled; the state that goes in is given up. Progress is any real scalar, of Python, NumPy or JAX.
 
     `state_sharding`, a sharding or a tree of them in the shape of `TrainState` (`train.mesh`), is what the state has
-    when it comes and keeps; images are shared out by their own sharding.
+    when it comes and keeps; images are shared out by their own sharding. With `draw` the step takes in place of images
+    what that makes them from: `draw(given, state.key, state.step)`.
     """
+    update = make_update(model, config)
+
+    def drawn(state: TrainState, given: Any, progress: jax.Array) -> tuple[TrainState, Metrics]:
+        return update(state, given if draw is None else draw(given, state.key, state.step), progress)
+
     kept = None if state_sharding is None else (state_sharding, None)
-    compiled = jax.jit(make_update(model, config), donate_argnums=0, out_shardings=kept)
+    compiled = jax.jit(drawn, donate_argnums=0, out_shardings=kept)
     # of one type whatever is given: a Python float would compile a second program
     return lambda state, images, progress: compiled(state, images, jnp.asarray(progress, jnp.float32))
 

@@ -98,7 +98,7 @@ def test_noise_is_each_images_own(params, images):
 
 
 def test_ms_ssim(params, photograph):
-    x = np.stack([photograph(192, 192)]) / np.float32(255)
+    x = jnp.asarray(np.stack([photograph(192, 192)]) / np.float32(255))
     config = TrainConfig("", steps=1, crop=192, distortion="ms-ssim", lmbda=12.0)
     loss, terms = loss_fn(params, x, None, model=TINY, config=config)
     x_hat = apply(TINY, params, x).x_hat

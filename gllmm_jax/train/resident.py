@@ -1,0 +1,90 @@
+"""A training set that lives in device memory: crops are drawn inside the step, and nothing is fed.
+
+For sets that fit, all images decoded: three bytes a pixel.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh
+
+from gllmm_jax.train.data import ImageSource, fingerprint, warn_of_change
+from gllmm_jax.train.mesh import place, replicated
+
+
+class Store(NamedTuple):
+    """All images, one after the other; arrays on the host or on devices."""
+
+    pixels: jax.Array | np.ndarray  # uint8 [P, 3], row by row, image by image
+    start: jax.Array | np.ndarray  # int32 [n], where in `pixels` each image begins
+    height: jax.Array | np.ndarray  # int32 [n]
+    width: jax.Array | np.ndarray  # int32 [n]
+
+
+class Resident:
+    """The store of a run on its devices, given to every step; stands where `data.Batches` does."""
+
+    def __init__(self, files: Sequence[Path], mesh: Mesh, *, batch: int, crop: int):
+        store = load(files, crop=crop, batch=batch)
+        self._store = place(store, jax.tree.map(lambda _: replicated(mesh), store))
+        self._files = fingerprint(files)
+
+    def __next__(self) -> Store:
+        return self._store
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps; the place in the stream is the number of the step."""
+        return {"files": self._files}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Warns if the folder has changed since, in which case the batches are not the same."""
+        warn_of_change(state, self._files)
+
+
+def load(files: Sequence[Path], *, crop: int, batch: int) -> Store:
+    """Decode all `files`; broken ones are reported and left out, small ones padded to the crop.
+
+    Raises `ValueError` where fewer than a batch are left, or where they hold 2^31 pixels and more.
+    """
+    source = ImageSource(files, crop=crop, cache_bytes=0)
+    images = [image for index in range(len(files)) if (image := source.load(index)) is not None]
+    if len(images) < batch:
+        raise ValueError(f"a batch of {batch} needs as many images, and there are {len(images)}: lower the batch")
+    height, width = (np.array([image.shape[axis] for image in images], np.int64) for axis in (0, 1))
+    end = np.cumsum(height * width)
+    if end[-1] >= 1 << 31:
+        raise ValueError(f"{end[-1]:,} pixels are too many to keep on a device: train without it")
+    pixels = np.concatenate([image.reshape(-1, 3) for image in images])
+    return Store(pixels, *(a.astype(np.int32) for a in (end - height * width, height, width)))
+
+
+def draw(store: Store, key: jax.Array, step: jax.Array, *, batch: int, crop: int) -> jax.Array:
+    """The batch of a step, uint8 [batch, crop, crop, 3]: places and mirroring at random; traceable.
+
+    Every image comes once an epoch, in an order of the epoch's own; everything follows from `key` and `step`.
+    """
+    store, count = jax.tree.map(jnp.asarray, store), len(store.start)
+    key_order, key_cut = jax.random.split(jax.random.fold_in(key, 0xFFFFFFFF))  # the step's noise folds its number in
+    index = step * batch + jnp.arange(batch)
+    epoch = lax.div(step * batch, count)
+    # a batch is no larger than the set: it lies in two epochs at most
+    orders = [jax.random.permutation(jax.random.fold_in(key_order, epoch + i), count) for i in range(2)]
+    image = jnp.concatenate(orders)[index - epoch * count]
+
+    def cut(image: jax.Array, key: jax.Array) -> jax.Array:
+        key_top, key_left, key_mirror = jax.random.split(key, 3)
+        width = store.width[image]
+        top = jax.random.randint(key_top, (), 0, store.height[image] - crop + 1)
+        left = jax.random.randint(key_left, (), 0, width - crop + 1)
+        along = jnp.arange(crop)
+        along = jnp.where(jax.random.bernoulli(key_mirror), along[::-1], along)
+        rows = store.start[image] + (top + jnp.arange(crop)) * width + left
+        return store.pixels[rows[:, None] + along[None, :]]
+
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key_cut, step), jnp.arange(batch))
+    return jax.vmap(cut)(image, keys)

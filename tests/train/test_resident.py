@@ -1,0 +1,92 @@
+"""A set in device memory: the crops it gives, and a run on it."""
+
+import dataclasses
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from gllmm_jax.train import loop, run
+from gllmm_jax.train.resident import draw, load
+from tests.train.test_processes import latest
+from tests.train.worker import TINY, config
+
+CROP = 64
+
+
+@pytest.fixture
+def files(folder):
+    return sorted(folder.iterdir())
+
+
+def test_crops_are_pieces_of_the_images(files, pieces):
+    """Of images of another size each, by brute force; both ways round, and every image once an epoch."""
+    images = [pieces[path.stem][: 70 + i, : 112 - 3 * i] for i, path in enumerate(files)]
+    store = load_of(images)
+    step = jax.jit(lambda step: draw(store, jax.random.PRNGKey(4), step, batch=3, crop=CROP))
+    seen, mirrored, places = [], set(), set()
+    for number in range(8):  # three epochs of eight
+        for crop in np.asarray(step(number)):
+            image, top, left, mirror = find(crop, images)
+            seen.append(image)
+            mirrored.add(mirror)
+            places.add((top, left))
+    assert all(sorted(seen[i : i + 8]) == list(range(8)) for i in (0, 8, 16))
+    assert seen[:8] != seen[8:16] and mirrored == {False, True} and len(places) > 12
+
+
+def load_of(images):
+    from gllmm_jax.train import resident
+
+    class Source:
+        def __init__(self, *_, **__):
+            pass
+
+        def load(self, index):
+            return images[index]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resident, "ImageSource", Source)
+        return load([None] * len(images), crop=CROP, batch=1)  # type: ignore[list-item]
+
+
+def find(crop, images):
+    """Which image it is of, where, and whether mirrored."""
+    for mirror in (False, True):
+        wanted = crop[:, ::-1] if mirror else crop
+        for index, image in enumerate(images):
+            views = np.lib.stride_tricks.sliding_window_view(image, (CROP, CROP), axis=(0, 1))
+            hits = np.argwhere((views == wanted.transpose(2, 0, 1)).all(axis=(2, 3, 4)))
+            if len(hits):
+                return index, *hits[0], mirror
+    raise AssertionError("a crop of nothing")
+
+
+def test_broken_files_are_left_out_and_a_batch_needs_as_many(folder, files, caplog):
+    (folder / "broken.png").write_bytes(b"no picture")
+    store = load([*files, folder / "broken.png"], crop=128, batch=8)
+    assert len(store.start) == 8 and "skipping" in caplog.text
+    assert (store.height == 128).all() and (store.width == 128).all()  # 112, padded
+    with pytest.raises(ValueError, match="a batch of 9 needs as many images, and there are 8"):
+        load(files, crop=64, batch=9)
+
+
+def test_a_run_stops_and_goes_on_as_if_it_had_not(folder, tmp_path, monkeypatch):
+
+    class Meter(run.Meter):
+        def add(self, step, metrics):
+            if step == 3:
+                signal.raise_signal(signal.SIGTERM)
+            super().add(step, metrics)
+
+    train_config = dataclasses.replace(config(folder, 6), resident=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "Meter", Meter)
+        assert loop.train(TINY, train_config, tmp_path / "two", show=False).step == 3
+    for name in ("one", "two"):
+        assert loop.train(TINY, train_config, tmp_path / name, show=False).step == 6
+    (one, record), (two, record_of_two) = (latest(folder, tmp_path / name, 6) for name in ("one", "two"))
+    assert record.data == record_of_two.data and set(record.data) == {"files"}
+    for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(two.params), strict=True):
+        np.testing.assert_array_equal(a, b)
