@@ -31,7 +31,8 @@ def _leave(*_: Any) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # said once
     files.discard_unfinished()
     if sys.stderr is not None:
-        os.write(sys.stderr.fileno(), b"gllmm-jax: interrupted\n")
+        clear = b"\r\x1b[K" if os.isatty(sys.stderr.fileno()) else b""  # a bar may be there
+        os.write(sys.stderr.fileno(), clear + b"gllmm-jax: interrupted\n")
     os._exit(INTERRUPTED)
 
 

@@ -1,6 +1,8 @@
 """`evaluate` and `demo`."""
 
 import argparse
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from gllmm_jax.cli.common import (
     say,
     sentence,
 )
+from gllmm_jax.cli.progress import bar
 
 
 def add_commands(commands: Any) -> None:
@@ -54,7 +57,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     codec = load(arguments.model)
     width = max(5, *(len(path.stem) for path in arguments.images))
     rows = []
-    for row in evaluate_files(codec, arguments.images, arguments.output, convert=arguments.convert, skip=skip):
+    found = evaluate_files(codec, arguments.images, arguments.output, convert=arguments.convert, skip=skip)
+    for row in iter(functools.partial(_next, found), None):
         if not rows:
             show(heading(width))
         rows.append(row)
@@ -65,6 +69,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(rows)
     return FAILED if bad else 0
+
+
+def _next(rows: Iterator[Any]) -> Any:
+    with bar("measuring"):
+        return next(rows, None)
 
 
 def demo(arguments: argparse.Namespace) -> None:

@@ -60,8 +60,8 @@ def compress(arguments: argparse.Namespace) -> None:
     output = arguments.output or free_beside(arguments.input, ".gllm")
     check_suffix(output)
     check_apart(arguments.input, output)
-    codec, seconds = _load(arguments.model)
     with bar() as progress:
+        codec, seconds = _load(arguments.model)
         data, report = codec.encode(image, estimate=arguments.json, coder=arguments.coder, progress=progress)
     files.write(output, data)
     if arguments.json:
@@ -82,8 +82,8 @@ def decompress(arguments: argparse.Namespace) -> None:
     check_apart(arguments.input, output)
     try:
         header, _ = container.unpack(data, max_pixels=arguments.max_pixels)
-        codec, seconds = _load(arguments.model or _installed(header.model))
         with bar() as progress:
+            codec, seconds = _load(arguments.model or _installed(header.model))
             image, report = codec.decode(data, max_pixels=arguments.max_pixels, progress=progress)
     except BitstreamError as error:
         raise BitstreamError(f"{arguments.input}: {error}") from error

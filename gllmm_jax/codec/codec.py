@@ -80,9 +80,9 @@ class Codec:
     ) -> Encoded:
         """`compress`, with a report, through any of `container.CODERS`.
 
-        `estimate=False` saves the time of the float model's estimate; `progress` is told of every part that is done,
-        of which a picture of a few megapixels has one a stage. Raises `ImportError` where the coder's extra is
-        missing.
+        `estimate=False` saves the time of the float model's estimate; `progress` is told of every stage that begins and
+        of every part of it that is done; small pictures have one part a stage. Raises `ImportError` where the coder's
+        extra is missing.
         """
         image = _as_image(image)
         coders.named(coder)  # before anything is computed

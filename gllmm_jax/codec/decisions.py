@@ -74,6 +74,7 @@ def latents(port: Port, given: Given, values: np.ndarray | None, tick: Tick = si
     plane = jax.device_put(given.outliers.plane(given.size, config.latents))
     schedule = padded(wavefront(*given.size))
     groups = int((schedule.counts > 0).sum())
+    tick(0, groups)
     for done, (sites, count) in enumerate(zip(*schedule, strict=True), 1):
         if done > groups:
             break

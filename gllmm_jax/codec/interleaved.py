@@ -23,6 +23,7 @@ def encode(static: Static, given: Given, content: Content, tick: Tick = silent) 
     last = static.table[static.rows, content.symbols + 1] - 1
     starts = range(0, -(-len(low) // lanes) + len(content.first) // lanes, BLOCK)
     state, parts = rans.start(lanes), []
+    tick(0, len(starts))
     for start in reversed(starts):
         firsts = _steps(lanes, 0, low, content.first, start)
         lasts = _steps(lanes, tables.TOTAL - 1, last, content.last, start)
@@ -58,6 +59,7 @@ class Decoder:
     def latents(self, given: Given, tick: Tick = silent) -> np.ndarray:
         plane = jax.device_put(given.outliers.plane(given.size, given.config.latents))
         parts = segments(wavefront(*given.size), SEGMENT)
+        tick(0, len(parts))
         for done, part in enumerate(jax.device_put(parts), 1):
             plane, self._lanes = walk.decode(
                 given.config, given.nets, plane, given.around, part, self._source, self._lanes

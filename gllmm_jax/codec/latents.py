@@ -149,6 +149,7 @@ def _evaluate(twin, around, y_hat, tick):
     places, values = [], []
     parts = segments(chunks(order, min(CHUNK, bucket(len(order)))), CHUNKS, least=1)
     begin = 0
+    tick(0, len(parts))
     for done, part in enumerate(parts, 1):
         found = walk.intervals(twin.config, twin.nets, plane, around, jax.device_put(part.sites))
         low, frequency, excess = (a.reshape(-1, channels)[: part.counts.sum()] for a in jax.device_get(found))

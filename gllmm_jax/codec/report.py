@@ -10,7 +10,10 @@ Tick = Callable[[int, int], None]
 """Told how many parts of how many are done."""
 
 Progress = Callable[[str, int, int], None]
-"""The same of a stage by name: "analysis", "entropy", "synthesis"."""
+"""The same of a stage by name: "analysis", "probabilities", "coding"; "decoding", "synthesis".
+
+0 parts are done when a stage begins. What it raises ends the work.
+"""
 
 
 def silent(*_: object) -> None:

@@ -20,7 +20,7 @@ SIDE = 128
 """Latents on a side that go through g_a or g_s at once: 2,048 pixels."""
 
 REACH = {"paper": 14, "light": 8}
-"""How far, in latents, g_a and g_s see in any direction."""
+"""How far, in latents, g_s sees in any direction; g_a no farther."""
 
 _WIDEST = 2**20  # far beyond any latent; integers hold it, which is not so of any float
 
@@ -35,6 +35,7 @@ def analyse(config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = si
     hyper = -(-h // HYPER_STRIDE), -(-w // HYPER_STRIDE)
     first, second = windows((h, w), SIDE, REACH[config.transform]), windows(hyper, HYPER_SIDE, HYPER_REACH)
     y = np.empty((h, w, config.latents), np.float32)
+    tick(0, len(first))
     for done, (where, kept, to) in enumerate(first, 1):
         y[to] = np.asarray(_analysis(config, params, _continued(image, scaled(where, STRIDE))))[kept]
         tick(done, len(first))
@@ -52,6 +53,7 @@ def synthesise(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: bool, 
     size = y_hat.shape[:2]
     parts = windows((size[0], size[1]), SIDE, REACH[config.transform])
     pixels = np.empty((STRIDE * size[0], STRIDE * size[1], 3), np.uint8)
+    tick(0, len(parts))
     for done, (where, kept, to) in enumerate(parts, 1):
         found = np.asarray(_synthesis(config, params, y_hat[where], gray))
         pixels[scaled(to, STRIDE)] = found[scaled(kept, STRIDE)]

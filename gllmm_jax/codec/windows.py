@@ -10,7 +10,7 @@ HYPER_SIDE = 32
 """Hyper-latents on a side that go through h_a or h_s at once: 2,048 pixels."""
 
 HYPER_REACH = 4
-"""How far h_a, h_s and the context see, in hyper-latents."""
+"""At least as far as h_a, h_s and the context see, in hyper-latents."""
 
 Slices = tuple[slice, slice]  # rows, columns
 

@@ -47,17 +47,21 @@ def with_nan(plane, place):
     return plane
 
 
-def test_windows_give_what_the_whole_gives(mu_codec, photograph, monkeypatch):
-    image = photograph(16 * 50 - 3, 16 * 75)
+@pytest.mark.parametrize(("size", "parts"), [((16 * 50 - 3, 16 * 75), 8), ((16 * 9, 16 * 75 - 7), 4)])
+@pytest.mark.parametrize("gray", [False, True])
+def test_windows_give_what_the_whole_gives(mu_codec, photograph, monkeypatch, size, parts, gray):
+    image = photograph(*size)[..., : 1 if gray else 3]
+    params, seen = (mu_codec.config, mu_codec.params), []
     y_whole, z_whole = mu_codec.analyse(image)
-    pixels_whole = transforms.synthesise(mu_codec.config, mu_codec.params, y_whole, False)
-    bits_whole = transforms.float_bits(mu_codec.config, mu_codec.params, y_whole, z_whole)
+    pixels_whole = transforms.synthesise(*params, y_whole, gray)
+    bits_whole = transforms.float_bits(*params, y_whole, z_whole)
     monkeypatch.setattr(transforms, "SIDE", 40)
     monkeypatch.setattr(transforms, "HYPER_SIDE", 10)
-    y, z = mu_codec.analyse(image)
-    bits = transforms.float_bits(mu_codec.config, mu_codec.params, y_whole, z_whole)
-    assert bits == pytest.approx(bits_whole, rel=1e-5)
+    y, z = mu_codec.analyse(image, progress=lambda *now: seen.append(now))
+    assert transforms.float_bits(*params, y_whole, z_whole) == pytest.approx(bits_whole, rel=1e-5)
     assert (y != y_whole).mean() < 1e-3 and (z != z_whole).mean() < 1e-3  # a half may be rounded either way
-    pixels = transforms.synthesise(mu_codec.config, mu_codec.params, y_whole, False)
+    pixels = transforms.synthesise(*params, y_whole, gray, lambda *now: seen.append(("synthesis", *now)))
     assert np.abs(pixels.astype(int) - pixels_whole).max() <= 1 and (pixels != pixels_whole).mean() < 1e-3
     assert np.array_equal(mu_codec.unpack(mu_codec.compress(image))[1], y)
+    counts = range(parts + 1)
+    assert seen == [(name, i, parts) for name in ("analysis", "synthesis") for i in counts]

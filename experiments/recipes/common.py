@@ -1,0 +1,41 @@
+"""What the recipes share: their options, and the call of the trainer."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from gllmm_jax.cli import cache
+from gllmm_jax.cli.common import say
+from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
+from gllmm_jax.train.loop import NonFiniteError, train
+
+
+def launch(about: str | None, model: ModelConfig, **settings: Any) -> None:
+    """Train `model` with `settings` of `TrainConfig`, which options may change; ends the program.
+
+    `--preset mu --steps 20` rehearses a recipe in a minute.
+    """
+    parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
+    parser.add_argument("--data", required=True, help="a folder of photographs")
+    parser.add_argument("--workdir", type=Path, required=True, help="keeps the checkpoints and the log")
+    parser.add_argument("--lmbda", type=float, default=settings.get("lmbda"), help="(%(default)s)")
+    parser.add_argument("--init", default=settings.get("init"), help="weights to start from (%(default)s)")
+    parser.add_argument("--batch", type=int, default=settings.get("batch", TrainConfig.batch), help="(%(default)s)")
+    parser.add_argument("--preset", choices=sorted(PRESETS), help="another model, for a rehearsal")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=int, default=argparse.SUPPRESS)
+    length.add_argument("--minutes", type=float, default=argparse.SUPPRESS)
+    options = vars(parser.parse_args())
+    workdir, preset = options.pop("workdir"), options.pop("preset")
+    if "steps" in options or "minutes" in options:
+        settings = {name: value for name, value in settings.items() if name not in ("steps", "minutes")}
+    if preset is not None:
+        model = PRESETS[preset]
+    cache.enable()
+    try:
+        outcome = train(model, TrainConfig(**{**settings, **options}), workdir)
+    except (ValueError, OSError, NonFiniteError) as error:
+        say(str(error))
+        sys.exit(2)
+    sys.exit(0 if outcome.finished else 130)

@@ -1,0 +1,24 @@
+"""The entropy model alone, behind transforms that stay as they are: another mixture for the same latents.
+
+    python experiments/recipes/entropy_only.py --data PHOTOGRAPHS --workdir runs/entropy --init light-0.0130
+
+g_a and g_s are frozen, so the pictures stay the same and only the rate falls. Cost: half of a step of everything. To
+expect: not run yet.
+"""
+
+from common import launch
+
+from gllmm_jax.config import PRESETS
+
+if __name__ == "__main__":
+    launch(
+        __doc__,
+        PRESETS["light"],
+        lmbda=0.0130,
+        init="light-0.0130",
+        frozen=("g_a", "g_s"),
+        batch=8,
+        crop=192,
+        learning_rate=3e-4,
+        minutes=30.0,
+    )

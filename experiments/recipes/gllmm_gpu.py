@@ -1,0 +1,24 @@
+"""`gllmm-128` on an accelerator, as ours: bfloat16, warm-up and cosine, averaged weights, rounded latents for g_s.
+
+    python experiments/recipes/gllmm_gpu.py --data PHOTOGRAPHS --workdir runs/gllmm --lmbda 0.0075 --minutes 25
+
+Cost: 2 TFLOP a step of 8 crops. To expect: not run yet.
+"""
+
+from common import launch
+
+from gllmm_jax.config import PRESETS
+
+if __name__ == "__main__":
+    launch(
+        __doc__,
+        PRESETS["gllmm-128"],
+        lmbda=0.0075,
+        batch=16,
+        crop=256,
+        learning_rate=2e-4,
+        compute="bfloat16",
+        resident=True,
+        validate_minutes=4.0,
+        minutes=25.0,
+    )

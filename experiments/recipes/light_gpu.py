@@ -1,0 +1,25 @@
+"""`light` on an accelerator: the whole set in device memory, bfloat16, linear to zero by the clock.
+
+    python experiments/recipes/light_gpu.py --data PHOTOGRAPHS --workdir runs/light --lmbda 0.0130 --minutes 9
+
+Cost: as many minutes as are given. To expect: not run yet.
+"""
+
+from common import launch
+
+from gllmm_jax.config import PRESETS
+
+if __name__ == "__main__":
+    launch(
+        __doc__,
+        PRESETS["light"],
+        lmbda=0.0130,
+        batch=32,
+        crop=256,
+        learning_rate=1e-3,
+        schedule="linear",
+        compute="bfloat16",
+        resident=True,
+        validate_minutes=2.0,
+        minutes=9.0,
+    )
