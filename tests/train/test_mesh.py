@@ -3,18 +3,22 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
 
 WORKER = """
 import jax, numpy as np, jax.numpy as jnp
 from functools import partial
 from jax.sharding import PartitionSpec as P
-from gllmm_jax.config import PRESETS, TrainConfig
+from gllmm_jax.config import TrainConfig
 from gllmm_jax.nn.model import init_params
 from gllmm_jax.train import mesh as devices
 from gllmm_jax.train.step import create_state, make_train_step, make_update
+from tests.train.worker import TINY
 
 assert jax.device_count() == 8
-model, config = PRESETS["mu"], TrainConfig("", steps=10, crop=64, batch=8, learning_rate=1e-3, warmup=0.0)
+model, config = TINY, TrainConfig("", steps=10, crop=64, batch=8, learning_rate=1e-3, warmup=0.0)
 params = init_params(model, jax.random.key(0))
 images = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8)
 images[:, 16:] = images[:, :48] // 2
@@ -59,7 +63,7 @@ print("equal")
 
 def test_eight_devices_do_what_one_does():
     """A mesh, with the optimizer's state whole and shared out, pmap and shard_map: to 1e-5 of the update."""
-    done = subprocess.run([sys.executable, "-c", WORKER], env=simulated(8), capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", WORKER], cwd=ROOT, env=simulated(8), capture_output=True, text=True)
     assert done.stdout == "equal\n", done.stderr
 
 

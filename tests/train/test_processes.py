@@ -15,7 +15,7 @@ from gllmm_jax.train import loop
 from gllmm_jax.train.checkpoint import Checkpoints, Record, run_folder
 from tests.train.worker import TINY, config
 
-KILLS = 10
+SLOW = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def start(folder, tmp_path):
 
 def finish(*processes: subprocess.Popen[str]) -> None:
     for process in processes:
-        _, said = process.communicate(timeout=200)
+        _, said = process.communicate(timeout=280)
         assert process.returncode == 0, said
 
 
@@ -48,7 +48,7 @@ def latest(folder, workdir, steps):
     return found
 
 
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=SLOW)])
 def test_processes_together_do_what_one_does(folder, tmp_path, start, count):
     """And their checkpoint goes on in one process, as if it had been one all along."""
     with socket.socket() as probe:
@@ -70,16 +70,17 @@ def close(found, expected):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
-def test_killed_at_any_moment_it_goes_on_to_the_same_weights(folder, tmp_path, start):
-    rng, steps = np.random.default_rng(), 1200
-    for _ in range(KILLS):
+@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=SLOW)])
+def test_killed_at_any_moment_it_goes_on_to_the_same_weights(folder, tmp_path, start, kills):
+    rng, steps = np.random.default_rng(), 80 + 20 * kills
+    for _ in range(kills):
         process = start("killed", steps)
         assert process.stderr is not None
         assert "at step" in process.stderr.readline(), "the run did not begin"
         time.sleep(rng.uniform(0.0, 1.2))
         assert process.poll() is None, "the run ended before it could be killed"
         process.kill()
-        process.wait()
+        process.communicate()
     finish(start("killed", steps))
     finish(start("straight", steps))
     (killed, record), (straight, record_of_straight) = (
