@@ -184,6 +184,9 @@ class Batches:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state`; warns if the folder has changed since, in which case the batches are not the same."""
         warn_of_change(state, self._files)
+        if "iterator" not in state:
+            _log.warning("the run drew its crops in device memory until now: the batches begin anew")
+            return
         self._iterator.set_state(state["iterator"])
 
 

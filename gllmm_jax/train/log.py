@@ -1,6 +1,7 @@
 """What a run tells: a CSV file always, TensorBoard where tensorboardX is installed, a bar or plain lines on stderr.
 
-Figures come as one dict of floats a report: `loss bpp psnr ...` under `train`, the same under `validation`.
+Figures come as one dict of floats a report: `loss bpp psnr ...` under `train`, the same under `validation`, whose first
+image TensorBoard shows too.
 """
 
 import csv
@@ -11,10 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
-FIGURES = ["loss", "bpp", "bpp_y", "bpp_z", "psnr", "mse", "grad_norm", "lr", "images_per_second"]
+FIGURES = ["loss", "bpp", "bpp_y", "bpp_z", "psnr", "ms_ssim", "mse", "grad_norm", "lr", "images_per_second"]
 COLUMNS: list[str] = ["split", "step", "seconds", *FIGURES]
+FULL_RATE = 2.0  # bits per pixel that are white in a rate map
 PLAIN_SECONDS = 30.0  # between lines where stderr is no terminal
 
 _log = logging.getLogger(__name__)
@@ -112,7 +115,7 @@ class Silence:
     def _ignore(self, *_: object) -> None:
         pass
 
-    say = write = update = _ignore
+    say = write = update = pictures = _ignore
 
 
 class Log:
@@ -140,3 +143,13 @@ class Log:
         if self._tensorboard is not None:
             for name, value in figures.items():
                 self._tensorboard.add_scalar(f"{split}/{name}", value, step)
+
+    def pictures(self, step: int, original: np.ndarray, reconstruction: np.ndarray, rate: np.ndarray) -> None:
+        """Show uint8 [H, W, 3] twice, and bits per pixel [h, w] as levels of gray, as large as the others."""
+        if self._tensorboard is None:
+            return
+        levels = np.round(np.clip(rate / FULL_RATE, 0, 1) * 255).astype(np.uint8)
+        levels = np.kron(levels, np.ones([n // m for n, m in zip(original.shape, rate.shape, strict=False)], np.uint8))
+        shown = {"original": original, "reconstruction": reconstruction, "rate": levels[..., None].repeat(3, axis=-1)}
+        for name, picture in shown.items():
+            self._tensorboard.add_image(f"validation/{name}", picture, step, dataformats="HWC")

@@ -38,19 +38,19 @@ def state_shardings(mesh: Mesh, state: TrainState, *, shard_optimizer: bool = Fa
     With `shard_optimizer` the moments of Adam and the averaged weights are shared out among the devices, each along its
     longest axis that divides evenly: they take three quarters of a state. Parameters stay on every device.
     """
-    whole = replicated(mesh)
-    everywhere = jax.tree.map(lambda _: whole, state)
+    on_all = replicated(mesh)
+    shardings = jax.tree.map(lambda _: on_all, state)
     if not shard_optimizer:
-        return everywhere
+        return shardings
 
     def part(leaf: Any) -> NamedSharding:
         divisible = [(n, -axis) for axis, n in enumerate(leaf.shape) if n % mesh.size == 0]
         if not divisible:
-            return whole
+            return on_all
         axis = -max(divisible)[1]
         return NamedSharding(mesh, PartitionSpec(*[None] * axis, AXIS))
 
-    return everywhere._replace(opt_state=jax.tree.map(part, state.opt_state), ema=jax.tree.map(part, state.ema))
+    return shardings._replace(opt_state=jax.tree.map(part, state.opt_state), ema=jax.tree.map(part, state.ema))
 
 
 def place(tree: Any, shardings: Any) -> Any:

@@ -18,6 +18,8 @@ from gllmm_jax.train.mesh import largest, share_out, shared_out, state_shardings
 from gllmm_jax.train.meter import Meter
 from gllmm_jax.train.resident import Resident, Store
 from gllmm_jax.train.step import TrainState, Update, make_eval_step, make_train_step
+from gllmm_jax.train.summary import write_summary
+from gllmm_jax.train.view import make_view
 
 REPORT_SECONDS = 10.0  # between rows of the log
 AGREE_STEPS = 16  # between the moments when several processes compare their clocks and signals
@@ -25,6 +27,7 @@ FEW_STEPS = 100  # a run by the clock with fewer is told so: its learning rate f
 
 # A second run in one process does not compile again.
 _eval_step = functools.cache(make_eval_step)
+_view = functools.cache(make_view)
 
 
 @functools.cache
@@ -117,7 +120,10 @@ class Run:
             self._checkpoints.save_latest(state, self._now())
         elif self._step > self._record.step:
             self._validate_and_save(state, log)
-        return self._outcome(signal_name)
+        outcome = self._outcome(signal_name)
+        if isinstance(log, Log):
+            write_summary(outcome.folder, self._now(), outcome.message)
+        return outcome
 
     def _agree(self, stop: list[str], due: bool = False) -> tuple[float, bool, bool]:
         """How far the run is, whether it has been asked to stop, whether validation is due: as the first to say so."""
@@ -140,6 +146,9 @@ class Run:
             f"step {self._step}: validation loss {figures['loss']:.4f}, {figures['bpp']:.4f} bpp, "
             f"{figures['psnr']:.2f} dB{', the best so far' if best else ''}"
         )
+        if isinstance(log, Log):
+            seen = jax.device_get(_view(self._record.model)(params, self._held_out[0]))
+            log.pictures(self._step, self._held_out[0], *seen)
         if best:
             self._best_loss = figures["loss"]
             self._checkpoints.save_best(state.ema, self._now())

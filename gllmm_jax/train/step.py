@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.metrics import ms_ssim
 from gllmm_jax.nn.model import apply
 from gllmm_jax.objective import Terms, rate_distortion
 from gllmm_jax.train.schedule import learning_rate
@@ -164,7 +165,7 @@ def make_train_step(
 def make_eval_step(model: ModelConfig, config: TrainConfig) -> Callable[[Any, jax.Array], Metrics]:
     """(params, images) -> metrics as the codec would see them: rounded latents, no noise, clipped picture, float32.
 
-    Images and metrics are those of `make_update`, without grad_norm and lr.
+    Images and metrics are those of `make_update`, without grad_norm and lr, and with ms_ssim.
     """
 
     def step(params: Any, images: jax.Array) -> Metrics:
@@ -172,6 +173,7 @@ def make_eval_step(model: ModelConfig, config: TrainConfig) -> Callable[[Any, ja
         output = apply(model, params, x)
         x_hat = jnp.round(jnp.clip(output.x_hat, 0.0, 1.0) * 255.0) / 255.0
         rates = output.bits_y, output.bits_z
-        return _metrics(rate_distortion(x, x_hat, *rates, lmbda=config.lmbda, distortion=config.distortion))
+        terms = rate_distortion(x, x_hat, *rates, lmbda=config.lmbda, distortion=config.distortion)
+        return _metrics(terms) | {"ms_ssim": jnp.mean(ms_ssim(x, x_hat))}
 
     return jax.jit(step)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from gllmm_jax.train import loop, run
-from gllmm_jax.train.resident import draw, load
+from gllmm_jax.train.data import Batches
+from gllmm_jax.train.mesh import make_mesh
+from gllmm_jax.train.resident import Resident, draw, load
 from tests.train.test_processes import latest
 from tests.train.worker import TINY, config
 
@@ -90,3 +92,11 @@ def test_a_run_stops_and_goes_on_as_if_it_had_not(folder, tmp_path, monkeypatch)
     assert record.data == record_of_two.data and set(record.data) == {"files"}
     for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(two.params), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_run_may_leave_device_memory(folder, caplog):
+    files = sorted(folder.iterdir())
+    state = Resident(files, make_mesh(), batch=2, crop=64).state()
+    batches = Batches(files, batch=2, crop=64, seed=0)
+    batches.restore(state)
+    assert "begin anew" in caplog.text and next(batches).shape == (2, 64, 64, 3)
