@@ -1,12 +1,13 @@
 """The bar of long work."""
 
+import gc
 import os
 import sys
 import time
 
 import pytest
 
-from gllmm_jax.cli import main, progress
+from gllmm_jax.cli import main, pictures, progress
 
 
 @pytest.fixture
@@ -43,6 +44,13 @@ def test_the_commands_tell_it(terminal, mu_file, photo, tmp_path):
     assert "starting" in terminal()
     assert main(["evaluate", str(photo), *model]) == 0
     assert "%|" in terminal()
+
+
+def test_garbage_is_collected_again_after_a_command(mu_file, photo, monkeypatch):
+    seen = []
+    monkeypatch.setattr(pictures, "_load", lambda _: seen.append(gc.isenabled()) or 1 / 0)
+    assert gc.isenabled() and main(["compress", str(photo), "--model", str(mu_file)]) == 2
+    assert seen == [False] and gc.isenabled()
 
 
 def test_short_work_needs_no_bar(terminal, monkeypatch):
