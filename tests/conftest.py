@@ -1,6 +1,7 @@
 """Weights to test with: the `mu` preset, made on the fly from random parameters."""
 
 import functools
+import gc
 from typing import Any
 
 import jax
@@ -13,6 +14,9 @@ from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.export import make_weights
 from gllmm_jax.config import PRESETS, ModelConfig
 from gllmm_jax.nn.model import init_params
+
+# A process that holds the programs of a thousand tests has millions of objects: going through them is most of a test.
+gc.set_threshold(100_000, 50, 50)
 
 
 def _photograph(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Stop and resume, the clock, the end on bad numbers; the real `mu` where its arithmetic matters, else a stub."""
+"""Stop and resume, the clock, the end on bad numbers; a tiny model where its arithmetic matters, else a stub."""
 
 import csv
 import os
@@ -91,7 +91,7 @@ def stub(monkeypatch):
 
 
 def test_stop_and_resume_is_bit_identical_to_running_straight_through(folder, tmp_path, stop_after, monkeypatch):
-    model, train_config = PRESETS["mu"], config(folder)
+    model, train_config = TINY, config(folder)
     straight = loop.train(model, train_config, tmp_path / "a", show=False)
     with monkeypatch.context():
         stop_after(2)

@@ -41,8 +41,8 @@ def test_schedules():
     assert rates("halving", *steps) == [1.0, 1.0, 0.5, 0.5, 0.25, 1 / 256]
 
 
-@pytest.mark.parametrize("frozen", [("g_a", "g_s"), ("h_a", "h_s", "context", "entropy", "prior")])
-def test_what_is_frozen_stays(params, images, frozen):
+def test_what_is_frozen_stays(params, images):
+    frozen = ("g_a", "g_s", "prior")
     config = dataclasses.replace(CONFIG, frozen=frozen)
     state = create_state(config, params, jax.random.PRNGKey(0))
     found, metrics = jax.jit(make_update(TINY, config))(state, images, 0.0)
