@@ -15,7 +15,7 @@ from gllmm_jax.codec.export import make_weights
 from gllmm_jax.config import PRESETS, ModelConfig
 from gllmm_jax.nn.model import init_params
 
-# A process that holds the programs of a thousand tests has millions of objects: going through them is most of a test.
+# A process that holds the programs of a thousand tests has many objects: go through them seldom.
 gc.set_threshold(100_000, 50, 50)
 
 

@@ -2,19 +2,21 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gllmm_jax.cli import cache
-from gllmm_jax.cli.common import say
+from gllmm_jax.cli.common import FAILED, say
+from gllmm_jax.cli.learn import INTERRUPTED
 from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
 from gllmm_jax.train.loop import NonFiniteError, train
 
 
-def launch(about: str | None, model: ModelConfig, **settings: Any) -> None:
-    """Train `model` with `settings` of `TrainConfig`, which options may change; ends the program.
+def launch(about: str | None, model: Callable[[float], ModelConfig], **settings: Any) -> None:
+    """Train the `model` of a lambda with `settings` of `TrainConfig`, which options may change; ends the program.
 
-    `--preset mu --steps 20` rehearses a recipe in a minute.
+    `--preset mu --steps 20` rehearses a recipe.
     """
     parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
     parser.add_argument("--data", required=True, help="a folder of photographs")
@@ -30,12 +32,11 @@ def launch(about: str | None, model: ModelConfig, **settings: Any) -> None:
     workdir, preset = options.pop("workdir"), options.pop("preset")
     if "steps" in options or "minutes" in options:
         settings = {name: value for name, value in settings.items() if name not in ("steps", "minutes")}
-    if preset is not None:
-        model = PRESETS[preset]
     cache.enable()
     try:
-        outcome = train(model, TrainConfig(**{**settings, **options}), workdir)
+        config = TrainConfig(**{**settings, **options})
+        outcome = train(PRESETS[preset] if preset else model(config.lmbda), config, workdir)
     except (ValueError, OSError, NonFiniteError) as error:
         say(str(error))
-        sys.exit(2)
-    sys.exit(0 if outcome.finished else 130)
+        sys.exit(FAILED)
+    sys.exit(0 if outcome.finished else INTERRUPTED)

@@ -2,7 +2,7 @@
 
     python experiments/recipes/entropy_only.py --data PHOTOGRAPHS --workdir runs/entropy --init light-0.0130
 
-g_a and g_s are frozen, so the pictures stay the same and only the rate falls. Cost: half of a step of everything. To
+g_a and g_s are frozen, so the pictures stay the same and only the rate falls. Cost: as many minutes as are given. To
 expect: not run yet.
 """
 
@@ -13,7 +13,7 @@ from gllmm_jax.config import PRESETS
 if __name__ == "__main__":
     launch(
         __doc__,
-        PRESETS["light"],
+        lambda _: PRESETS["light"],
         lmbda=0.0130,
         init="light-0.0130",
         frozen=("g_a", "g_s"),

@@ -12,7 +12,7 @@ from gllmm_jax.config import PRESETS
 if __name__ == "__main__":
     launch(
         __doc__,
-        PRESETS["gllmm-128"],
+        lambda _: PRESETS["gllmm-128"],
         lmbda=0.0075,
         batch=16,
         crop=256,

@@ -8,20 +8,18 @@ TFLOP/s. To expect: the paper's curve; not run yet. Source: GLLMM, section on tr
 of the schedule and the full list are reconstructions.
 """
 
-import sys
-
 from common import launch
 
 from gllmm_jax.config import PRESETS
 
-WIDTH = {0.0016: 128, 0.0032: 128, 0.0075: 128, 0.015: 256, 0.023: 256, 0.03: 256, 0.045: 256, 0.06: 256}
+WIDE_FROM = 0.015
+"""The lambda from which N is 256."""
 
 if __name__ == "__main__":
-    lmbda = float(sys.argv[sys.argv.index("--lmbda") + 1]) if "--lmbda" in sys.argv else 0.0075
     launch(
         __doc__,
-        PRESETS[f"gllmm-{WIDTH.get(lmbda, 128)}"],
-        lmbda=lmbda,
+        lambda lmbda: PRESETS[f"gllmm-{128 if lmbda < WIDE_FROM else 256}"],
+        lmbda=0.0075,
         batch=8,
         crop=256,
         learning_rate=1e-4,

@@ -12,7 +12,7 @@ from gllmm_jax.config import PRESETS
 if __name__ == "__main__":
     launch(
         __doc__,
-        PRESETS["light"],
+        lambda _: PRESETS["light"],
         lmbda=0.0130,
         batch=32,
         crop=256,

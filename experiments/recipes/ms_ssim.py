@@ -2,7 +2,7 @@
 
     python experiments/recipes/ms_ssim.py --data PHOTOGRAPHS --workdir runs/ms-ssim --init gllmm-0.0075.npz --lmbda 12
 
-The paper's lambdas are unknown; published points have slopes of 2 to 60. Cost: some ten thousand steps. To expect: not
+The paper's lambdas are unknown; published points have slopes of 2 to 60. Cost: 40,000 steps. To expect: not
 run yet. Source: GLLMM and its authors' answers; reconstruction.
 """
 
@@ -13,7 +13,7 @@ from gllmm_jax.config import PRESETS
 if __name__ == "__main__":
     launch(
         __doc__,
-        PRESETS["gllmm-128"],
+        lambda _: PRESETS["gllmm-128"],
         lmbda=12.0,
         distortion="ms-ssim",
         batch=8,

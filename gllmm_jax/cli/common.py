@@ -55,7 +55,7 @@ def add_command(commands: Any, name: str, about: str, run: Callable[[argparse.Na
 
 
 def uncollected(run: Callable[[argparse.Namespace], Any]) -> Callable[[argparse.Namespace], Any]:
-    """The same without garbage collection, which takes half a second of importing and tracing and finds nothing."""
+    """The same without garbage collection: a process that ends with its picture has nothing to collect."""
 
     @functools.wraps(run)
     def command(arguments: argparse.Namespace) -> Any:

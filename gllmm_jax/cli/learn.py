@@ -76,8 +76,8 @@ def train(arguments: argparse.Namespace) -> int:
         files.make_folder(arguments.workdir)
 
     try:
-        preset, options = PRESETS[arguments.preset], {"shard_optimizer": arguments.shard_optimizer}
-        outcome = loop.train(preset, config, arguments.workdir, **options)
+        preset, shard_optimizer = PRESETS[arguments.preset], arguments.shard_optimizer
+        outcome = loop.train(preset, config, arguments.workdir, shard_optimizer=shard_optimizer)
     except loop.NonFiniteError as error:
         raise ValueError(str(error)) from error
     return 0 if outcome.finished else INTERRUPTED

@@ -19,9 +19,10 @@ SEGMENT = 256
 def encode(static: Static, given: Given, content: Content, tick: Tick = silent) -> bytes:
     """See `coder.Coder`."""
     lanes = _lanes(given.size, given.config.latents)
-    low = static.table[static.rows, content.symbols]
-    last = static.table[static.rows, content.symbols + 1] - 1
-    starts = range(0, -(-len(low) // lanes) + len(content.first) // lanes, BLOCK)
+    fill = (0, -len(static.rows) % lanes)  # what is certain fills up the last static step
+    low = np.pad(static.table[static.rows, content.symbols], fill)
+    last = np.pad(static.table[static.rows, content.symbols + 1] - 1, fill, constant_values=tables.TOTAL - 1)
+    starts = range(0, (len(low) + len(content.first)) // lanes, BLOCK)
     state, parts = rans.start(lanes), []
     tick(0, len(starts))
     for start in reversed(starts):
@@ -73,8 +74,7 @@ class Decoder:
 
 
 def _steps(lanes, certain, static, latents, start):
-    # a block of steps of L symbols, int32 [bucketed, L]: what is certain fills up the last static step, and the end
-    static = np.pad(static, (0, -len(static) % lanes), constant_values=certain)
+    # a block of steps of L symbols, int32 [bucketed, L]: what is certain fills up the end
     begin, end = start * lanes, (start + BLOCK) * lanes
     latents = latents[max(begin - len(static), 0) : max(end - len(static), 0)]
     steps = np.concatenate([static[begin:end], latents.astype(np.int32)]).reshape(-1, lanes)

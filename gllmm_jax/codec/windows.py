@@ -23,14 +23,6 @@ class Window(NamedTuple):
     to: Slices
 
 
-class Span(NamedTuple):
-    """A window on one axis: it begins at `start`, and `begin` ... `end` of the axis are kept."""
-
-    start: int
-    begin: int
-    end: int
-
-
 def windows(size: tuple[int, int], side: int, reach: int) -> list[Window]:
     """Windows of `side` x `side` that cover a plane of `size`, row by row; an axis shorter than `side` is taken whole.
 
@@ -38,16 +30,7 @@ def windows(size: tuple[int, int], side: int, reach: int) -> list[Window]:
     """
     assert 2 * reach < side
     rows, columns = (_spans(length, side, reach) for length in size)
-    height, width = (min(side, length) for length in size)
-    return [
-        Window(
-            (slice(r.start, r.start + height), slice(c.start, c.start + width)),
-            (slice(r.begin - r.start, r.end - r.start), slice(c.begin - c.start, c.end - c.start)),
-            (slice(r.begin, r.end), slice(c.begin, c.end)),
-        )
-        for r in rows
-        for c in columns
-    ]
+    return [Window((r[0], c[0]), (r[1], c[1]), (r[2], c[2])) for r in rows for c in columns]
 
 
 def scaled(slices: Slices, factor: int) -> Slices:
@@ -56,11 +39,12 @@ def scaled(slices: Slices, factor: int) -> Slices:
     return rows, columns
 
 
-def _spans(length: int, side: int, reach: int) -> list[Span]:
+def _spans(length: int, side: int, reach: int) -> list[tuple[slice, slice, slice]]:
+    # the fields of `Window` on one axis
     side, found, begin = min(side, length), [], 0
     while begin < length:
         start = min(max(begin - reach, 0), length - side)
         end = length if start + side == length else start + side - reach
-        found.append(Span(start, begin, end))
+        found.append((slice(start, start + side), slice(begin - start, end - start), slice(begin, end)))
         begin = end
     return found

@@ -115,7 +115,7 @@ class Silence:
     def _ignore(self, *_: object) -> None:
         pass
 
-    say = write = update = pictures = _ignore
+    say = write = update = _ignore
 
 
 class Log:

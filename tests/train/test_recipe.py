@@ -53,13 +53,13 @@ def test_what_is_frozen_stays(params, images):
 
 def test_bfloat16_is_near_and_its_gradients_are_single(params, images):
     x, key = images / np.float32(255), jax.random.PRNGKey(1)
-    found = {}
-    for compute in ("float32", "bfloat16"):
+
+    def at(compute):
         config = dataclasses.replace(CONFIG, compute=compute)
-        gradient = jax.jit(jax.value_and_grad(lambda p: loss_fn(p, x, key, model=TINY, config=config)[0]))  # noqa: B023
-        found[compute] = gradient(params)
-    assert {leaf.dtype for leaf in jax.tree.leaves(found["bfloat16"])} == {jnp.dtype("float32")}
-    exact, rough = found["float32"][0], found["bfloat16"][0]
+        return jax.jit(jax.value_and_grad(lambda p: loss_fn(p, x, key, model=TINY, config=config)[0]))(params)
+
+    exact, (rough, gradients) = at("float32")[0], at("bfloat16")
+    assert {leaf.dtype for leaf in jax.tree.leaves(gradients)} == {jnp.dtype("float32")}
     assert rough != exact and rough == pytest.approx(float(exact), rel=0.02)
 
 

@@ -6,6 +6,7 @@ import signal
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from gllmm_jax.train import loop, run
 from gllmm_jax.train.data import Batches
@@ -22,10 +23,13 @@ def files(folder):
     return sorted(folder.iterdir())
 
 
-def test_crops_are_pieces_of_the_images(files, pieces):
+def test_crops_are_pieces_of_the_images(files, pieces, tmp_path):
     """Of images of another size each, by brute force; both ways round, and every image once an epoch."""
     images = [pieces[path.stem][: 70 + i, : 112 - 3 * i] for i, path in enumerate(files)]
-    store = load_of(images)
+    cut = [tmp_path / f"{i}.png" for i in range(len(images))]
+    for path, image in zip(cut, images, strict=True):
+        Image.fromarray(image).save(path)
+    store = load(cut, crop=CROP, batch=3)
     step = jax.jit(lambda step: draw(store, jax.random.PRNGKey(4), step, batch=3, crop=CROP))
     seen, mirrored, places = [], set(), set()
     for number in range(8):  # three epochs of eight
@@ -36,21 +40,6 @@ def test_crops_are_pieces_of_the_images(files, pieces):
             places.add((top, left))
     assert all(sorted(seen[i : i + 8]) == list(range(8)) for i in (0, 8, 16))
     assert seen[:8] != seen[8:16] and mirrored == {False, True} and len(places) > 12
-
-
-def load_of(images):
-    from gllmm_jax.train import resident
-
-    class Source:
-        def __init__(self, *_, **__):
-            pass
-
-        def load(self, index):
-            return images[index]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(resident, "ImageSource", Source)
-        return load([None] * len(images), crop=CROP, batch=1)  # type: ignore[list-item]
 
 
 def find(crop, images):
@@ -75,7 +64,6 @@ def test_broken_files_are_left_out_and_a_batch_needs_as_many(folder, files, capl
 
 
 def test_a_run_stops_and_goes_on_as_if_it_had_not(folder, tmp_path, monkeypatch):
-
     class Meter(run.Meter):
         def add(self, step, metrics):
             if step == 3:
