@@ -26,7 +26,7 @@ lint: .venv/dev/ready
 tfc: .venv/tfc/ready
 
 .venv/demo/ready: EXTRAS = eval
-.venv/dev/ready: EXTRAS = dev
+.venv/dev/ready: EXTRAS = dev,tfds
 .venv/tfc/ready: EXTRAS = tfc,dev
 
 .venv/%/ready: pyproject.toml

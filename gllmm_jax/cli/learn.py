@@ -32,7 +32,9 @@ def add_commands(commands: Any) -> None:
 
 def _add_train(commands: Any) -> None:
     parser = add_command(commands, "train", "photographs become checkpoints; goes on where it stopped", train)
-    parser.add_argument("--data", required=True, metavar="DIR", help="a folder of photographs (PNG, JPEG, WebP, AVIF)")
+    parser.add_argument(
+        "--data", required=True, metavar="DIR", help="a folder of photographs (PNG, JPEG, WebP, AVIF), or tfds:NAME"
+    )
     parser.add_argument("--lmbda", type=positive_number, required=True, metavar="L",
                         help="weight of the distortion, e.g. 0.013; more: better pictures, bigger files")  # fmt: skip
     parser.add_argument("--preset", required=True, choices=sorted(PRESETS), metavar="P", help=", ".join(PRESETS))
@@ -105,7 +107,7 @@ def export(arguments: argparse.Namespace) -> None:
     if not arguments.workdir.is_dir():
         raise ValueError(f"there is no folder {arguments.workdir}")
     config, params, trained = checkpoint.load_best(arguments.workdir)
-    photographs = data.list_images(arguments.data or trained.data)
+    photographs = data.items(arguments.data or trained.data)
     if not arguments.data:
         photographs, _ = data.split(photographs)
     pictures = data.validation_images(photographs, crop=CALIBRATION_CROP, limit=CALIBRATION_PICTURES)

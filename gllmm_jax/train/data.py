@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -30,6 +30,34 @@ PREFETCH_BATCHES = 8
 _log = logging.getLogger(__name__)
 
 
+class Decodable(Protocol):
+    """An image that is no file: of `tfds`."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    def read(self) -> np.ndarray:
+        """uint8 [h, w, 3]; raises what it likes."""
+        ...
+
+
+Item = Path | Decodable
+"""Where an image is."""
+
+ItemT = TypeVar("ItemT", Path, Item)
+
+
+def items(data: str | Path) -> Sequence[Item]:
+    """All images of a folder (`list_images`), or of a set `tfds:NAME` (`tfds.images`). Raises as they do."""
+    if str(data).startswith("tfds:"):
+        from gllmm_jax.train import tfds
+
+        return tfds.images(str(data))
+    return list_images(data)
+
+
 def list_images(folder: str | Path) -> list[Path]:
     """All image files below `folder`, sorted by relative name. Raises `FileNotFoundError` where there is none."""
     root = Path(folder)
@@ -39,12 +67,14 @@ def list_images(folder: str | Path) -> list[Path]:
     return files
 
 
-def scene(path: Path) -> str:
+def scene(path: Item) -> str:
     """The name near-duplicates share: `boat_001b.avif` and `boat_001.avif` are both `boat_001` in their folder."""
+    if not isinstance(path, Path):
+        return path.name
     return str(path.parent / re.sub(r"(?<=\d)[a-z]$", "", path.stem))
 
 
-def split(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+def split(files: Sequence[ItemT]) -> tuple[list[ItemT], list[ItemT]]:
     """(training files, validation files): every `HOLD_OUT`-th scene is held out, one file of each.
 
     Raises `ValueError` if all files show one scene.
@@ -57,11 +87,13 @@ def split(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     return [f for f in files if scene(f) not in held_out], [validation[s] for s in sorted(held_out)]
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Item) -> np.ndarray:
     """Decode to uint8 [h, w, 3]: gray and palette expanded, 16 bits to 8, CMYK to RGB, alpha over white, first frame.
 
     Raises `OSError`, `ValueError` or whatever the decoder finds wrong.
     """
+    if not isinstance(path, Path):
+        return path.read()
     with Image.open(path) as image:
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I"):  # 16-bit gray; convert() would clip it
@@ -82,7 +114,7 @@ class ImageSource:
     its place taken by the next one, so what an index gives depends on the folder alone. Small images are padded.
     """
 
-    def __init__(self, files: Sequence[Path], *, crop: int, cache_bytes: int = CACHE_BYTES):
+    def __init__(self, files: Sequence[Item], *, crop: int, cache_bytes: int = CACHE_BYTES):
         self._files = list(files)
         self._crop = crop
         self._room = cache_bytes
@@ -118,7 +150,7 @@ class ImageSource:
             self._cache[index] = image
         return image
 
-    def _pad(self, image: np.ndarray, path: Path) -> np.ndarray:
+    def _pad(self, image: np.ndarray, path: Item) -> np.ndarray:
         short = [max(0, self._crop - side) for side in image.shape[:2]]
         if not any(short):
             return image
@@ -139,7 +171,7 @@ def random_crop(size: int) -> Callable[[np.ndarray, np.random.Generator], np.nda
     return crop
 
 
-def fingerprint(files: Sequence[Path]) -> int:
+def fingerprint(files: Sequence[Item]) -> int:
     """A number that changes with the names of the files or their order."""
     return zlib.crc32("\n".join(f.name for f in files).encode())
 
@@ -155,7 +187,7 @@ class Batches:
 
     def __init__(
         self,
-        files: Sequence[Path],
+        files: Sequence[Item],
         *,
         batch: int,
         crop: int,
@@ -196,17 +228,17 @@ def warn_of_change(state: dict[str, Any], files: int) -> None:
         _log.warning("the training folder has changed since the checkpoint: the batches will differ")
 
 
-def validation_images(files: Sequence[Path], *, crop: int, limit: int = VALIDATION_IMAGES) -> np.ndarray:
+def validation_images(files: Sequence[Item], *, crop: int, limit: int = VALIDATION_IMAGES) -> np.ndarray:
     """Centre crops uint8 [n, crop, crop, 3] of up to `limit` of `files`, evenly spread; the same every time."""
     return np.stack(_centres(files, least=crop, most=crop, limit=limit))
 
 
-def sample_photographs(files: Sequence[Path], *, most: int = 512, limit: int = SAMPLE_IMAGES) -> list[np.ndarray]:
+def sample_photographs(files: Sequence[Item], *, most: int = 512, limit: int = SAMPLE_IMAGES) -> list[np.ndarray]:
     """For statistics: the middle, up to `most` pixels a side, of up to `limit` of `files`: uint8 [h, w, 3] each."""
     return _centres(files, least=64, most=most, limit=limit)
 
 
-def _centres(files: Sequence[Path], *, least: int, most: int, limit: int) -> list[np.ndarray]:
+def _centres(files: Sequence[Item], *, least: int, most: int, limit: int) -> list[np.ndarray]:
     count = min(limit, len(files))
     source = ImageSource([files[i * len(files) // count] for i in range(count)], crop=least, cache_bytes=0)
     centres = []

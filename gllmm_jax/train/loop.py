@@ -5,7 +5,7 @@ import dataclasses
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def train(
     check_batch(mesh, train_config.batch)
 
     # Data: one part to learn from, one never learned from.
-    train_files, validation_files = data.split(data.list_images(train_config.data))
+    train_files, validation_files = data.split(data.items(train_config.data))
     batches = _batches(train_files, train_config, mesh)
     held_out = data.validation_images(validation_files, crop=train_config.crop)
 
@@ -85,14 +85,14 @@ def train(
             return outcome
 
 
-def _batches(files: list[Path], config: TrainConfig, mesh: Mesh) -> data.Batches | Resident:
+def _batches(files: Sequence[data.Item], config: TrainConfig, mesh: Mesh) -> data.Batches | Resident:
     sizes = {"batch": config.batch, "crop": config.crop}
     if config.resident:
         return Resident(files, mesh, **sizes)
     return data.Batches(files, seed=config.seed, share=(jax.process_index(), jax.process_count()), **sizes)
 
 
-def _fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: list[Path]) -> TrainState:
+def _fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: Sequence[data.Item]) -> TrainState:
     key_params, key_noise = jax.random.split(jax.random.PRNGKey(train_config.seed))
     if train_config.init is not None:
         params = _trained_params(model_config, train_config.init)

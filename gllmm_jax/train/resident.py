@@ -4,7 +4,6 @@ For sets that fit, all images decoded: three bytes a pixel.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +12,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh
 
-from gllmm_jax.train.data import ImageSource, fingerprint, warn_of_change
+from gllmm_jax.train.data import ImageSource, Item, fingerprint, warn_of_change
 from gllmm_jax.train.mesh import place, replicated
 
 
@@ -29,7 +28,7 @@ class Store(NamedTuple):
 class Resident:
     """The store of a run on its devices, given to every step; stands where `data.Batches` does."""
 
-    def __init__(self, files: Sequence[Path], mesh: Mesh, *, batch: int, crop: int):
+    def __init__(self, files: Sequence[Item], mesh: Mesh, *, batch: int, crop: int):
         store = load(files, crop=crop, batch=batch)
         self._store = place(store, jax.tree.map(lambda _: replicated(mesh), store))
         self._files = fingerprint(files)
@@ -46,7 +45,7 @@ class Resident:
         warn_of_change(state, self._files)
 
 
-def load(files: Sequence[Path], *, crop: int, batch: int) -> Store:
+def load(files: Sequence[Item], *, crop: int, batch: int) -> Store:
     """Decode all `files`; broken ones are reported and left out, small ones padded to the crop.
 
     Raises `ValueError` where fewer than a batch are left, or where they hold 2^31 pixels and more.
