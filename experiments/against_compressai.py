@@ -1,11 +1,13 @@
-"""Encoding and decoding times beside CompressAI's models of the same kind, call by call on the same machine.
+"""Times beside CompressAI's models of the same kind, call by call on the same machine.
 
     python -m venv peer
     peer/bin/pip install torch==2.13.0 scipy pillow && peer/bin/pip install --no-deps compressai==1.2.8
     python experiments/against_compressai.py --image kodim05.png --peer-python peer/bin/python
+    python experiments/against_compressai.py --image kodim05.png --peer-python peer/bin/python --what train
 
-Both sides have random weights: what is compared is speed. CompressAI runs in processes of its own, which answer one
-call at a time, in turn with ours; medians are of the calls after the first. Some minutes on two cores.
+Both sides have random weights: what is compared is speed, of encoding and decoding the picture, or of a training step
+on eight 256x256 crops of it. CompressAI runs in processes of its own, which answer one call at a time, in turn with
+ours; medians are of the calls after the first. Some minutes on two cores.
 """
 
 import argparse
@@ -18,13 +20,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax
+import numpy as np
+from compressai_worker import crops
 from timings import random_weights
 
 from gllmm_jax.codec import picture
 from gllmm_jax.codec.codec import load
+from gllmm_jax.config import PRESETS, TrainConfig
+from gllmm_jax.evaluate.cost import costs
+from gllmm_jax.nn.model import init_params
+from gllmm_jax.train.step import create_state, make_train_step
 
 PEERS = {"cheng2020-anchor N=128": ("Cheng2020Anchor", "128"), "cheng2020-attn N=192": ("Cheng2020Attention", "192")}
 WORKER = Path(__file__).with_name("compressai_worker.py")
+
+Call = Callable[[str], float]
 
 
 class Peer:
@@ -43,21 +53,39 @@ class Peer:
         return line
 
     def __call__(self, what: str) -> float:
-        """Seconds of one "encode" or "decode"."""
+        """The answer to one line: seconds, or "macs" a pixel."""
         assert self._process.stdin is not None
         print(what, file=self._process.stdin, flush=True)
         return float(self._line())
 
 
-def ours(preset: str, image: Path, folder: Path) -> Callable[[str], float]:
-    """The same call for this library."""
+def coder(preset: str, pixels: np.ndarray, folder: Path) -> Call:
+    """The same for this library: encode and decode."""
     random_weights(preset, folder / f"{preset}.npz")
-    codec, pixels = load(folder / f"{preset}.npz"), picture.read(image)
+    codec = load(folder / f"{preset}.npz")
     data = codec.compress(pixels)
 
     def call(what: str) -> float:
         start = time.perf_counter()
         codec.compress(pixels) if what == "encode" else codec.decompress(data)
+        return time.perf_counter() - start
+
+    return call
+
+
+def trainer(preset: str, pixels: np.ndarray) -> Call:
+    """The same for this library: train and macs."""
+    model, config = PRESETS[preset], TrainConfig("", lmbda=0.0130, steps=1)
+    step, batch = make_train_step(model, config), crops(pixels)
+    state = create_state(config, init_params(model, jax.random.key(0)), jax.random.key(1))
+
+    def call(what: str) -> float:
+        nonlocal state
+        if what == "macs":
+            return 1e3 * sum(costs(model).values())
+        start = time.perf_counter()
+        state, metrics = step(state, batch, 0.0)
+        jax.block_until_ready((state, metrics))
         return time.perf_counter() - start
 
     return call
@@ -69,28 +97,55 @@ def main() -> None:
     parser.add_argument("--image", type=Path, required=True)
     parser.add_argument("--peer-python", default=sys.executable, metavar="PYTHON", help="one that has compressai")
     parser.add_argument("--preset", default="gllmm-128")
+    parser.add_argument(
+        "--what", choices=("code", "train"), default="code", help="encode and decode, or training steps"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
 
+    pixels = picture.read(arguments.image)
     with tempfile.TemporaryDirectory() as name:
+        training = arguments.what == "train"
+        ours = trainer(arguments.preset, pixels) if training else coder(arguments.preset, pixels, Path(name))
         peers = {label: Peer(arguments.peer_python, model, arguments.image) for label, model in PEERS.items()}
-        calls = {arguments.preset: ours(arguments.preset, arguments.image, Path(name)), **peers}
-        print(f"JAX {jax.__version__} on {jax.devices()[0]}; {next(iter(peers.values())).about}; seconds, medians\n")
-        seconds = {(label, what): [] for what in ("encode", "decode") for label in calls}
-        for turn in range(1 + arguments.repeats):
-            for what in ("encode", "decode"):
-                for label, call in calls.items():
-                    taken = call(what)
-                    if turn:
-                        seconds[label, what].append(taken)
-        print(f"{'':24} {'encode':>8} {'decode':>8} {'encode':>9} {'decode':>9}")
-        medians = {key: statistics.median(taken) for key, taken in seconds.items()}
-        for label in calls:
-            line = f"{label:24} " + " ".join(f"{medians[label, what]:7.2f}s" for what in ("encode", "decode"))
-            if label in peers:
-                ratios = (medians[label, what] / medians[arguments.preset, what] for what in ("encode", "decode"))
-                line += "".join(f" {ratio:8.1f}x" for ratio in ratios)
-            print(line)
+        about = next(iter(peers.values())).about
+        print(f"JAX {jax.__version__} on {jax.devices()[0]}; {about}; seconds, medians\n")
+        calls = {arguments.preset: ours, **peers}
+        if training:
+            print_training(calls, medians(calls, ["train"], arguments.repeats))
+        else:
+            print_coding(arguments.preset, calls, medians(calls, ["encode", "decode"], arguments.repeats))
+
+
+def medians(calls: dict[str, Call], whats: list[str], repeats: int) -> dict[tuple[str, str], float]:
+    """Seconds by model and call, taken in turn; the first of each is not counted."""
+    seconds = {(label, what): [] for what in whats for label in calls}
+    for turn in range(1 + repeats):
+        for label, what in seconds:
+            taken = calls[label](what)
+            if turn:
+                seconds[label, what].append(taken)
+    return {key: statistics.median(taken) for key, taken in seconds.items()}
+
+
+def print_coding(preset: str, calls: dict[str, Call], seconds: dict[tuple[str, str], float]) -> None:
+    """Seconds, and how many times ours the peers take."""
+    print(f"{'':24} {'encode':>8} {'decode':>8} {'encode':>9} {'decode':>9}")
+    for label in calls:
+        line = f"{label:24} " + " ".join(f"{seconds[label, what]:7.2f}s" for what in ("encode", "decode"))
+        if label != preset:
+            ratios = (seconds[label, what] / seconds[preset, what] for what in ("encode", "decode"))
+            line += "".join(f" {ratio:8.1f}x" for ratio in ratios)
+        print(line)
+
+
+def print_training(calls: dict[str, Call], seconds: dict[tuple[str, str], float]) -> None:
+    """Seconds a step, and those by the work: a backward pass is two forward ones."""
+    print(f"{'':24} {'step':>8} {'kMAC a pixel':>13} {'GFLOP/s':>8}")
+    for label, call in calls.items():
+        macs, taken, images = call("macs"), seconds[label, "train"], crops(np.zeros((256, 256, 3)))
+        flops = 2 * 3 * macs * images[..., 0].size
+        print(f"{label:24} {taken:7.2f}s {macs / 1e3:13.1f} {flops / taken / 1e9:8.1f}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,17 @@ class WriteError(OSError):
 
 
 @contextlib.contextmanager
+def reported(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Whatever the system refuses within is a `WriteError` about `path`."""
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        raise WriteError(f"cannot write {path}: {_reason(error, Path(os.path.realpath(path)))}") from error
+
+
+@contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A binary file that takes the name `path` when the block ends well, and leaves no trace when it does not.
 
@@ -23,7 +34,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     followed; a device or a pipe (/dev/null, /dev/stdout) is written to as it is. Raises `WriteError`.
     """
     target = Path(os.path.realpath(path))
-    try:
+    with reported(path):
         if os.path.exists(path) and not os.path.isfile(path):
             # by its own name: /dev/stdout may be a link to a pipe, which has none
             with open(path, "wb") as file:
@@ -38,10 +49,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         finally:
             temporary.unlink(missing_ok=True)
             _unfinished.discard(temporary)
-    except OSError as error:
-        if isinstance(error, WriteError):
-            raise
-        raise WriteError(f"cannot write {path}: {_reason(error, target)}") from error
 
 
 def write(path: str | os.PathLike[str], data: bytes) -> None:

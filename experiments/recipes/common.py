@@ -8,7 +8,7 @@ from typing import Any
 
 from gllmm_jax.cli import cache
 from gllmm_jax.cli.common import FAILED, say
-from gllmm_jax.cli.learn import INTERRUPTED
+from gllmm_jax.cli.learn import INTERRUPTED, hush_orbax
 from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
 from gllmm_jax.train.loop import NonFiniteError, train
 
@@ -33,6 +33,7 @@ def launch(about: str | None, model: Callable[[float], ModelConfig], **settings:
     if "steps" in options or "minutes" in options:
         settings = {name: value for name, value in settings.items() if name not in ("steps", "minutes")}
     cache.enable()
+    hush_orbax()
     try:
         config = TrainConfig(**{**settings, **options})
         outcome = train(PRESETS[preset] if preset else model(config.lmbda), config, workdir)

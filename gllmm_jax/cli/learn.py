@@ -71,6 +71,7 @@ def train(arguments: argparse.Namespace) -> int:
               "resident")  # fmt: skip
     config = TrainConfig(**{field: getattr(arguments, field) for field in fields})
     cache.enable()
+    hush_orbax()
     _join(arguments)
     from gllmm_jax.train import loop
 
@@ -83,6 +84,12 @@ def train(arguments: argparse.Namespace) -> int:
     except loop.NonFiniteError as error:
         raise ValueError(str(error)) from error
     return 0 if outcome.finished else INTERRUPTED
+
+
+def hush_orbax() -> None:
+    """No remarks of Orbax and no tracebacks of its threads: what fails there is raised, and told in a sentence."""
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _join(arguments: argparse.Namespace) -> None:
@@ -99,7 +106,7 @@ def _join(arguments: argparse.Namespace) -> None:
 def export(arguments: argparse.Namespace) -> None:
     """Checkpoint -> weights file."""
     cache.enable()
-    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax's remarks on reading what it does not own
+    hush_orbax()
     from gllmm_jax import zoo
     from gllmm_jax.codec.export import make_weights
     from gllmm_jax.train import checkpoint, data

@@ -16,6 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gllmm_jax.nn.convolution import convolve, matmul
 from gllmm_jax.prob.quantize import lower_bound
 
 LEAK = 0.2
@@ -49,7 +50,8 @@ def conv(
     pad = kernel // 2
     init = nn.initializers.variance_scaling(variance, "fan_in", "uniform") if variance else nn.initializers.zeros_init()
     padding = ((pad, pad), (pad, pad))
-    return nn.Conv(features, (kernel, kernel), (stride, stride), padding, use_bias=bias, kernel_init=init, name=name)
+    form = {"kernel_init": init, "conv_general_dilated": convolve}
+    return nn.Conv(features, (kernel, kernel), (stride, stride), padding, use_bias=bias, name=name, **form)
 
 
 def up_conv(features: int, *, name: str | None = None) -> nn.ConvTranspose:
@@ -90,5 +92,5 @@ class GDN(nn.Module):
         gamma = self.param("gamma", lambda _, shape: jnp.sqrt(0.1 * jnp.eye(shape[0]) + pedestal), (c, c))
         beta = jnp.square(lower_bound(beta, (1e-6 + pedestal) ** 0.5)) - pedestal
         gamma = jnp.square(lower_bound(gamma, pedestal**0.5)) - pedestal
-        norm = jnp.square(x) @ gamma + beta
+        norm = matmul(jnp.square(x), gamma) + beta
         return x * jnp.sqrt(norm) if self.inverse else x * jax.lax.rsqrt(norm)

@@ -8,8 +8,8 @@
 Each save is written beside its place and renamed, so a kill at any moment leaves the one before.
 """
 
+import contextlib
 import dataclasses
-import functools
 import math
 import shutil
 from pathlib import Path
@@ -19,8 +19,8 @@ import jax
 import numpy as np
 
 from gllmm_jax.config import ModelConfig, TrainConfig
-from gllmm_jax.nn.model import init_params
-from gllmm_jax.train.step import TrainState, create_state
+from gllmm_jax.train.record import Record, state_shapes
+from gllmm_jax.train.step import TrainState
 
 try:
     import orbax.checkpoint as ocp
@@ -30,42 +30,15 @@ except ImportError as error:
 KEEP = 2  # latest checkpoints; should the newest be damaged, one can be deleted by hand
 
 
+_GO_ON = "The same command goes on, once there is room"
+
+
 class CheckpointError(ValueError):
     """No checkpoint where one is needed, or one of another run."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Record:
-    """What a checkpoint says about itself besides its arrays."""
-
-    model: ModelConfig
-    train: TrainConfig
-    step: int = 0
-    seconds: float = 0.0  # spent training, over all stops
-    best_loss: float | None = None  # of the validations so far
-    data: dict[str, Any] = dataclasses.field(default_factory=dict)  # state of the data iterator
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {**vars(self), "model": self.model.to_dict(), "train": self.train.to_dict()}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Record":
-        """Inverse of `to_dict`."""
-        configs = {"model": ModelConfig.from_dict(values["model"]), "train": TrainConfig.from_dict(values["train"])}
-        return cls(**{**values, **configs})
-
-
-def run_folder(workdir: str | Path, lmbda: float) -> Path:
-    """Where a run at `lmbda` keeps everything: `workdir/lmbda_0.0130`."""
-    return Path(workdir).absolute() / f"lmbda_{lmbda:.4f}"
-
-
-@functools.cache
-def state_shapes(model: ModelConfig, train: TrainConfig) -> TrainState:
-    """The `TrainState` of such a run with shapes and types in place of arrays."""
-    key = jax.random.PRNGKey(0)
-    return jax.eval_shape(lambda key: create_state(train, init_params(model, key), key), key)
+class SaveError(OSError):
+    """A save failed; the message says why, and which step there is to go on from."""
 
 
 class Checkpoints:
@@ -77,12 +50,15 @@ class Checkpoints:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self._open()
+
+    def _open(self) -> None:
         # Orbax would sweep in the background, perhaps while the first save is on its way.
         if jax.process_index() == 0:
-            for unfinished in folder.glob("*/*.orbax-checkpoint-tmp*"):
+            for unfinished in self.folder.glob("*/*.orbax-checkpoint-tmp*"):
                 shutil.rmtree(unfinished)
-        self._latest = _manager(folder / "latest", max_to_keep=KEEP)
-        self._best = _manager(folder / "best")
+        self._latest = _manager(self.folder / "latest", max_to_keep=KEEP)
+        self._best = _manager(self.folder / "best")
         self._saved = self._latest.latest_step()
 
     def __enter__(self) -> "Checkpoints":
@@ -90,15 +66,57 @@ class Checkpoints:
 
     def __exit__(self, *_: object) -> None:
         try:
-            self._latest.wait_until_finished()
-            self._drop_older_bests()
+            self._wait()
         finally:
-            self._latest.close()
-            self._best.close()
+            self._close()
+
+    def _wait(self) -> None:
+        self._latest.wait_until_finished()
+        self._drop_older_bests()
+
+    def _close(self) -> None:
+        self._latest.close()
+        self._best.close()
 
     def latest_step(self) -> int | None:
         """The step a resumed run would start at; None in an empty folder."""
         return self._latest.latest_step()
+
+    def save(self, state: TrainState, record: Record, *, best: bool = False, wait: bool = False) -> None:
+        """`save_latest` and, where it is the `best` so far, `save_best` of the average; `wait` until all is written.
+
+        Raises `SaveError` where this save or the one before it failed, as on a full disk: all checkpoints but the
+        newest have then made room for this state.
+        """
+        try:
+            if best:
+                self.save_best(state.ema, record)
+            self.save_latest(state, record)
+            if wait:
+                self._wait()
+        except Exception as error:  # Orbax's failures have no type of their own
+            raise SaveError(self._rescue(state, record, error)) from error
+
+    def _rescue(self, state: TrainState, record: Record, error: Exception) -> str:
+        # save with as little as can be on the disk -> what became of it
+        full = "No space left on device" in str(error)
+        why = f"the disk of {self.folder} is full" if full else f"cannot save in {self.folder} ({error})"
+        if jax.process_count() == 1:
+            with contextlib.suppress(Exception):
+                self._close()
+            self._open()
+            for step in self._latest.all_steps()[:-1]:
+                self._latest.delete(step)
+            with contextlib.suppress(Exception):
+                self.save_latest(state, record)
+                self._latest.wait_until_finished()
+                return f"{why}: step {record.step} was saved in place of older checkpoints. {_GO_ON}"
+            with contextlib.suppress(Exception):
+                self._close()
+            self._open()
+        kept = self.latest_step()
+        stands = "nothing was saved yet" if kept is None else f"the checkpoint of step {kept} stands"
+        return f"{why}: {stands}. {_GO_ON}"
 
     def save_latest(self, state: Any, record: Record) -> None:
         """Keep `state` to resume from; nothing happens where this step is kept already."""

@@ -4,8 +4,10 @@ Figures come as one dict of floats a report: `loss bpp psnr ...` under `train`, 
 image TensorBoard shows too.
 """
 
+import contextlib
 import csv
 import logging
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -15,10 +17,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from gllmm_jax import files
+
 FIGURES = ["loss", "bpp", "bpp_y", "bpp_z", "psnr", "ms_ssim", "mse", "grad_norm", "lr", "images_per_second"]
 COLUMNS: list[str] = ["split", "step", "seconds", *FIGURES]
 FULL_RATE = 2.0  # bits per pixel that are white in a rate map
 PLAIN_SECONDS = 30.0  # between lines where stderr is no terminal
+ROOM = 4 << 20  # bytes that TensorBoard finds free, or is not asked: its thread would die, and the run wait for it
 
 _log = logging.getLogger(__name__)
 
@@ -27,22 +32,25 @@ class CsvLog:
     """One row a report, written through at once. A resumed run drops the rows of steps that were lost."""
 
     def __init__(self, path: Path, *, step: int):
-        kept = _rows_until(path, step)
-        self._file = path.open("w", newline="")
-        self._writer: csv.DictWriter[str] = csv.DictWriter(self._file, COLUMNS, restval="", extrasaction="ignore")
-        self._writer.writeheader()
-        self._writer.writerows(kept)
-        self._file.flush()
+        self._path, kept = path, _rows_until(path, step)
+        with files.reported(path):
+            self._file = path.open("w", newline="")
+            self._writer: csv.DictWriter[str] = csv.DictWriter(self._file, COLUMNS, restval="", extrasaction="ignore")
+            self._writer.writeheader()
+            self._writer.writerows(kept)
+            self._file.flush()
 
     def write(self, split: str, step: int, seconds: float, figures: Mapping[str, float]) -> None:
-        """Add a row; figures without a column are left out."""
+        """Add a row; figures without a column are left out. Raises `files.WriteError`."""
         rounded = {name: f"{value:.6g}" for name, value in figures.items()}
-        self._writer.writerow({"split": split, "step": step, "seconds": f"{seconds:.1f}", **rounded})
-        self._file.flush()
+        with files.reported(self._path):
+            self._writer.writerow({"split": split, "step": step, "seconds": f"{seconds:.1f}", **rounded})
+            self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a row that `write` has raised for
+            self._file.close()
 
 
 def _rows_until(path: Path, step: int) -> list[dict[str, Any]]:
@@ -122,7 +130,7 @@ class Log:
     """All three, for the run in `folder` that stands at `step`. Use as a context manager."""
 
     def __init__(self, folder: Path, *, step: int, progress: float, show: bool = True):
-        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = files.make_folder(folder)
         self._csv = CsvLog(folder / "log.csv", step=step)
         self._tensorboard = _make_tensorboard(folder / "tensorboard", step)
         self.progress = Progress(progress=progress, show=show)
@@ -135,21 +143,31 @@ class Log:
         self.progress.close()
         self._csv.close()
         if self._tensorboard is not None:
-            self._tensorboard.close()
+            with contextlib.suppress(OSError):  # on a full disk; log.csv has it all
+                self._tensorboard.close()
 
     def write(self, split: str, step: int, seconds: float, figures: Mapping[str, float]) -> None:
-        """Record one report of `split` ("train" or "validation")."""
+        """Record one report of `split` ("train" or "validation"). Raises `files.WriteError`."""
         self._csv.write(split, step, seconds, figures)
         if self._tensorboard is not None:
+            self._check_room()
             for name, value in figures.items():
                 self._tensorboard.add_scalar(f"{split}/{name}", value, step)
 
     def pictures(self, step: int, original: np.ndarray, reconstruction: np.ndarray, rate: np.ndarray) -> None:
-        """Show uint8 [H, W, 3] twice, and bits per pixel [h, w] as levels of gray, as large as the others."""
+        """Show uint8 [H, W, 3] twice, and bits per pixel [h, w] as levels of gray, as large as the others.
+
+        Raises `files.WriteError`.
+        """
         if self._tensorboard is None:
             return
+        self._check_room()
         levels = np.round(np.clip(rate / FULL_RATE, 0, 1) * 255).astype(np.uint8)
         levels = np.kron(levels, np.ones([n // m for n, m in zip(original.shape, rate.shape, strict=False)], np.uint8))
         shown = {"original": original, "reconstruction": reconstruction, "rate": levels[..., None].repeat(3, axis=-1)}
         for name, picture in shown.items():
             self._tensorboard.add_image(f"validation/{name}", picture, step, dataformats="HWC")
+
+    def _check_room(self) -> None:
+        if shutil.disk_usage(self._folder).free < ROOM:
+            raise files.WriteError(f"cannot write the TensorBoard log in {self._folder}: the disk is full")

@@ -16,11 +16,12 @@ from jax.sharding import Mesh
 from gllmm_jax import zoo
 from gllmm_jax.config import ModelConfig, TrainConfig
 from gllmm_jax.train import data
-from gllmm_jax.train.checkpoint import Checkpoints, Record, run_folder
+from gllmm_jax.train.checkpoint import Checkpoints
 from gllmm_jax.train.lock import locked
 from gllmm_jax.train.log import Log, Silence
 from gllmm_jax.train.mesh import check_batch, everywhere, make_mesh, place, state_shardings
 from gllmm_jax.train.meter import NonFiniteError
+from gllmm_jax.train.record import Record, run_folder
 from gllmm_jax.train.resident import Resident
 from gllmm_jax.train.run import Outcome, Run
 from gllmm_jax.train.start import initial_params

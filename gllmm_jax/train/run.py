@@ -10,12 +10,14 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh
 
+from gllmm_jax import files
 from gllmm_jax.config import ModelConfig, TrainConfig
 from gllmm_jax.train import data, resident
-from gllmm_jax.train.checkpoint import Checkpoints, Record, state_shapes
+from gllmm_jax.train.checkpoint import Checkpoints
 from gllmm_jax.train.log import Log, Silence
 from gllmm_jax.train.mesh import largest, share_out, shared_out, state_shardings, whole
 from gllmm_jax.train.meter import Meter
+from gllmm_jax.train.record import Record, state_shapes
 from gllmm_jax.train.resident import Resident, Store
 from gllmm_jax.train.step import TrainState, Update, make_eval_step, make_train_step
 from gllmm_jax.train.summary import write_summary
@@ -84,7 +86,15 @@ class Run:
         return min(1.0, self.seconds() / max(1e-9, 60.0 * (config.minutes or 0.0)))
 
     def go(self, state: TrainState, log: Log | Silence, stop: list[str]) -> Outcome:
-        """Step until the end or a stop request."""
+        """Step until the end or a stop request. Raises `NonFiniteError`, and `OSError` where the disk is full."""
+        self._state = state
+        try:
+            return self._go(log, stop)
+        except files.WriteError:  # of the log
+            self._checkpoints.save(self._state, self._now(), wait=True)
+            raise
+
+    def _go(self, log: Log | Silence, stop: list[str]) -> Outcome:
         config = self._record.train
         train_step = _train_step(self._record.model, config, self._mesh, self._shard_optimizer)
         meter = Meter(config.batch)
@@ -94,7 +104,7 @@ class Run:
             images = next(self._batches)
             if isinstance(images, np.ndarray):
                 images = share_out(self._mesh, images)
-            state, metrics = train_step(state, images, np.float32(progress))
+            self._state, metrics = train_step(self._state, images, np.float32(progress))
             self._step += 1
             meter.add(self._step, metrics)
             log.progress.update(self.progress(), self._step, meter.means())
@@ -109,7 +119,7 @@ class Run:
             progress, stopped, due = self._agree(stop, due)
             if due:
                 meter.settle()  # never save what is not finite
-                self._validate_and_save(state, log)
+                self._validate_and_save(log)
                 validated = time.monotonic()
                 meter.restart()
 
@@ -117,9 +127,9 @@ class Run:
         meter.settle()
         self._report(meter, log)
         if signal_name:
-            self._checkpoints.save_latest(state, self._now())
+            self._checkpoints.save(self._state, self._now(), wait=True)
         elif self._step > self._record.step:
-            self._validate_and_save(state, log)
+            self._validate_and_save(log, wait=True)
         outcome = self._outcome(signal_name)
         if isinstance(log, Log):
             write_summary(outcome.folder, self._now(), outcome.message)
@@ -135,9 +145,9 @@ class Run:
             log.write("train", self._step, self.seconds(), figures)
         meter.restart()
 
-    def _validate_and_save(self, state: TrainState, log: Log | Silence) -> None:
+    def _validate_and_save(self, log: Log | Silence, *, wait: bool = False) -> None:
         """Judge the averaged weights on the held-out images; keep the state, and the weights if the best so far."""
-        params = whole(self._mesh, state.ema)
+        params = whole(self._mesh, self._state.ema)
         rows = [jax.device_get(self._evaluate(params, image[None])) for image in self._held_out]
         figures = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
         log.write("validation", self._step, self.seconds(), figures)
@@ -151,8 +161,7 @@ class Run:
             log.pictures(self._step, self._held_out[0], *seen)
         if best:
             self._best_loss = figures["loss"]
-            self._checkpoints.save_best(state.ema, self._now())
-        self._checkpoints.save_latest(state, self._now())
+        self._checkpoints.save(self._state, self._now(), best=best, wait=wait)
 
     def _now(self) -> Record:
         return dataclasses.replace(

@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 
 from gllmm_jax import files
-from gllmm_jax.train.checkpoint import Record, state_shapes
+from gllmm_jax.train.record import Record, state_shapes
 
 NAME = "summary.txt"
 ROWS = 12

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from gllmm_jax.config import PRESETS, ModelConfig
+from gllmm_jax.evaluate.cost import costs
 from gllmm_jax.nn.model import Model, apply, init_params
 from tests.nn import written_out
-from tests.nn.cost import costs
 
 TINY = ModelConfig(preset="tiny", widths=(4,), latents=6, hyper=5, hidden=(7, 8))
 """Every width another."""

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
-from gllmm_jax.train.checkpoint import CheckpointError, Checkpoints, Record, load_best, run_folder, state_shapes
+from gllmm_jax.train import checkpoint
+from gllmm_jax.train.checkpoint import CheckpointError, Checkpoints, SaveError, load_best
+from gllmm_jax.train.record import Record, run_folder, state_shapes
 
 MODEL = ModelConfig("tiny", "light", (4, 4, 4), latents=4, hyper=4, hidden=(8, 8), components=1, attention=False)
 TRAIN = TrainConfig(data="photographs", steps=10)
@@ -130,3 +132,62 @@ def test_an_unfinished_save_is_not_a_checkpoint(run, record):
     with Checkpoints(run) as checkpoints:
         assert checkpoints.latest_step() == 7
     assert not (run / "latest" / "9.orbax-checkpoint-tmp-3").exists()
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """The function (saves) that has so many of the next saves fail as on a full disk, part of their files written."""
+    save = checkpoint._save
+
+    def arrange(saves):
+        def fail(manager, record, **trees):
+            nonlocal saves
+            if saves == 0:
+                return save(manager, record, **trees)
+            saves -= 1
+            (manager.directory / f"{record.step}.orbax-checkpoint-tmp").mkdir()
+            raise ValueError("RESOURCE_EXHAUSTED: Error writing: No space left on device [os_error_code='28']")
+
+        monkeypatch.setattr(checkpoint, "_save", fail)
+
+    return arrange
+
+
+def steps_in(run):
+    return sorted(path.name for path in (run / "latest").iterdir())
+
+
+def test_on_a_full_disk_older_checkpoints_make_room(run, record, full_disk):
+    states = [make_state(record, step) for step in (1, 2, 3)]
+    with Checkpoints(run) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(states[step - 1], dataclasses.replace(record, step=step), best=step == 1, wait=True)
+        full_disk(1)
+        with pytest.raises(SaveError, match="is full: step 3 was saved in place of older checkpoints"):
+            checkpoints.save(states[2], dataclasses.replace(record, step=3), best=True)
+    assert steps_in(run) == ["2", "3"]
+    with Checkpoints(run) as checkpoints:
+        restored = checkpoints.restore_latest(record)
+    assert restored is not None
+    assert_same(restored[0], states[2])
+    assert_same(load_best(run)[1], states[0].ema)
+
+
+def test_on_a_disk_that_stays_full_the_newest_checkpoint_stands(run, record, full_disk):
+    with Checkpoints(run) as checkpoints:
+        for step in (1, 2):
+            checkpoints.save(make_state(record, step), dataclasses.replace(record, step=step), wait=True)
+        full_disk(2)
+        with pytest.raises(SaveError, match=r"is full: the checkpoint of step 2 stands\. The same command goes on"):
+            checkpoints.save(make_state(record, 3), dataclasses.replace(record, step=3))
+    assert steps_in(run) == ["2"]
+
+
+def test_a_save_that_fails_otherwise_says_why(run, record, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError("not allowed here")
+
+    with Checkpoints(run) as checkpoints:
+        monkeypatch.setattr(checkpoint, "_save", refuse)
+        with pytest.raises(SaveError, match=r"cannot save in .* \(not allowed here\): nothing was saved yet"):
+            checkpoints.save(make_state(record, 0), record)

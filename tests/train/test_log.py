@@ -1,10 +1,14 @@
 """The CSV file, the TensorBoard folder and what is said on stderr."""
 
 import csv
+import os
+import shutil
+from types import SimpleNamespace
 
 import pytest
 
-from gllmm_jax.train.log import COLUMNS, Log
+from gllmm_jax.files import WriteError
+from gllmm_jax.train.log import COLUMNS, CsvLog, Log
 
 FIGURES = {"loss": 1.5, "bpp": 0.5, "psnr": 30.25, "lr": 1e-3, "images_per_second": 12.0}
 
@@ -69,3 +73,23 @@ def test_a_bar_on_a_terminal(tmp_path, capsys, monkeypatch):
     said = capsys.readouterr().err
     assert "a sentence" in said
     assert "50%" in said
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device here")
+def test_a_full_disk_is_told(tmp_path):
+    log = CsvLog(tmp_path / "log.csv", step=0)
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, log._file.fileno())  # from now on the file has no room
+    os.close(full)
+    with pytest.raises(WriteError, match=r"cannot write .*log.csv: the disk is full"):
+        log.write("train", 3, 1.25, FIGURES)
+    log.close()
+
+
+def test_tensorboard_is_left_alone_where_it_would_run_out_of_room(tmp_path, monkeypatch):
+    pytest.importorskip("tensorboardX")
+    with Log(tmp_path, step=0, progress=0.0, show=False) as log:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 20))
+        with pytest.raises(WriteError, match=r"TensorBoard log in .*: the disk is full"):
+            log.write("train", 3, 1.25, FIGURES)
+    assert [row["step"] for row in rows(tmp_path)] == ["3"]

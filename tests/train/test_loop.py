@@ -7,15 +7,17 @@ import time
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from gllmm_jax import zoo
 from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
+from gllmm_jax.files import WriteError
 from gllmm_jax.train import loop, run
-from gllmm_jax.train.checkpoint import CheckpointError, Checkpoints, Record, load_best, run_folder, state_shapes
+from gllmm_jax.train.checkpoint import CheckpointError, Checkpoints, load_best
 from gllmm_jax.train.lock import FolderInUseError, locked
+from gllmm_jax.train.log import CsvLog
+from gllmm_jax.train.record import Record, run_folder
 
 TINY = ModelConfig("tiny", "light", (4, 4, 4), latents=4, hyper=4, hidden=(8, 8), components=1, attention=False)
 
@@ -50,44 +52,6 @@ def stop_after(monkeypatch):
         monkeypatch.setattr(run, "Meter", Meter)
 
     return arrange
-
-
-class Stub:
-    """Steps that compute nothing: each adds one to every parameter and remembers its progress."""
-
-    def __init__(self):
-        self.progress: list[float] = []
-        self.judged: list[Any] = []
-        self.loss = lambda step: 1.0
-        self.seconds = 0.0
-
-    def start(self, model, train_config, files):
-        return jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), state_shapes(model, train_config))
-
-    def train_step(self, state, images, progress):
-        time.sleep(self.seconds)
-        self.progress.append(float(progress))
-        step = int(state.step) + 1
-        figures = {"loss": self.loss(step), "bpp": 0.5, "psnr": 30.0, "grad_norm": 1.0}
-        params = jax.tree.map(lambda p: p + 1.0, state.params)
-        ema = jax.tree.map(lambda e: e + 0.5, state.ema)
-        state = state._replace(step=state.step + 1, params=params, ema=ema)
-        return state, {name: jnp.float32(value) for name, value in figures.items()}
-
-    def eval_step(self, params, images):
-        assert images.shape == (1, 64, 64, 3)
-        self.judged.append(params)
-        return {"loss": jnp.float32(1.0), "bpp": jnp.float32(0.5), "psnr": jnp.float32(30.0)}
-
-
-@pytest.fixture
-def stub(monkeypatch):
-    made = Stub()
-    monkeypatch.setattr(loop, "_fresh_state", made.start)
-    monkeypatch.setattr(run, "_train_step", lambda *_: made.train_step)
-    monkeypatch.setattr(run, "_eval_step", lambda *_: made.eval_step)
-    monkeypatch.setattr(run, "_view", lambda *_: lambda params, image: (image, np.ones((4, 4))))
-    return made
 
 
 def test_stop_and_resume_is_bit_identical_to_running_straight_through(folder, tmp_path, stop_after, monkeypatch):
@@ -180,6 +144,19 @@ def test_bad_numbers_at_the_start_leave_nothing(folder, tmp_path, stub):
     stub.loss = lambda step: float("inf")
     with pytest.raises(loop.NonFiniteError, match="at step 1 loss is inf; nothing was saved yet"):
         loop.train(TINY, config(folder), tmp_path, show=False)
+
+
+def test_a_log_that_cannot_be_written_ends_the_run_and_saves_it(folder, tmp_path, stub, monkeypatch):
+    def refuse(*_):
+        raise WriteError("cannot write log.csv: the disk is full")
+
+    train_config = config(folder, validate_minutes=1e-9)
+    with monkeypatch.context() as full:
+        full.setattr(CsvLog, "write", refuse)
+        with pytest.raises(WriteError, match="the disk is full"):
+            loop.train(TINY, train_config, tmp_path, show=False)
+    assert latest(TINY, config(folder), tmp_path)[1].step == 1
+    assert loop.train(TINY, config(folder), tmp_path, show=False).step == 4
 
 
 def test_validation_judges_the_average_on_images_not_trained_on(folder, tmp_path, stub):
