@@ -62,6 +62,8 @@ def main() -> None:
     for name, model in variants(arguments.preset):
         if name in arguments.only:
             outcome = train(model, config, arguments.workdir / name.replace(" ", "-"))
+            if not outcome.finished:
+                return
             found[name] = best(outcome.folder / "log.csv")
     print(f"{'':14} {'loss':>8} {'bpp':>7} {'PSNR':>6} {'loss over the whole model':>26}")
     for name, row in found.items():

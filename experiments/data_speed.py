@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 
-from gllmm_jax.train import data, resident
+from gllmm_jax.train import data, photographs, resident
 from gllmm_jax.train.mesh import make_mesh
 
 
@@ -29,7 +29,7 @@ def speed(draw: Callable[[], Any], batch: int, seconds: float) -> float:
 
 def rows(arguments: argparse.Namespace) -> Iterator[tuple[str, float]]:
     """Name and images a second of each."""
-    items, sizes = data.items(arguments.data), {"batch": arguments.batch, "crop": arguments.crop}
+    items, sizes = photographs.items(arguments.data), {"batch": arguments.batch, "crop": arguments.crop}
     batches = data.Batches(items, seed=0, **sizes)
     yield "read, decoded and cut", speed(lambda: next(batches), arguments.batch, arguments.seconds)
     for _ in range(-(-len(items) // arguments.batch)):

@@ -24,16 +24,13 @@ def launch(count: int, arguments: list[str]) -> int:
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     processes = [subprocess.Popen([*command, "--process", str(i)], env=environment) for i in range(count)]
     try:
-        while True:
-            codes = [process.poll() for process in processes]
-            if any(codes) or None not in codes:
-                return next((code for code in codes if code), 0)
+        while not any(codes := [process.poll() for process in processes]) and None in codes:
             time.sleep(0.1)
-    finally:
         for process in processes:
             process.terminate()  # saves and ends
-        for process in processes:
-            process.wait()
+    except KeyboardInterrupt:
+        pass  # the terminal has told them too, and a second signal would not let them save
+    return next((code for code in [process.wait() for process in processes] if code), 0)
 
 
 def main() -> int:

@@ -110,13 +110,14 @@ def export(arguments: argparse.Namespace) -> None:
     from gllmm_jax import zoo
     from gllmm_jax.codec.export import make_weights
     from gllmm_jax.train import checkpoint, data
+    from gllmm_jax.train.photographs import items, split
 
     if not arguments.workdir.is_dir():
         raise ValueError(f"there is no folder {arguments.workdir}")
     config, params, trained = checkpoint.load_best(arguments.workdir)
-    photographs = data.items(arguments.data or trained.data)
+    photographs = items(arguments.data or trained.data)
     if not arguments.data:
-        photographs, _ = data.split(photographs)
+        photographs, _ = split(photographs)
     pictures = data.validation_images(photographs, crop=CALIBRATION_CROP, limit=CALIBRATION_PICTURES)
     name = arguments.name or f"{config.preset}-{trained.lmbda:.4f}"
     provenance = trained.to_dict() | {"data": Path(trained.data).name, "init": trained.init and Path(trained.init).name}

@@ -115,7 +115,7 @@ class Checkpoints:
                 self._close()
             self._open()
         kept = self.latest_step()
-        stands = "nothing was saved yet" if kept is None else f"the checkpoint of step {kept} stands"
+        stands = "nothing was saved yet" if kept is None else f"the steps since the checkpoint of step {kept} are lost"
         return f"{why}: {stands}. {_GO_ON}"
 
     def save_latest(self, state: Any, record: Record) -> None:

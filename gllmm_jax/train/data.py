@@ -1,27 +1,23 @@
-"""A folder of photographs as an endless, seeded, exactly resumable stream of training crops, and a validation set.
+"""Photographs as an endless, seeded, exactly resumable stream of training crops, and as a validation set.
 
 Images are uint8 HWC RGB here; the step turns them into floats. Decoding and cropping run in a thread of grain's, so
-that a step finds its batch ready; no worker processes. Files that share a stem but for one trailing letter
-(`boat_001.jpg`, `boat_001b.jpg`) are taken for views of one scene and never sit on both sides of the split.
+that a step finds its batch ready; no worker processes.
 """
 
 import logging
-import re
 import zlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+
+from gllmm_jax.train.photographs import Item, read_image
 
 try:
     import grain.python as grain  # the name in every version since 0.2.6
 except ImportError as error:
     raise ImportError("training needs grain: pip install 'gllmm-jax[train]'") from error
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif"})
-HOLD_OUT = 20  # one scene in so many is kept for validation
 VALIDATION_IMAGES = 40
 SAMPLE_IMAGES = 240
 CACHE_BYTES = 2 << 30
@@ -30,97 +26,22 @@ PREFETCH_BATCHES = 8
 _log = logging.getLogger(__name__)
 
 
-class Decodable(Protocol):
-    """An image that is no file: of `tfds`."""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        ...
-
-    def read(self) -> np.ndarray:
-        """uint8 [h, w, 3]; raises what it likes."""
-        ...
-
-
-Item = Path | Decodable
-"""Where an image is."""
-
-ItemT = TypeVar("ItemT", Path, Item)
-
-
-def items(data: str | Path) -> Sequence[Item]:
-    """All images of a folder (`list_images`), or of a set `tfds:NAME` (`tfds.images`). Raises as they do."""
-    if str(data).startswith("tfds:"):
-        from gllmm_jax.train import tfds
-
-        return tfds.images(str(data))
-    return list_images(data)
-
-
-def list_images(folder: str | Path) -> list[Path]:
-    """All image files below `folder`, sorted by relative name. Raises `FileNotFoundError` where there is none."""
-    root = Path(folder)
-    files = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    if not files:
-        raise FileNotFoundError(f"no PNG, JPEG, WebP or AVIF images in {root}")
-    return files
-
-
-def scene(path: Item) -> str:
-    """The name near-duplicates share: `boat_001b.avif` and `boat_001.avif` are both `boat_001` in their folder."""
-    if not isinstance(path, Path):
-        return path.name
-    return str(path.parent / re.sub(r"(?<=\d)[a-z]$", "", path.stem))
-
-
-def split(files: Sequence[ItemT]) -> tuple[list[ItemT], list[ItemT]]:
-    """(training files, validation files): every `HOLD_OUT`-th scene is held out, one file of each.
-
-    Raises `ValueError` if all files show one scene.
-    """
-    scenes = sorted({scene(f) for f in files})
-    if len(scenes) < 2:
-        raise ValueError("training needs at least two photographs: one is held out for validation")
-    held_out = set(scenes[min(HOLD_OUT, len(scenes)) - 1 :: HOLD_OUT])
-    validation = {scene(f): f for f in reversed(files) if scene(f) in held_out}
-    return [f for f in files if scene(f) not in held_out], [validation[s] for s in sorted(held_out)]
-
-
-def read_image(path: Item) -> np.ndarray:
-    """Decode to uint8 [h, w, 3]: gray and palette expanded, 16 bits to 8, CMYK to RGB, alpha over white, first frame.
-
-    Raises `OSError`, `ValueError` or whatever the decoder finds wrong.
-    """
-    if not isinstance(path, Path):
-        return path.read()
-    with Image.open(path) as image:
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I"):  # 16-bit gray; convert() would clip it
-            gray = np.clip(np.asarray(image, np.int64), 0, 65535)
-            return np.repeat(((gray * 255 + 32767) // 65535).astype(np.uint8)[..., None], 3, axis=2)
-        if image.mode == "F":
-            raise ValueError("floating-point pixels")
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        return np.asarray(image.convert("RGB"))
-
-
 class ImageSource:
     """Random access to decoded images for grain, each at least `crop` pixels on both axes.
 
-    Images are decoded when first asked for and kept while they fit `cache_bytes`. A broken file is reported once and
-    its place taken by the next one, so what an index gives depends on the folder alone. Small images are padded.
+    Images are decoded when first asked for and kept while they fit `cache_bytes`. A broken file is reported once,
+    unless `quiet`, and its place taken by the next one, so what an index gives depends on the folder alone. Small
+    images are padded.
     """
 
-    def __init__(self, files: Sequence[Item], *, crop: int, cache_bytes: int = CACHE_BYTES):
+    def __init__(self, files: Sequence[Item], *, crop: int, cache_bytes: int = CACHE_BYTES, quiet: bool = False):
         self._files = list(files)
         self._crop = crop
         self._room = cache_bytes
         self._cache: dict[int, np.ndarray] = {}
         self._broken: set[int] = set()
         self._padded = False
+        self._say = _log.debug if quiet else _log.warning
 
     def __len__(self) -> int:
         return len(self._files)
@@ -143,7 +64,7 @@ class ImageSource:
             image = self._pad(read_image(self._files[index]), self._files[index])
         except Exception as error:  # decoders raise all sorts; one bad file must not end a long run
             self._broken.add(index)
-            _log.warning("skipping %s: %s", self._files[index], error)
+            self._say("skipping %s: %s", self._files[index], error)
             return None
         if image.nbytes <= self._room:
             self._room -= image.nbytes
@@ -156,7 +77,7 @@ class ImageSource:
             return image
         if not self._padded:
             self._padded = True
-            _log.warning("images smaller than the %d-pixel crop are padded by reflection (first: %s)", self._crop, path)
+            self._say("images smaller than the %d-pixel crop are padded by reflection (first: %s)", self._crop, path)
         return np.pad(image, [(s // 2, s - s // 2) for s in short] + [(0, 0)], mode="reflect")
 
 
@@ -173,7 +94,7 @@ def random_crop(size: int) -> Callable[[np.ndarray, np.random.Generator], np.nda
 
 def fingerprint(files: Sequence[Item]) -> int:
     """A number that changes with the names of the files or their order."""
-    return zlib.crc32("\n".join(f.name for f in files).encode())
+    return zlib.crc32("\n".join(f.name for f in files).encode(errors="surrogateescape"))
 
 
 class Batches:
@@ -240,7 +161,8 @@ def sample_photographs(files: Sequence[Item], *, most: int = 512, limit: int = S
 
 def _centres(files: Sequence[Item], *, least: int, most: int, limit: int) -> list[np.ndarray]:
     count = min(limit, len(files))
-    source = ImageSource([files[i * len(files) // count] for i in range(count)], crop=least, cache_bytes=0)
+    some = [files[i * len(files) // count] for i in range(count)]
+    source = ImageSource(some, crop=least, cache_bytes=0, quiet=True)  # training will tell
     centres = []
     for image in (source[index] for index in range(count)):
         top, left = (max(0, side - most) // 2 for side in image.shape[:2])

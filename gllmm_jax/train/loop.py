@@ -21,6 +21,7 @@ from gllmm_jax.train.lock import locked
 from gllmm_jax.train.log import Log, Silence
 from gllmm_jax.train.mesh import check_batch, everywhere, make_mesh, place, state_shardings
 from gllmm_jax.train.meter import NonFiniteError
+from gllmm_jax.train.photographs import Item, items, split
 from gllmm_jax.train.record import Record, run_folder
 from gllmm_jax.train.resident import Resident
 from gllmm_jax.train.run import Outcome, Run
@@ -55,7 +56,7 @@ def train(
     check_batch(mesh, train_config.batch)
 
     # Data: one part to learn from, one never learned from.
-    train_files, validation_files = data.split(data.items(train_config.data))
+    train_files, validation_files = split(items(train_config.data))
     batches = _batches(train_files, train_config, mesh)
     held_out = data.validation_images(validation_files, crop=train_config.crop)
 
@@ -86,14 +87,14 @@ def train(
             return outcome
 
 
-def _batches(files: Sequence[data.Item], config: TrainConfig, mesh: Mesh) -> data.Batches | Resident:
+def _batches(files: Sequence[Item], config: TrainConfig, mesh: Mesh) -> data.Batches | Resident:
     sizes = {"batch": config.batch, "crop": config.crop}
     if config.resident:
         return Resident(files, mesh, **sizes)
     return data.Batches(files, seed=config.seed, share=(jax.process_index(), jax.process_count()), **sizes)
 
 
-def _fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: Sequence[data.Item]) -> TrainState:
+def _fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: Sequence[Item]) -> TrainState:
     key_params, key_noise = jax.random.split(jax.random.PRNGKey(train_config.seed))
     if train_config.init is not None:
         params = _trained_params(model_config, train_config.init)

@@ -12,8 +12,9 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh
 
-from gllmm_jax.train.data import ImageSource, Item, fingerprint, warn_of_change
+from gllmm_jax.train.data import ImageSource, fingerprint, warn_of_change
 from gllmm_jax.train.mesh import place, replicated
+from gllmm_jax.train.photographs import Item
 
 
 class Store(NamedTuple):

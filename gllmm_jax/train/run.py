@@ -90,14 +90,16 @@ class Run:
         self._state = state
         try:
             return self._go(log, stop)
-        except files.WriteError:  # of the log
-            self._checkpoints.save(self._state, self._now(), wait=True)
+        except files.WriteError:  # of the log, which the first process writes: no other knows of it
+            if jax.process_count() == 1:
+                self._meter.settle()
+                self._checkpoints.save(self._state, self._now(), wait=True)
             raise
 
     def _go(self, log: Log | Silence, stop: list[str]) -> Outcome:
         config = self._record.train
         train_step = _train_step(self._record.model, config, self._mesh, self._shard_optimizer)
-        meter = Meter(config.batch)
+        self._meter = meter = Meter(config.batch)
         validated = reported = time.monotonic()
         progress, stopped, _ = self._agree(stop)
         while progress < 1.0 and not stopped:

@@ -114,6 +114,7 @@ def make_update(model: ModelConfig, config: TrainConfig, *, axis_name: str | Non
             gradients, terms = lax.pmean((gradients, terms), axis_name)
         gradients = _thawed(gradients, config)
         updates, opt_state = optimizer.update(gradients, state.opt_state)
+        updates = _thawed(updates, config)  # Adam moves on for a while what was not frozen from the start
         lr = learning_rate(config, progress)
         params = jax.tree.map(lambda p, u: p - lr * u, state.params, updates)
         # early on the average is over all steps so far, so that it is not held back by the random start
@@ -133,7 +134,7 @@ def _of_each_device(tree: Any, axis_name: str) -> Any:
 
 
 def _thawed(gradients: Any, config: TrainConfig) -> Any:
-    # zeros for what is frozen: Adam leaves it where it is
+    # zeros for what is frozen
     still = {name: jax.tree.map(jnp.zeros_like, gradients[name]) for name in config.frozen}
     return gradients | still if still else gradients
 

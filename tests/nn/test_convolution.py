@@ -43,19 +43,42 @@ def test_values_and_gradients_are_those_of_the_plain_form(shape, side, stride):
         np.testing.assert_array_equal(a, b)
 
 
-def test_the_strips_are_taken_where_planes_are_large():
-    def convolutions(side):
-        x, kernel = jnp.zeros((1, side, side, 1)), jnp.zeros((3, 3, 1, 1))
+def test_half_the_width_is_added_up_in_full_width():
+    rng = np.random.default_rng(0)
+    x, given = (jnp.asarray(rng.uniform(0, 1, (8, 64, 64, 3)), jnp.bfloat16) for _ in range(2))
+    kernel, form = jnp.zeros((3, 3, 3, 3), jnp.bfloat16), ((1, 1), ((1, 1), (1, 1)))
+    found = jax.vjp(lambda kernel: convolve(x, kernel, *form, precision=None), kernel)[1](given)[0]
+    assert found.dtype == jnp.bfloat16
+    whole = jax.vjp(lambda kernel: plain(x.astype(jnp.float32), kernel, *form), kernel.astype(jnp.float32))[1]
+    exact = whole(given.astype(jnp.float32))[0]
+    assert jnp.max(jnp.abs(found - exact)) <= 2.0**-8 * jnp.max(exact)
 
-        def loss(kernel):
-            return jnp.sum(convolve(x, kernel, (1, 1), ((1, 1), (1, 1)), precision=None))
 
-        return jax.jit(jax.grad(loss)).lower(kernel).as_text().count("stablehlo.convolution")
+def gradients_convolutions(side):
+    x, kernel = jnp.zeros((1, side, side, 1)), jnp.zeros((3, 3, 1, 1))
 
+    def loss(kernel):
+        return jnp.sum(convolve(x, kernel, (1, 1), ((1, 1), (1, 1)), precision=None))
+
+    return jax.jit(jax.grad(loss)).lower(kernel).as_text().count("stablehlo.convolution")
+
+
+@pytest.mark.skipif(jax.device_count() > 1 or jax.default_backend() != "cpu", reason="not on one CPU")
+def test_strips_where_planes_are_large(monkeypatch):
     side = int(LARGE**0.5)
-    if jax.default_backend() == "cpu":
-        assert convolutions(side) - convolutions(side - 8) >= side * side // STRIP - 1
-    assert convolutions(side - 8) <= 2
+    assert gradients_convolutions(side) - gradients_convolutions(side - 8) >= side * side // STRIP - 1
+    monkeypatch.setattr(jax, "device_count", lambda: 2)
+    assert gradients_convolutions(side) == gradients_convolutions(side - 8)
+
+
+def test_other_convolutions_are_refused():
+    x, kernel = jnp.zeros((1, 8, 8, 2)), jnp.zeros((3, 3, 2, 2))
+    for options in ({"rhs_dilation": (2, 2)}, {"lhs_dilation": (2, 2)}, {"feature_group_count": 2}):
+        with pytest.raises(ValueError, match="other options than the precision"):
+            convolve(x, kernel, (1, 1), ((1, 1), (1, 1)), precision=None, **options)
+    with pytest.raises(ValueError, match="SAME"):
+        convolve(x, kernel, (1, 1), "SAME", precision=None)
+    assert convolve(x, kernel[:1, :1], (1, 1), ((1, 1), (1, 1)), precision=None).shape == (1, 10, 10, 2)
 
 
 def test_matmul_takes_any_number_of_axes():

@@ -2,12 +2,13 @@
 
 import json
 import logging
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from gllmm_jax.train import data
+from gllmm_jax.train import data, photographs
 
 
 def take(batches, count):
@@ -16,9 +17,9 @@ def take(batches, count):
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".avif"])
 def test_reads_every_format(make_folder, suffix, pieces):
-    files = data.list_images(make_folder(suffix))
+    files = photographs.list_images(make_folder(suffix))
     assert len(files) == 8
-    image = data.read_image(files[0])
+    image = photographs.read_image(files[0])
     assert image.shape == (112, 112, 3)
     assert image.dtype == np.uint8
     assert np.abs(image.astype(int) - pieces[files[0].stem]).mean() < 8
@@ -29,28 +30,51 @@ def test_other_files_are_not_listed_and_none_is_an_error(folder, tmp_path):
     (folder / ".hidden.png").write_text("not an image")
     (folder / "deeper").mkdir()
     (folder / "rocket_001.png").rename(folder / "deeper" / "ROCKET.PNG")
-    names = [f.name for f in data.list_images(folder)]
+    names = [f.name for f in photographs.list_images(folder)]
     assert len(names) == 8
     assert "ROCKET.PNG" in names
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="no PNG, JPEG, WebP or AVIF images"):
-        data.list_images(tmp_path / "empty")
+        photographs.list_images(tmp_path / "empty")
 
 
 def test_split_holds_out_whole_scenes(folder):
-    train, validation = data.split(data.list_images(folder))
+    train, validation = photographs.split(photographs.list_images(folder))
     assert [f.stem for f in validation] == ["rocket_001"]  # one view is enough to judge by
     assert len(train) == 6
-    assert not {data.scene(f) for f in train} & {data.scene(f) for f in validation}
+    assert not {photographs.scene(f) for f in train} & {photographs.scene(f) for f in validation}
+
+
+def test_split_holds_out_what_can_be_read(folder, caplog):
+    (folder / "rocket_001.png").write_bytes(b"no picture")
+    train, validation = photographs.split(photographs.list_images(folder))
+    assert [f.stem for f in validation] == ["coffee_001"]
+    assert len(train) == 6  # the broken one among them, for whoever reads them to tell
+    images = data.validation_images(validation, crop=64)
+    next(data.Batches(train, batch=6, crop=64, seed=0))
+    assert (len(images), caplog.text.count("skipping")) == (1, 1)
+    for file in folder.iterdir():
+        file.write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"no photograph for validation can be read \(.*rocket_001.png among them"):
+        photographs.split(photographs.list_images(folder))
+
+
+def test_names_of_any_bytes(folder):
+    name = os.fsdecode(b"bad\xff\xfename.png")
+    (folder / "coffee_001.png").rename(folder / name)
+    files = photographs.list_images(folder)
+    batches = data.Batches(files, batch=2, crop=64, seed=0)
+    assert next(batches).shape == (2, 64, 64, 3)
+    assert data.fingerprint(files) != data.fingerprint([f for f in files if f.name != name])
 
 
 def test_split_takes_every_twentieth_scene_and_needs_two(tmp_path):
     files = [tmp_path / f"boat_{i:03}{view}.avif" for i in range(100) for view in ("", "b")]
-    train, validation = data.split(files)
+    train, validation = photographs.split(files, readable=lambda _: True)
     assert [f.stem for f in validation] == [f"boat_{i:03}" for i in (19, 39, 59, 79, 99)]
     assert len(train) == 190
     with pytest.raises(ValueError, match="at least two photographs"):
-        data.split(files[:2])
+        photographs.split(files[:2])
 
 
 def test_conversions_to_rgb(tmp_path, pieces):
@@ -65,7 +89,7 @@ def test_conversions_to_rgb(tmp_path, pieces):
     }
     for name, image in made.items():
         image.save(tmp_path / name, quality=95)
-    read = {name: data.read_image(tmp_path / name) for name in made}
+    read = {name: photographs.read_image(tmp_path / name) for name in made}
     assert all(image.shape == (112, 112, 3) and image.dtype == np.uint8 for image in read.values())
     np.testing.assert_array_equal(read["gray.png"], np.repeat(gray[..., None], 3, 2))
     np.testing.assert_array_equal(read["deep.png"], read["gray.png"])
@@ -78,7 +102,7 @@ def test_broken_files_are_skipped_with_one_warning_each(folder, caplog):
     (folder / "astronaut_001.png").write_bytes(b"no picture")
     cut = folder / "coffee_001.png"
     cut.write_bytes(cut.read_bytes()[:2000])
-    source = data.ImageSource(data.list_images(folder), crop=64)
+    source = data.ImageSource(photographs.list_images(folder), crop=64)
     with caplog.at_level(logging.WARNING):
         images = [source[i] for i in (*range(8), *range(8))]
     assert len(caplog.records) == 2
@@ -93,11 +117,11 @@ def test_nothing_readable_is_an_error(folder):
     for file in folder.iterdir():
         file.write_bytes(b"no picture")
     with pytest.raises(ValueError, match="none of the training images can be read"):
-        data.ImageSource(data.list_images(folder), crop=64)[0]
+        data.ImageSource(photographs.list_images(folder), crop=64)[0]
 
 
 def test_small_images_are_padded_with_one_warning(folder, caplog):
-    source = data.ImageSource(data.list_images(folder), crop=128)
+    source = data.ImageSource(photographs.list_images(folder), crop=128)
     with caplog.at_level(logging.WARNING):
         assert all(source[i].shape == (128, 128, 3) for i in range(8))
     assert len(caplog.records) == 1
@@ -105,7 +129,7 @@ def test_small_images_are_padded_with_one_warning(folder, caplog):
 
 @pytest.mark.parametrize("cache_bytes", [0, 60_000, data.CACHE_BYTES])
 def test_batches_do_not_depend_on_the_cache(folder, cache_bytes):
-    files = data.list_images(folder)
+    files = photographs.list_images(folder)
     plain = take(data.Batches(files, batch=3, crop=64, seed=5), 5)
     other = take(data.Batches(files, batch=3, crop=64, seed=5, cache_bytes=cache_bytes), 5)
     assert plain[0].shape == (3, 64, 64, 3)
@@ -115,7 +139,7 @@ def test_batches_do_not_depend_on_the_cache(folder, cache_bytes):
 
 @pytest.mark.parametrize("stop", [0, 1, 7])
 def test_resume_gives_the_batches_that_would_have_followed(folder, stop):
-    files = data.list_images(folder)
+    files = photographs.list_images(folder)
     straight = take(data.Batches(files, batch=3, crop=64, seed=1), 12)
     first = data.Batches(files, batch=3, crop=64, seed=1)
     take(first, stop)
@@ -126,11 +150,11 @@ def test_resume_gives_the_batches_that_would_have_followed(folder, stop):
 
 
 def test_every_image_once_an_epoch_in_a_new_order_with_new_crops(folder):
-    names = {f.stem: i for i, f in enumerate(data.list_images(folder))}
-    for file in data.list_images(folder):
+    names = {f.stem: i for i, f in enumerate(photographs.list_images(folder))}
+    for file in photographs.list_images(folder):
         noise = np.random.default_rng(names[file.stem]).integers(0, 8, (112, 112, 3))
         Image.fromarray((noise + 16 * names[file.stem]).astype(np.uint8)).save(file)
-    batches = take(data.Batches(data.list_images(folder), batch=8, crop=64, seed=0), 3)
+    batches = take(data.Batches(photographs.list_images(folder), batch=8, crop=64, seed=0), 3)
     orders = [[int(crop.min()) // 16 for crop in batch] for batch in batches]
     assert all(sorted(order) == list(range(8)) for order in orders)
     assert orders[0] != orders[1] != orders[2]
@@ -148,16 +172,16 @@ def test_crops_reach_every_corner_and_are_mirrored():
 
 
 def test_a_changed_folder_is_told(folder, caplog):
-    batches = data.Batches(data.list_images(folder), batch=2, crop=64, seed=0)
+    batches = data.Batches(photographs.list_images(folder), batch=2, crop=64, seed=0)
     state = batches.state()
     (folder / "rocket_001.png").unlink()
     with caplog.at_level(logging.WARNING):
-        data.Batches(data.list_images(folder), batch=2, crop=64, seed=0).restore(state)
+        data.Batches(photographs.list_images(folder), batch=2, crop=64, seed=0).restore(state)
     assert "has changed" in caplog.text
 
 
 def test_validation_images_are_centre_crops(folder, pieces):
-    files = data.list_images(folder)
+    files = photographs.list_images(folder)
     images = data.validation_images(files, crop=64)
     assert images.shape == (8, 64, 64, 3)
     np.testing.assert_array_equal(images[0], pieces["astronaut_001"][24:88, 24:88])
@@ -166,5 +190,5 @@ def test_validation_images_are_centre_crops(folder, pieces):
 
 
 def test_sampled_photographs_keep_their_shape_up_to_a_side(folder):
-    shapes = [image.shape for image in data.sample_photographs(data.list_images(folder), most=100, limit=5)]
+    shapes = [image.shape for image in data.sample_photographs(photographs.list_images(folder), most=100, limit=5)]
     assert shapes == [(100, 100, 3)] * 5

@@ -1,7 +1,11 @@
-"""A training loop of one's own: another optimiser, other data, and nothing of `train`."""
+"""Training loops of one's own: of the README, and one with other data and nothing of `train`."""
+
+import re
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from gllmm_jax.config import PRESETS
@@ -9,6 +13,16 @@ from gllmm_jax.nn.model import apply, init_params
 from gllmm_jax.objective import Terms, rate_distortion
 
 MODEL = PRESETS["mu"]
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_the_loop_of_the_readme(photograph, capsys):
+    (block,) = (code for code in re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL) if "loss_fn" in code)
+    assert len(block.splitlines()) <= 30
+    images = np.stack([photograph(64, 64, seed=seed) for seed in range(2)])
+    exec(block.replace('"light"', '"mu"').replace("lion(1e-4)", "lion(1e-3)"), {"batches": [images] * 3})
+    losses = [float(line.split()[1].rstrip(":")) for line in capsys.readouterr().out.splitlines()]
+    assert losses[2] < losses[1] < losses[0]
 
 
 def test_a_loop_of_ones_own(photograph):

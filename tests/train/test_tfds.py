@@ -1,14 +1,16 @@
 """A real set of TensorFlow Datasets, made here, trained on without TensorFlow."""
 
 import dataclasses
+import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from gllmm_jax.train import data, loop
-from gllmm_jax.train.data import ImageSource
+from gllmm_jax.train import loop, photographs
+from gllmm_jax.train.data import Batches, ImageSource
 from tests.train.worker import TINY, config
 
 pytest.importorskip("tensorflow_datasets")
@@ -38,29 +40,50 @@ Builder(data_dir=sys.argv[1], file_format="array_record").download_and_prepare()
 """
 
 
-@pytest.fixture
-def prepared(folder, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def prepared(pieces, tmp_path_factory):
     """The photographs as the set `photographs`."""
-    package = tmp_path / "code" / "photographs"
+    place = tmp_path_factory.mktemp("tfds")
+    files, package = place / "files", place / "code" / "photographs"
+    files.mkdir()
+    for name, image in pieces.items():
+        Image.fromarray(image).save(files / f"{name}.png")
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    (package / "photographs_dataset_builder.py").write_text(f"FOLDER = {str(folder)!r}\n{BUILDER}")
-    command = [sys.executable, "-c", PREPARE, str(tmp_path / "sets")]
+    (package / "photographs_dataset_builder.py").write_text(f"FOLDER = {str(files)!r}\n{BUILDER}")
+    command = [sys.executable, "-c", PREPARE, str(place / "sets")]
     subprocess.run(command, cwd=package.parent, check=True, capture_output=True)
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "sets"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TFDS_DATA_DIR", str(place / "sets"))
+        yield
 
 
 @pytest.mark.filterwarnings("default")
 def test_its_images_are_those_of_the_folder(prepared, pieces):
-    found = data.items("tfds:photographs")
+    found = photographs.items("tfds:photographs")
     images = [ImageSource(found, crop=64)[i] for i in range(len(found))]
     assert sorted(image.tobytes() for image in images) == sorted(image.tobytes() for image in pieces.values())
-    assert len(data.items("tfds:photographs@few")) == 2
+    assert len(photographs.items("tfds:photographs@few")) == 2
     assert "tensorflow" not in sys.modules
 
 
 @pytest.mark.filterwarnings("default")
-def test_a_run_on_it(prepared, folder, tmp_path):
+def test_its_stream_goes_on_where_it_stood(prepared):
+    def stream():
+        return Batches(photographs.items("tfds:photographs"), batch=3, crop=64, seed=0)
+
+    first = stream()
+    for _ in range(4):  # into the second epoch
+        next(first)
+    state = json.loads(json.dumps(first.state()))
+    second = stream()
+    second.restore(state)
+    for _ in range(3):
+        np.testing.assert_array_equal(next(first), next(second))
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_run_on_it(prepared, tmp_path):
     for resident in (False, True):
         settings = dataclasses.replace(config("tfds:photographs", 3), resident=resident)
         assert loop.train(TINY, settings, tmp_path / str(resident), show=False).finished
@@ -69,9 +92,9 @@ def test_a_run_on_it(prepared, folder, tmp_path):
 @pytest.mark.filterwarnings("default")
 def test_sets_that_are_not_there(prepared):
     with pytest.raises(ValueError, match=r"cannot read tfds:nothing .*prepare it with"):
-        data.items("tfds:nothing")
+        photographs.items("tfds:nothing")
     with pytest.raises(ValueError, match="cannot read tfds:photographs@other"):
-        data.items("tfds:photographs@other")
+        photographs.items("tfds:photographs@other")
 
 
 class Source:
