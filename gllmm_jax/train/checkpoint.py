@@ -105,7 +105,7 @@ class Checkpoints:
             with contextlib.suppress(Exception):
                 self._close()
             self._open()
-            for step in self._latest.all_steps()[:-1]:
+            for step in sorted(self._latest.all_steps())[:-1]:
                 self._latest.delete(step)
             with contextlib.suppress(Exception):
                 self.save_latest(state, record)
