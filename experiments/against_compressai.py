@@ -21,7 +21,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from compressai_worker import crops
+from compressai_worker import BATCH, CROP, crops
 from timings import random_weights
 
 from gllmm_jax.codec import picture
@@ -100,6 +100,7 @@ def main() -> None:
     parser.add_argument(
         "--what", choices=("code", "train"), default="code", help="encode and decode, or training steps"
     )
+    parser.add_argument("--alone", action="store_true", help="this library, and no other process beside it")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
 
@@ -107,9 +108,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         training = arguments.what == "train"
         ours = trainer(arguments.preset, pixels) if training else coder(arguments.preset, pixels, Path(name))
-        peers = {label: Peer(arguments.peer_python, model, arguments.image) for label, model in PEERS.items()}
-        about = next(iter(peers.values())).about
-        print(f"JAX {jax.__version__} on {jax.devices()[0]}; {about}; seconds, medians\n")
+        asked = {} if arguments.alone else PEERS
+        peers = {label: Peer(arguments.peer_python, model, arguments.image) for label, model in asked.items()}
+        about = {f"{peer.about}; " for peer in peers.values()}
+        print(f"JAX {jax.__version__} on {jax.devices()[0]}; {''.join(about)}seconds, medians\n")
         calls = {arguments.preset: ours, **peers}
         if training:
             print_training(calls, medians(calls, ["train"], arguments.repeats))
@@ -143,8 +145,8 @@ def print_training(calls: dict[str, Call], seconds: dict[tuple[str, str], float]
     """Seconds a step, and those by the work: a backward pass is two forward ones."""
     print(f"{'':24} {'step':>8} {'kMAC a pixel':>13} {'GFLOP/s':>8}")
     for label, call in calls.items():
-        macs, taken, images = call("macs"), seconds[label, "train"], crops(np.zeros((256, 256, 3)))
-        flops = 2 * 3 * macs * images[..., 0].size
+        macs, taken = call("macs"), seconds[label, "train"]
+        flops = 2 * 3 * macs * BATCH * CROP**2
         print(f"{label:24} {taken:7.2f}s {macs / 1e3:13.1f} {flops / taken / 1e9:8.1f}")
 
 
