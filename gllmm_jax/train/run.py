@@ -1,8 +1,10 @@
 """One process's stretch of a run: step after step, validation, checkpoints, log."""
 
+import contextlib
 import dataclasses
 import functools
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -71,6 +73,7 @@ class Run:
         self._mesh, self._shard_optimizer = mesh, shard_optimizer
         self._pause = 1 if jax.process_count() == 1 else AGREE_STEPS
         self._step, self._best_loss = record.step, record.best_loss
+        self._unwritten: files.WriteError | None = None  # of the log, which the first process writes
         self._started = time.monotonic()
         self._evaluate = _eval_step(record.model, record.train)
 
@@ -86,17 +89,12 @@ class Run:
         return min(1.0, self.seconds() / max(1e-9, 60.0 * (config.minutes or 0.0)))
 
     def go(self, state: TrainState, log: Log | Silence, stop: list[str]) -> Outcome:
-        """Step until the end or a stop request. Raises `NonFiniteError`, and `OSError` where the disk is full."""
-        self._state = state
-        try:
-            return self._go(log, stop)
-        except files.WriteError:  # of the log, which the first process writes: no other knows of it
-            if jax.process_count() == 1:
-                self._meter.settle()
-                self._checkpoints.save(self._state, self._now(), wait=True)
-            raise
+        """Step until the end or a stop request, and save.
 
-    def _go(self, log: Log | Silence, stop: list[str]) -> Outcome:
+        Raises `NonFiniteError`; `files.WriteError`, once the state is saved, where the log cannot be written; and what
+        `Checkpoints.save` raises.
+        """
+        self._state = state
         config = self._record.train
         train_step = _train_step(self._record.model, config, self._mesh, self._shard_optimizer)
         self._meter = meter = Meter(config.batch)
@@ -125,34 +123,46 @@ class Run:
                 validated = time.monotonic()
                 meter.restart()
 
-        signal_name = None if progress >= 1.0 else stop[0] if stop else "a signal to another process"
+        signal_name = None if progress >= 1.0 else stop[0] if stop else "another process"
         meter.settle()
         self._report(meter, log)
         if signal_name:
             self._checkpoints.save(self._state, self._now(), wait=True)
         elif self._step > self._record.step:
             self._validate_and_save(log, wait=True)
+        if self._unwritten is not None:
+            raise self._unwritten
         outcome = self._outcome(signal_name)
         if isinstance(log, Log):
             write_summary(outcome.folder, self._now(), outcome.message)
         return outcome
 
     def _agree(self, stop: list[str], due: bool = False) -> tuple[float, bool, bool]:
-        """How far the run is, whether it has been asked to stop, whether validation is due: as the first to say so."""
-        progress, stopped, due_somewhere = largest([self.progress(), bool(stop), due])
+        """How far the run is, whether it has to stop, whether validation is due: as the first process to say so."""
+        progress, stopped, due_somewhere = largest([self.progress(), bool(stop or self._unwritten), due])
         return progress, bool(stopped), bool(due_somewhere)
 
     def _report(self, meter: Meter, log: Log | Silence) -> None:
         if figures := meter.means():
-            log.write("train", self._step, self.seconds(), figures)
+            with self._writing():
+                log.write("train", self._step, self.seconds(), figures)
         meter.restart()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        # all processes stop together: the others do not know of this one's disk
+        try:
+            yield
+        except files.WriteError as error:
+            self._unwritten = error
 
     def _validate_and_save(self, log: Log | Silence, *, wait: bool = False) -> None:
         """Judge the averaged weights on the held-out images; keep the state, and the weights if the best so far."""
         params = whole(self._mesh, self._state.ema)
         rows = [jax.device_get(self._evaluate(params, image[None])) for image in self._held_out]
         figures = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-        log.write("validation", self._step, self.seconds(), figures)
+        with self._writing():
+            log.write("validation", self._step, self.seconds(), figures)
         best = self._best_loss is None or figures["loss"] < self._best_loss
         log.say(
             f"step {self._step}: validation loss {figures['loss']:.4f}, {figures['bpp']:.4f} bpp, "
@@ -160,7 +170,8 @@ class Run:
         )
         if isinstance(log, Log):
             seen = jax.device_get(_view(self._record.model)(params, self._held_out[0]))
-            log.pictures(self._step, self._held_out[0], *seen)
+            with self._writing():
+                log.pictures(self._step, self._held_out[0], *seen)
         if best:
             self._best_loss = figures["loss"]
         self._checkpoints.save(self._state, self._now(), best=best, wait=wait)

@@ -155,7 +155,7 @@ def test_a_log_that_cannot_be_written_ends_the_run_and_saves_it(folder, tmp_path
         full.setattr(CsvLog, "write", refuse)
         with pytest.raises(WriteError, match="the disk is full"):
             loop.train(TINY, train_config, tmp_path, show=False)
-    assert latest(TINY, config(folder), tmp_path)[1].step == 1
+    assert latest(TINY, config(folder), tmp_path)[1].step == 2
     assert loop.train(TINY, config(folder), tmp_path, show=False).step == 4
 
 
