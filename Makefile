@@ -8,7 +8,7 @@
 #   make clean   all of the above goes
 
 PYTHON ?= python3
-PYTEST ?= -q
+PYTEST ?= -q -n 2 --dist loadfile
 
 .PHONY: demo test lint tfc clean
 
