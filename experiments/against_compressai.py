@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import jax
 import numpy as np
@@ -26,7 +27,7 @@ from timings import random_weights
 
 from gllmm_jax.codec import picture
 from gllmm_jax.codec.codec import load
-from gllmm_jax.config import PRESETS, TrainConfig
+from gllmm_jax.config import PRESETS, Compute, TrainConfig
 from gllmm_jax.evaluate.cost import costs
 from gllmm_jax.nn.model import init_params
 from gllmm_jax.train.step import create_state, make_train_step
@@ -73,9 +74,9 @@ def coder(preset: str, pixels: np.ndarray, folder: Path) -> Call:
     return call
 
 
-def trainer(preset: str, pixels: np.ndarray) -> Call:
+def trainer(preset: str, pixels: np.ndarray, compute: Compute) -> Call:
     """The same for this library: train and macs."""
-    model, config = PRESETS[preset], TrainConfig("", lmbda=0.0130, steps=1)
+    model, config = PRESETS[preset], TrainConfig("", lmbda=0.0130, steps=1, compute=compute)
     step, batch = make_train_step(model, config), crops(pixels)
     state = create_state(config, init_params(model, jax.random.key(0)), jax.random.key(1))
 
@@ -101,13 +102,15 @@ def main() -> None:
         "--what", choices=("code", "train"), default="code", help="encode and decode, or training steps"
     )
     parser.add_argument("--alone", action="store_true", help="this library, and no other process beside it")
+    parser.add_argument("--compute", choices=get_args(Compute), default="float32", help="of our training steps")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
 
     pixels = picture.read(arguments.image)
     with tempfile.TemporaryDirectory() as name:
         training = arguments.what == "train"
-        ours = trainer(arguments.preset, pixels) if training else coder(arguments.preset, pixels, Path(name))
+        preset = arguments.preset
+        ours = trainer(preset, pixels, arguments.compute) if training else coder(preset, pixels, Path(name))
         asked = {} if arguments.alone else PEERS
         peers = {label: Peer(arguments.peer_python, model, arguments.image) for label, model in asked.items()}
         about = {f"{peer.about}; " for peer in peers.values()}
@@ -148,6 +151,9 @@ def print_training(calls: dict[str, Call], seconds: dict[tuple[str, str], float]
         macs, taken = call("macs"), seconds[label, "train"]
         flops = 2 * 3 * macs * BATCH * CROP**2
         print(f"{label:24} {taken:7.2f}s {macs / 1e3:13.1f} {flops / taken / 1e9:8.1f}")
+    memory = jax.devices()[0].memory_stats()  # none of a CPU
+    if memory:
+        print(f"at most {memory['peak_bytes_in_use'] / 2**30:.1f} GiB of the device's memory")
 
 
 if __name__ == "__main__":

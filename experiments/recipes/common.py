@@ -9,6 +9,7 @@ from typing import Any
 from gllmm_jax.cli import cache
 from gllmm_jax.cli.common import FAILED, say
 from gllmm_jax.cli.learn import INTERRUPTED, hush_orbax
+from gllmm_jax.cli.together import add_together, join, nobody_waits
 from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
 from gllmm_jax.train.loop import NonFiniteError, train
 
@@ -16,7 +17,7 @@ from gllmm_jax.train.loop import NonFiniteError, train
 def launch(about: str | None, model: Callable[[float], ModelConfig], **settings: Any) -> None:
     """Train the `model` of a lambda with `settings` of `TrainConfig`, which options may change; ends the program.
 
-    `--preset mu --steps 20` rehearses a recipe.
+    `--preset mu --steps 20` rehearses a recipe. Several processes train together as with `gllmm-jax train`.
     """
     parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
     parser.add_argument("--data", required=True, help="a folder of photographs")
@@ -28,7 +29,10 @@ def launch(about: str | None, model: Callable[[float], ModelConfig], **settings:
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, default=argparse.SUPPRESS)
     length.add_argument("--minutes", type=float, default=argparse.SUPPRESS)
+    add_together(parser)
     options = vars(parser.parse_args())
+    address = [options.pop(name) for name in ("distributed", "coordinator", "processes", "process")]
+    shard_optimizer = options.pop("shard_optimizer")
     workdir, preset = options.pop("workdir"), options.pop("preset")
     if "steps" in options or "minutes" in options:
         settings = {name: value for name, value in settings.items() if name not in ("steps", "minutes")}
@@ -36,7 +40,10 @@ def launch(about: str | None, model: Callable[[float], ModelConfig], **settings:
     hush_orbax()
     try:
         config = TrainConfig(**{**settings, **options})
-        outcome = train(PRESETS[preset] if preset else model(config.lmbda), config, workdir)
+        join(*address)
+        with nobody_waits():
+            chosen = PRESETS[preset] if preset else model(config.lmbda)
+            outcome = train(chosen, config, workdir, shard_optimizer=shard_optimizer)
     except (ValueError, OSError, NonFiniteError) as error:
         say(str(error))
         sys.exit(FAILED)

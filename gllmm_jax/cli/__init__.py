@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from gllmm_jax import __version__
 from gllmm_jax.cli import learn, measure, models, pictures
-from gllmm_jax.cli.common import FAILED, PROGRAM, say, sentence
+from gllmm_jax.cli.common import DEBUG, FAILED, PROGRAM, say, sentence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _forget_output()
         return FAILED
     except Exception as error:
-        if os.environ.get("GLLMM_JAX_DEBUG"):
+        if os.environ.get(DEBUG):
             raise
         if type(error) is OSError and error.errno and not error.filename:  # files have names, and errors of their own
             error = OSError(f"cannot write to standard output: {os.strerror(error.errno).lower()}")

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 PROGRAM = "gllmm-jax"
 FAILED = 2
+DEBUG = "GLLMM_JAX_DEBUG"  # set, errors show where they come from
 
 _EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)  # raised on purpose, with a sentence
 _PARAMETER = re.compile(r"(?<= )(convert|max_pixels|model)=(True)?")
@@ -35,7 +36,7 @@ def sentence(error: Exception) -> str:
     text = _PARAMETER.sub(lambda found: f"--{found[1]}".replace("_", "-") + ("" if found[2] else " "), text)
     if isinstance(error, _EXPECTED):
         return text
-    return f"unexpected {type(error).__name__}: {text} (GLLMM_JAX_DEBUG=1 shows where)"
+    return f"unexpected {type(error).__name__}: {text} ({DEBUG}=1 shows where)"
 
 
 def a_path(text: str) -> Path:

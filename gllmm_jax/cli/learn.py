@@ -8,6 +8,7 @@ from typing import Any
 from gllmm_jax import files
 from gllmm_jax.cli import cache
 from gllmm_jax.cli.common import a_path, add_command, positive, positive_number, say
+from gllmm_jax.cli.together import add_together, join, nobody_waits
 from gllmm_jax.config import PRESETS, TrainConfig
 
 INTERRUPTED = 130
@@ -55,14 +56,7 @@ def _add_train(commands: Any) -> None:
     parser.add_argument(
         "--resident", action="store_true", help="keep all photographs in device memory and draw crops there"
     )
-    together = parser.add_argument_group("several processes, each started with the same command (experiments/launch)")
-    together.add_argument("--distributed", action="store_true", help="find the others as SLURM, a TPU pod or MPI tells")
-    together.add_argument("--coordinator", metavar="HOST:PORT", help="where the first process listens, where none does")
-    together.add_argument("--processes", type=positive, metavar="N", help="how many there are")
-    together.add_argument("--process", type=int, metavar="I", help="which this is, from 0")
-    together.add_argument(
-        "--shard-optimizer", action="store_true", help="share out the optimizer's state among the devices"
-    )
+    add_together(parser)
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -72,7 +66,12 @@ def train(arguments: argparse.Namespace) -> int:
     config = TrainConfig(**{field: getattr(arguments, field) for field in fields})
     cache.enable()
     hush_orbax()
-    _join(arguments)
+    join(arguments.distributed, arguments.coordinator, arguments.processes, arguments.process)
+    with nobody_waits():
+        return _train(arguments, config)
+
+
+def _train(arguments: argparse.Namespace, config: TrainConfig) -> int:
     from gllmm_jax.train import loop
 
     if Path(arguments.data).is_dir():  # without photographs there will be no run, and no folder for it
@@ -90,17 +89,6 @@ def hush_orbax() -> None:
     """No remarks of Orbax and no tracebacks of its threads: what fails there is raised, and told in a sentence."""
     for name in ("absl", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-def _join(arguments: argparse.Namespace) -> None:
-    """Meet the other processes, where there are any. Raises `ValueError` where a part of the address is missing."""
-    address = arguments.coordinator, arguments.processes, arguments.process
-    if None in address and address != (None, None, None):
-        raise ValueError("--coordinator, --processes and --process belong together: give all three")
-    if arguments.distributed or arguments.coordinator:
-        import jax
-
-        jax.distributed.initialize(*address)
 
 
 def export(arguments: argparse.Namespace) -> None:

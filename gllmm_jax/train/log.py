@@ -6,13 +6,14 @@ image TensorBoard shows too.
 
 import contextlib
 import csv
+import io
 import logging
 import shutil
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -33,12 +34,14 @@ class CsvLog:
 
     def __init__(self, path: Path, *, step: int):
         self._path, kept = path, _rows_until(path, step)
+        with io.StringIO(newline="") as text:
+            writer = _writer(text)
+            writer.writeheader()
+            writer.writerows(kept)
+            files.write(path, text.getvalue().encode())
         with files.reported(path):
-            self._file = path.open("w", newline="")
-            self._writer: csv.DictWriter[str] = csv.DictWriter(self._file, COLUMNS, restval="", extrasaction="ignore")
-            self._writer.writeheader()
-            self._writer.writerows(kept)
-            self._file.flush()
+            self._file = path.open("a", newline="")
+            self._writer = _writer(self._file)
 
     def write(self, split: str, step: int, seconds: float, figures: Mapping[str, float]) -> None:
         """Add a row; figures without a column are left out. Raises `files.WriteError`."""
@@ -53,11 +56,17 @@ class CsvLog:
             self._file.close()
 
 
+def _writer(file: IO[str]) -> "csv.DictWriter[str]":
+    return csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore")
+
+
 def _rows_until(path: Path, step: int) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if (row.get("step") or "").isdigit()]
+    with files.reported(path):
+        text = path.read_bytes().decode(errors="replace")
+    whole = text[: text.rfind("\n") + 1]  # a full disk or a kill may have cut the last row short
+    rows = [row for row in csv.DictReader(io.StringIO(whole, newline="")) if (row.get("step") or "").isdigit()]
     return [{name: row.get(name) for name in COLUMNS} for row in rows if int(row["step"]) <= step]
 
 

@@ -26,7 +26,8 @@ from gllmm_jax.train.summary import write_summary
 from gllmm_jax.train.view import make_view
 
 REPORT_SECONDS = 10.0  # between rows of the log
-AGREE_STEPS = 16  # between the moments when several processes compare their clocks and signals
+AGREE_STEPS = 16  # at most, between the moments when several processes compare their clocks and signals
+AGREE_SECONDS = 10.0  # about as much, where steps are slow
 FEW_STEPS = 100  # a run by the clock with fewer is told so: its learning rate fell in leaps
 
 # A second run in one process does not compile again.
@@ -71,10 +72,11 @@ class Run:
     ):
         self._record, self._batches, self._held_out, self._checkpoints = record, batches, held_out, checkpoints
         self._mesh, self._shard_optimizer = mesh, shard_optimizer
-        self._pause = 1 if jax.process_count() == 1 else AGREE_STEPS
         self._step, self._best_loss = record.step, record.best_loss
         self._unwritten: files.WriteError | None = None  # of the log, which the first process writes
         self._started = time.monotonic()
+        self._agreed = 0, self._started  # when processes last did: steps of this stretch, and the clock
+        self._next = 0  # step at which they do again
         self._evaluate = _eval_step(record.model, record.train)
 
     def seconds(self) -> float:
@@ -113,11 +115,11 @@ class Run:
                 reported = time.monotonic()
             if config.steps is not None:
                 progress = self.progress()  # the same everywhere without a word
-            if self._step % self._pause and progress < 1.0:
+            if self._step < self._next and progress < 1.0:
                 continue
             due = time.monotonic() - validated >= 60.0 * config.validate_minutes
             progress, stopped, due = self._agree(stop, due)
-            if due:
+            if due and progress < 1.0 and not stopped:
                 meter.settle()  # never save what is not finite
                 self._validate_and_save(log)
                 validated = time.monotonic()
@@ -131,7 +133,8 @@ class Run:
         elif self._step > self._record.step:
             self._validate_and_save(log, wait=True)
         if self._unwritten is not None:
-            raise self._unwritten
+            saved = f"step {self._step} is saved in {self._checkpoints.folder}, and the same command goes on"
+            raise files.WriteError(f"{self._unwritten}; {saved}") from self._unwritten
         outcome = self._outcome(signal_name)
         if isinstance(log, Log):
             write_summary(outcome.folder, self._now(), outcome.message)
@@ -139,7 +142,13 @@ class Run:
 
     def _agree(self, stop: list[str], due: bool = False) -> tuple[float, bool, bool]:
         """How far the run is, whether it has to stop, whether validation is due: as the first process to say so."""
-        progress, stopped, due_somewhere = largest([self.progress(), bool(stop or self._unwritten), due])
+        steps, clock = self._step - self._agreed[0], time.monotonic()
+        seconds = (clock - self._agreed[1]) / max(1, steps)
+        self._agreed = self._step, clock
+        mine = [self.progress(), bool(stop or self._unwritten), due, seconds]
+        progress, stopped, due_somewhere, seconds = largest(mine)
+        several = jax.process_count() > 1
+        self._next = self._step + (min(AGREE_STEPS, max(1, int(AGREE_SECONDS / max(seconds, 1e-3)))) if several else 1)
         return progress, bool(stopped), bool(due_somewhere)
 
     def _report(self, meter: Meter, log: Log | Silence) -> None:

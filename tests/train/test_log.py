@@ -43,11 +43,12 @@ def test_a_resumed_run_drops_the_rows_of_lost_steps(tmp_path):
     ]
 
 
-def test_a_row_cut_short_by_a_kill_is_dropped(tmp_path):
+@pytest.mark.parametrize("part", ["tra", "train,2,2.0,1.4", "train,2,2.0,1.5,0.5,,,30.25,,,,0.001,1"])
+def test_a_row_cut_short_by_a_kill_is_dropped(tmp_path, part):
     with Log(tmp_path, step=0, progress=0.0, show=False) as log:
         log.write("train", 1, 1.0, FIGURES)
     with (tmp_path / "log.csv").open("a") as file:
-        file.write("tra")
+        file.write(part)
     with Log(tmp_path, step=5, progress=0.0, show=False):
         pass
     assert [row["step"] for row in rows(tmp_path)] == ["1"]
@@ -73,6 +74,12 @@ def test_a_bar_on_a_terminal(tmp_path, capsys, monkeypatch):
     said = capsys.readouterr().err
     assert "a sentence" in said
     assert "50%" in said
+
+
+def test_a_log_that_cannot_be_opened_is_told(tmp_path):
+    (tmp_path / "log.csv").mkdir()
+    with pytest.raises(WriteError, match=r"cannot write .*log.csv: it is a folder"):
+        Log(tmp_path, step=0, progress=0.0, show=False)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device here")

@@ -5,6 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
+import numpy as np
+
+from gllmm_jax.train import loop
+from gllmm_jax.train.checkpoint import Checkpoints
+from gllmm_jax.train.record import Record
+from tests.train.worker import TINY, config
+
 ROOT = Path(__file__).parents[2]
 
 WORKER = """
@@ -65,6 +73,31 @@ def test_eight_devices_do_what_one_does():
     """A mesh, with the optimizer's state whole and shared out, pmap and shard_map: to 1e-5 of the update."""
     done = subprocess.run([sys.executable, "-c", WORKER], cwd=ROOT, env=simulated(8), capture_output=True, text=True)
     assert done.stdout == "equal\n", done.stderr
+
+
+RUN = """
+import sys
+from tests.train.worker import TINY, config
+from gllmm_jax.train import loop
+print(loop.train(TINY, config(sys.argv[1], 2), sys.argv[2], shard_optimizer=True).step)
+"""
+
+
+def test_a_run_that_shares_its_optimizer_goes_on_on_one_device(folder, tmp_path):
+    """To the weights of a run that was on one device all along, but for the order of sums."""
+    command = [sys.executable, "-c", RUN, str(folder), str(tmp_path / "four")]
+    done = subprocess.run(command, cwd=ROOT, env=simulated(4), capture_output=True, text=True)
+    assert done.stdout == "2\n", done.stderr
+    loop.train(TINY, config(folder, 2), tmp_path / "one", show=False)
+    states = []
+    for name in ("four", "one"):
+        outcome = loop.train(TINY, config(folder, 4), tmp_path / name, show=False)
+        with Checkpoints(outcome.folder) as checkpoints:
+            found = checkpoints.restore_latest(Record(TINY, config(folder, 4)))
+        assert found is not None and found[1].step == 4
+        states.append(found[0])
+    for a, b in zip(*(jax.tree.leaves(state.params) for state in states), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
 def simulated(devices: int) -> dict[str, str]:

@@ -26,18 +26,32 @@ def start(folder, tmp_path):
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, **cache, "JAX_PLATFORMS": "cpu", "PYTHONPATH": root}
 
-    def begin(name: str, steps: int, *address: object) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "tests.train.worker", folder, tmp_path / name, steps, *address]
+    def begin(name: str, steps: int, *address: object, module="tests.train.worker", **more) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", module, *([folder, tmp_path / name, steps] if name else []), *address]
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen([str(part) for part in command], cwd=root, env=environment, **pipes)
+        return subprocess.Popen([str(part) for part in command], cwd=root, env=environment | more, **pipes)
 
     return begin
 
 
-def finish(*processes: subprocess.Popen[str]) -> None:
+def finish(*processes: subprocess.Popen[str]) -> str:
+    said = ""
     for process in processes:
         _, said = process.communicate(timeout=280)
         assert process.returncode == 0, said
+    return said
+
+
+def an_address():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+def saved(workdir):
+    """The newest step in whole checkpoints of a run, 0 before the first."""
+    folders = (run_folder(workdir, config("", 1).lmbda) / "latest").glob("*")
+    return max((int(path.name) for path in folders if path.name.isdigit()), default=0)
 
 
 def latest(folder, workdir, steps):
@@ -52,9 +66,7 @@ def latest(folder, workdir, steps):
 @pytest.mark.parametrize("count", [2, pytest.param(4, marks=SLOW)])
 def test_processes_together_do_what_one_does(folder, tmp_path, start, count):
     """And their checkpoint goes on in one process, as if it had been one all along."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = an_address()
     finish(*(start("several", 20, address, count, i) for i in range(count)))
     loop.train(TINY, config(folder, 20), tmp_path / "one", show=False)
     (one, record), (several, record_of_several) = (latest(folder, tmp_path / name, 20) for name in ("one", "several"))
@@ -73,16 +85,23 @@ def close(found, expected):
 
 @pytest.mark.parametrize("kills", [1, pytest.param(10, marks=SLOW)])
 def test_killed_at_any_moment_it_goes_on_to_the_same_weights(folder, tmp_path, start, kills):
-    rng, steps = np.random.default_rng(), 80 + 20 * kills
+    """Killed at a random moment after its next checkpoint; what was saved before is not done again."""
+    rng, steps = np.random.default_rng(), 100 + 40 * kills
     for _ in range(kills):
+        before = saved(tmp_path / "killed")
         process = start("killed", steps)
         assert process.stderr is not None
-        assert "at step" in process.stderr.readline(), "the run did not begin"
-        time.sleep(rng.uniform(0.0, 1.2))
+        assert f" at step {before} in " in process.stderr.readline()
+        deadline = time.monotonic() + 200
+        while saved(tmp_path / "killed") == before:
+            assert process.poll() is None and time.monotonic() < deadline, "no checkpoint to go on from"
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0.0, 2.0))
         assert process.poll() is None, "the run ended before it could be killed"
         process.kill()
         process.communicate()
-    finish(start("killed", steps))
+    newest = saved(tmp_path / "killed")
+    assert f"resuming at step {newest} in " in finish(start("killed", steps)) and newest > 0
     finish(start("straight", steps))
     (killed, record), (straight, record_of_straight) = (
         latest(folder, tmp_path / n, steps) for n in ("killed", "straight")
@@ -90,3 +109,27 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_weights(folder, tmp_path, s
     assert record.data == record_of_straight.data
     for a, b in zip(jax.tree.leaves(killed), jax.tree.leaves(straight), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_one_that_fails_ends_all(folder, tmp_path, start):
+    """The first cannot open its log; the other would wait for it."""
+    (run_folder(tmp_path, 0.013) / "log.csv").mkdir(parents=True)
+    run = ["train", "--data", folder, "--workdir", tmp_path, "--preset", "mu", "--lmbda", "0.013", "--steps", "9"]
+    run += ["--batch", "4", "--crop", "64", "--coordinator", an_address(), "--processes", "2", "--process"]
+    first, second = (start("", 0, *run, i, module="gllmm_jax") for i in range(2))
+    _, said = first.communicate(timeout=120)
+    assert first.returncode == 2 and "log.csv: it is a folder" in said
+    second.communicate(timeout=120)
+    assert second.returncode != 0
+
+
+@pytest.mark.slow
+def test_a_full_disk_of_one_stops_all_and_saves(folder, tmp_path, start):
+    address = an_address()
+    first = start("several", 4000, address, 2, 0, ROWS="3")
+    second = start("several", 4000, address, 2, 1)
+    finish(second)
+    _, why = first.communicate(timeout=100)
+    step = saved(tmp_path / "several")
+    assert first.returncode != 0 and 0 < step < 4000
+    assert f"the disk is full; step {step} is saved in" in why
