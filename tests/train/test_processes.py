@@ -1,5 +1,6 @@
 """Real processes: several that train together, and one that is killed again and again."""
 
+import csv
 import os
 import socket
 import subprocess
@@ -72,9 +73,18 @@ def test_processes_together_do_what_one_does(folder, tmp_path, start, count):
     (one, record), (several, record_of_several) = (latest(folder, tmp_path / name, 20) for name in ("one", "several"))
     assert record.data == record_of_several.data
     close(several, one)
+    assert judged(tmp_path / "several") == pytest.approx(judged(tmp_path / "one"), rel=1e-3)
     for name in ("one", "several"):
         loop.train(TINY, config(folder, 26), tmp_path / name, show=False)
     close(latest(folder, tmp_path / "several", 26)[0], latest(folder, tmp_path / "one", 26)[0])
+
+
+def judged(workdir):
+    """The validation loss in the last row of a run's log."""
+    with (run_folder(workdir, config("", 1).lmbda) / "log.csv").open(newline="") as file:
+        row = [row for row in csv.DictReader(file) if row["split"] == "validation"][-1]
+    assert row["step"] == "20"
+    return float(row["loss"])
 
 
 def close(found, expected):
