@@ -115,11 +115,11 @@ def main() -> None:
         peers = {label: Peer(arguments.peer_python, model, arguments.image) for label, model in asked.items()}
         about = {f"{peer.about}; " for peer in peers.values()}
         print(f"JAX {jax.__version__} on {jax.devices()[0]}; {''.join(about)}seconds, medians\n")
-        calls = {arguments.preset: ours, **peers}
+        calls = {preset: ours, **peers}
         if training:
             print_training(calls, medians(calls, ["train"], arguments.repeats))
         else:
-            print_coding(arguments.preset, calls, medians(calls, ["encode", "decode"], arguments.repeats))
+            print_coding(preset, calls, medians(calls, ["encode", "decode"], arguments.repeats))
 
 
 def medians(calls: dict[str, Call], whats: list[str], repeats: int) -> dict[tuple[str, str], float]:

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import os
-import sys
 import traceback
 from collections.abc import Iterator
 
@@ -49,5 +48,4 @@ def nobody_waits() -> Iterator[None]:
         if os.environ.get(DEBUG):
             traceback.print_exc()
         say(sentence(error))
-        sys.stderr.flush()
         os._exit(FAILED)

@@ -75,8 +75,8 @@ class Run:
         self._step, self._best_loss = record.step, record.best_loss
         self._unwritten: files.WriteError | None = None  # of the log, which the first process writes
         self._started = time.monotonic()
-        self._agreed = 0, self._started  # when processes last did: steps of this stretch, and the clock
-        self._next = 0  # step at which they do again
+        self._agreed = self._step, self._started  # step and clock when processes last did
+        self._next = self._step  # step at which they do again
         self._evaluate = _eval_step(record.model, record.train)
 
     def seconds(self) -> float:
@@ -99,7 +99,7 @@ class Run:
         self._state = state
         config = self._record.train
         train_step = _train_step(self._record.model, config, self._mesh, self._shard_optimizer)
-        self._meter = meter = Meter(config.batch)
+        meter = Meter(config.batch)
         validated = reported = time.monotonic()
         progress, stopped, _ = self._agree(stop)
         while progress < 1.0 and not stopped:
@@ -142,13 +142,12 @@ class Run:
 
     def _agree(self, stop: list[str], due: bool = False) -> tuple[float, bool, bool]:
         """How far the run is, whether it has to stop, whether validation is due: as the first process to say so."""
-        steps, clock = self._step - self._agreed[0], time.monotonic()
-        seconds = (clock - self._agreed[1]) / max(1, steps)
-        self._agreed = self._step, clock
-        mine = [self.progress(), bool(stop or self._unwritten), due, seconds]
+        (step, clock), now = self._agreed, time.monotonic()
+        mine = [self.progress(), bool(stop or self._unwritten), due, (now - clock) / max(1, self._step - step)]
         progress, stopped, due_somewhere, seconds = largest(mine)
         several = jax.process_count() > 1
-        self._next = self._step + (min(AGREE_STEPS, max(1, int(AGREE_SECONDS / max(seconds, 1e-3)))) if several else 1)
+        pause = min(AGREE_STEPS, max(1, int(AGREE_SECONDS / max(seconds, 1e-3)))) if several else 1
+        self._agreed, self._next = (self._step, now), self._step + pause
         return progress, bool(stopped), bool(due_somewhere)
 
     def _report(self, meter: Meter, log: Log | Silence) -> None:

@@ -21,16 +21,16 @@ SLOW = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture
-def start(folder, tmp_path):
-    """The function (workdir's name, steps, *address) that starts a worker."""
+def start(tmp_path):
+    """The function (arguments, module, environment) that starts a Python: a worker unless `module` is another."""
     cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "xla"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, **cache, "JAX_PLATFORMS": "cpu", "PYTHONPATH": root}
 
-    def begin(name: str, steps: int, *address: object, module="tests.train.worker", **more) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", module, *([folder, tmp_path / name, steps] if name else []), *address]
+    def begin(*arguments: object, module: str = "tests.train.worker", **more: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", module, *map(str, arguments)]
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen([str(part) for part in command], cwd=root, env=environment | more, **pipes)
+        return subprocess.Popen(command, cwd=root, env=environment | more, **pipes)
 
     return begin
 
@@ -68,7 +68,7 @@ def latest(folder, workdir, steps):
 def test_processes_together_do_what_one_does(folder, tmp_path, start, count):
     """And their checkpoint goes on in one process, as if it had been one all along."""
     address = an_address()
-    finish(*(start("several", 20, address, count, i) for i in range(count)))
+    finish(*(start(folder, tmp_path / "several", 20, address, count, i) for i in range(count)))
     loop.train(TINY, config(folder, 20), tmp_path / "one", show=False)
     (one, record), (several, record_of_several) = (latest(folder, tmp_path / name, 20) for name in ("one", "several"))
     assert record.data == record_of_several.data
@@ -99,7 +99,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_weights(folder, tmp_path, s
     rng, steps = np.random.default_rng(), 100 + 40 * kills
     for _ in range(kills):
         before = saved(tmp_path / "killed")
-        process = start("killed", steps)
+        process = start(folder, tmp_path / "killed", steps)
         assert process.stderr is not None
         assert f" at step {before} in " in process.stderr.readline()
         deadline = time.monotonic() + 200
@@ -111,8 +111,8 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_weights(folder, tmp_path, s
         process.kill()
         process.communicate()
     newest = saved(tmp_path / "killed")
-    assert f"resuming at step {newest} in " in finish(start("killed", steps)) and newest > 0
-    finish(start("straight", steps))
+    assert f"resuming at step {newest} in " in finish(start(folder, tmp_path / "killed", steps)) and newest > 0
+    finish(start(folder, tmp_path / "straight", steps))
     (killed, record), (straight, record_of_straight) = (
         latest(folder, tmp_path / n, steps) for n in ("killed", "straight")
     )
@@ -126,7 +126,7 @@ def test_one_that_fails_ends_all(folder, tmp_path, start):
     (run_folder(tmp_path, 0.013) / "log.csv").mkdir(parents=True)
     run = ["train", "--data", folder, "--workdir", tmp_path, "--preset", "mu", "--lmbda", "0.013", "--steps", "9"]
     run += ["--batch", "4", "--crop", "64", "--coordinator", an_address(), "--processes", "2", "--process"]
-    first, second = (start("", 0, *run, i, module="gllmm_jax") for i in range(2))
+    first, second = (start(*run, i, module="gllmm_jax") for i in range(2))
     _, said = first.communicate(timeout=120)
     assert first.returncode == 2 and "log.csv: it is a folder" in said
     second.communicate(timeout=120)
@@ -136,8 +136,8 @@ def test_one_that_fails_ends_all(folder, tmp_path, start):
 @pytest.mark.slow
 def test_a_full_disk_of_one_stops_all_and_saves(folder, tmp_path, start):
     address = an_address()
-    first = start("several", 4000, address, 2, 0, ROWS="3")
-    second = start("several", 4000, address, 2, 1)
+    first = start(folder, tmp_path / "several", 4000, address, 2, 0, ROWS="3")
+    second = start(folder, tmp_path / "several", 4000, address, 2, 1)
     finish(second)
     _, why = first.communicate(timeout=100)
     step = saved(tmp_path / "several")

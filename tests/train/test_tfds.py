@@ -84,8 +84,9 @@ def test_its_stream_goes_on_where_it_stood(prepared):
 
 @pytest.mark.filterwarnings("default")
 def test_a_run_on_it(prepared, tmp_path):
-    settings = dataclasses.replace(config("tfds:photographs", 3), resident=True)
-    assert loop.train(TINY, settings, tmp_path, show=False).finished
+    for resident in (False, True):
+        settings = dataclasses.replace(config("tfds:photographs", 3), resident=resident)
+        assert loop.train(TINY, settings, tmp_path / str(resident), show=False).finished
 
 
 @pytest.mark.filterwarnings("default")
