@@ -12,12 +12,18 @@ FAMILIES: tuple[Family, ...] = ("gaussian", "laplace", "logistic")
 
 Block = Literal["plain", "leaky", "crm2", "crm3"]
 
+BLOCKS = ((2, 2), (2, 4))
+"""Blocks of the progressive entropy model."""
+
 Distortion = Literal["mse", "ms-ssim"]
 Schedule = Literal["cosine", "linear", "halving", "constant"]
 Compute = Literal["float32", "bfloat16"]
 
-PARTS = ("g_a", "g_s", "h_a", "h_s", "context", "entropy", "prior")
-"""A model's networks, as its parameters name them."""
+TRANSFORMS = ("g_a", "g_s")
+"""The parts of a model that know pixels; the others are its entropy model."""
+
+PARTS = ("g_a", "g_s", "h_a", "h_s", "context", "entropy", "progressive", "prior")
+"""Networks as a model's parameters name them; it has `h_a h_s context entropy`, or `progressive`."""
 
 STRIDE = 16
 """Pixels per latent, on each axis."""
@@ -51,6 +57,31 @@ def _are_counts(values: object, length: int | None) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
+class Progressive:
+    """The multi-scale progressive entropy model (MSP) in place of hyperprior and serial context.
+
+    Raises `ValueError` where the fields make no model. Source: Zhang et al. 2022, of whose profiles only Nokia's later
+    code could be read: `scales`, `block` and `seeds` as there, the network a reconstruction.
+    """
+
+    scales: int = 3  # besides the coarsest, which the factorised prior codes
+    block: tuple[int, int] = (2, 2)  # rows and columns that are visited in one order
+    seeds: int = 0  # channels of a place that are coded one by one before the others
+    width: int = 64  # F, channels of the network
+    depth: int = 5  # R, its residual blocks
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            scales=(_is_count(self.scales), _COUNT),
+            block=(self.block in BLOCKS, " or ".join(map(str, BLOCKS))),
+            seeds=(isinstance(self.seeds, int) and self.seeds >= 0, "a whole number, not below zero"),
+            width=(_is_count(self.width), _COUNT),
+            depth=(_is_count(self.depth), _COUNT),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """Everything that fixes the shapes and wiring of one codec.
 
@@ -70,6 +101,7 @@ class ModelConfig:
     components: int = 3  # per family
     block: Block = "crm2"
     attention: bool = True
+    msp: Progressive | None = None  # then hyper has no meaning
 
     def __post_init__(self) -> None:
         length = _WIDTHS.get(self.transform)
@@ -84,7 +116,22 @@ class ModelConfig:
             families=(known and len(self.families) > 0, f"a tuple of some of {', '.join(FAMILIES)}"),
             components=(_is_count(self.components), _COUNT),
             block=(self.block in get_args(Block), " or ".join(get_args(Block))),
+            msp=(
+                self.msp is None or (isinstance(self.msp, Progressive) and self.msp.seeds < self.latents),
+                "a Progressive with fewer seeds than there are latents, or None",
+            ),
         )
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of its networks, of PARTS."""
+        entropy = ("h_a", "h_s", "context", "entropy") if self.msp is None else ("progressive",)
+        return (*TRANSFORMS, *entropy, "prior")
+
+    @property
+    def static_channels(self) -> int:
+        """Channels of what the factorised prior codes: N of z, or M of the coarsest scale of y."""
+        return self.hyper if self.msp is None else self.latents
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -93,7 +140,10 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
         """Inverse of `to_dict`, tolerant of JSON's lists. Raises `TypeError` on an unknown field."""
-        return cls(**_with_tuples(values))
+        values = _with_tuples(values)
+        if values.get("msp") is not None:
+            values["msp"] = Progressive(**_with_tuples(values["msp"]))
+        return cls(**values)
 
 
 def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
@@ -104,20 +154,23 @@ def _gllmm(n: int) -> ModelConfig:
     return ModelConfig(preset=f"gllmm-{n}", widths=(n,), latents=n, hyper=n)
 
 
+LIGHT = ModelConfig(
+    preset="light",
+    transform="light",
+    widths=(48, 96, 128),
+    latents=192,
+    hyper=64,
+    hidden=(256, 256),
+    components=1,
+    attention=False,
+)
+
 PRESETS: dict[str, ModelConfig] = {
     "gllmm-128": _gllmm(128),
     "gllmm-192": _gllmm(192),
     "gllmm-256": _gllmm(256),
-    "light": ModelConfig(
-        preset="light",
-        transform="light",
-        widths=(48, 96, 128),
-        latents=192,
-        hyper=64,
-        hidden=(256, 256),
-        components=1,
-        attention=False,
-    ),
+    "light": LIGHT,
+    "light-msp": dataclasses.replace(LIGHT, preset="light-msp", msp=Progressive()),
     "mu": ModelConfig(preset="mu", widths=(16,), latents=16, hyper=16, hidden=(32, 32)),
 }
 

@@ -94,13 +94,16 @@ class EntropyParameters(nn.Module):
 
 
 class Prior(nn.Module):
-    """The factorised prior: bits of every z [..., N]. Start as in TensorFlow-Compression 1.2 (`init_scale` 10)."""
+    """The factorised prior: bits of every z [..., N], or of every y [..., M] of a progressive model's coarsest scale.
+
+    Start as in TensorFlow-Compression 1.2 (`init_scale` 10).
+    """
 
     config: ModelConfig
 
     @nn.compact
     def __call__(self, z: jax.Array) -> jax.Array:
-        n, filters = self.config.hyper, factorized.FILTERS
+        n, filters = self.config.static_channels, factorized.FILTERS
         scale = factorized.INIT_SCALE ** (1 / (len(filters) - 1))
         params = {}
         for i, (inner, outer) in enumerate(itertools.pairwise(filters)):

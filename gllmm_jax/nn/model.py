@@ -6,6 +6,8 @@
                     |                           |
                     z -- round -- z_hat -- h_s --
 
+With `config.msp` there is no z, and one network (`nn.progressive`) stands where h_a, h_s, context and entropy net do.
+
 Pure functions of parameters: `apply(config, params, x, method=Model.analysis)`, and so on. Networks run in the dtype
 of parameters and inputs (cast both to bfloat16, say), distributions and rates in float32 at least. `nn.blocks` shows
 how to take one module alone; mixtures are plain functions (`prob.mixture`).
@@ -25,14 +27,19 @@ from gllmm_jax.nn import entropy
 from gllmm_jax.nn.layers import at_least_single
 from gllmm_jax.nn.light import LightAnalysis, LightSynthesis
 from gllmm_jax.nn.paper import PaperAnalysis, PaperSynthesis
+from gllmm_jax.nn.progressive import ProgressiveNet, subsampled
 from gllmm_jax.prob import mixture
+from gllmm_jax.prob.mixture import Mixture
 from gllmm_jax.prob.quantize import add_noise, is_batch_of_keys, round_straight_through
 
 TRANSFORMS = {"paper": (PaperAnalysis, PaperSynthesis), "light": (LightAnalysis, LightSynthesis)}
 
 
 class Output(NamedTuple):
-    """`x_hat` [B, H, W, 3] (not clipped), rates `bits_y` and `bits_z` [B] in bits per image."""
+    """`x_hat` [B, H, W, 3] (not clipped), rates `bits_y` and `bits_z` [B] in bits per image.
+
+    `bits_z` are those of what the factorised prior codes: z or, of a progressive model, the coarsest scale of y.
+    """
 
     x_hat: jax.Array
     bits_y: jax.Array
@@ -47,10 +54,13 @@ class Model(nn.Module):
     def setup(self) -> None:
         analysis, synthesis = TRANSFORMS[self.config.transform]
         self.g_a, self.g_s = analysis(self.config), synthesis(self.config)
+        self.prior = entropy.Prior(self.config)
+        if self.config.msp is not None:
+            self.progressive = ProgressiveNet(self.config)
+            return
         self.h_a, self.h_s = entropy.HyperAnalysis(self.config), entropy.HyperSynthesis(self.config)
         self.context_net = entropy.MaskedContext(self.config, name="context")
         self.entropy_net = entropy.EntropyParameters(self.config, name="entropy")
-        self.prior = entropy.Prior(self.config)
 
     def analysis(self, x: jax.Array) -> jax.Array:
         """g_a: x [B, H, W, 3] in [0, 1], sides multiples of 16 -> y [B, H/16, W/16, M]."""
@@ -61,8 +71,8 @@ class Model(nn.Module):
         return self.g_s(y_hat)
 
     def hyper_analysis(self, y: jax.Array) -> jax.Array:
-        """h_a: y [B, h, w, M], sides multiples of 4 -> z [B, h/4, w/4, N]."""
-        return self.h_a(y)
+        """h_a: y [B, h, w, M], sides multiples of 4 -> z [B, h/4, w/4, N]; [B, 0, 0, 0] of a progressive model."""
+        return self.h_a(y) if self.config.msp is None else jnp.zeros((len(y), 0, 0, 0), y.dtype)
 
     def hyper_synthesis(self, z_hat: jax.Array) -> jax.Array:
         """h_s: z_hat [B, h, w, N] -> phi [B, 4h, 4w, 2M]."""
@@ -76,9 +86,14 @@ class Model(nn.Module):
         """Raw mixture numbers [..., P M] from context and phi, both [..., 2M]."""
         return self.entropy_net(context, phi)
 
-    def mixture(self, y_hat: jax.Array, phi: jax.Array) -> mixture.Mixture:
+    def mixture(self, y_hat: jax.Array, phi: jax.Array) -> Mixture:
         """The distribution of every latent given those before it: arrays [B, h, w, C, M], all at once."""
         raw = at_least_single(self.parameters(self.context(y_hat), phi))
+        return mixture.split(raw, self.config.families, self.config.components)
+
+    def progression(self, y_hat: jax.Array) -> Mixture:
+        """The same of a progressive model; without meaning where y_hat is of the coarsest scale."""
+        raw = at_least_single(self.progressive(y_hat))
         return mixture.split(raw, self.config.families, self.config.components)
 
     def prior_bits(self, z: jax.Array) -> jax.Array:
@@ -88,14 +103,23 @@ class Model(nn.Module):
     def bits(self, y_hat: jax.Array, z_hat: jax.Array, dtype: Any = None) -> tuple[jax.Array, jax.Array]:
         """Rates (bits_y, bits_z), [B] each, of latents [B, h, w, M] and hyper-latents [B, ceil(h/4), ceil(w/4), N].
 
-        Networks run in `dtype`, that of the latents unless given.
+        Networks run in `dtype`, that of the latents unless given. Of a progressive model `z_hat` is left alone.
         """
         bits_y, bits_z = self.element_bits(y_hat, z_hat, dtype)
         return jnp.sum(bits_y, axis=(1, 2, 3)), jnp.sum(bits_z, axis=(1, 2, 3))
 
     def element_bits(self, y_hat: jax.Array, z_hat: jax.Array, dtype: Any = None) -> tuple[jax.Array, jax.Array]:
-        """Information content of every latent and hyper-latent, in the shapes of `bits`'s arguments."""
+        """Information content of every latent and hyper-latent, in the shapes of `bits`'s arguments.
+
+        Of a progressive model the second are the latents of the coarsest scale, [B, h', w', M], zeros among the first.
+        """
         dtype = dtype or y_hat.dtype
+        if self.config.msp is not None:
+            bits_y = mixture.bin_bits(
+                at_least_single(y_hat), self.progression(y_hat.astype(dtype)), self.config.families
+            )
+            at = subsampled(self.config.msp.scales)
+            return bits_y.at[:, at, at].set(0.0), self.prior_bits(y_hat[:, at, at])
         phi = self.hyper_synthesis(z_hat.astype(dtype))[:, : y_hat.shape[1], : y_hat.shape[2]]
         distributions = self.mixture(y_hat.astype(dtype), phi)
         bits_y = mixture.bin_bits(at_least_single(y_hat), distributions, self.config.families)
@@ -132,7 +156,7 @@ def apply(config: ModelConfig, params: Any, *arrays: Any, method: Callable[..., 
 
 
 def init_params(config: ModelConfig, key: jax.Array) -> Any:
-    """Fresh float32 parameters: {"g_a", "g_s", "h_a", "h_s", "context", "entropy", "prior"}, each a tree of arrays.
+    """Fresh float32 parameters: a tree of arrays for each of `config.parts`.
 
     `key` is of `jax.random.key` or `PRNGKey`, whatever its generator: it only seeds XLA's own ("unsafe_rbg"), which
     compiles three times as fast but gives other numbers on another kind of device or under another version of XLA.

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from gllmm_jax import zoo
-from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.config import FAMILIES, TRANSFORMS, ModelConfig, TrainConfig
 from gllmm_jax.train import data
 from gllmm_jax.train.checkpoint import Checkpoints
 from gllmm_jax.train.lock import locked
@@ -96,21 +96,29 @@ def _batches(files: Sequence[Item], config: TrainConfig, mesh: Mesh) -> data.Bat
 
 def _fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: Sequence[Item]) -> TrainState:
     key_params, key_noise = jax.random.split(jax.random.PRNGKey(train_config.seed))
-    if train_config.init is not None:
-        params = _trained_params(model_config, train_config.init)
-    else:
+    params = {} if train_config.init is None else _trained_params(model_config, train_config.init)
+    if set(params) != set(model_config.parts):
         photographs = data.sample_photographs(files) if model_config.transform == "light" else []
-        params = initial_params(model_config, key_params, lmbda=train_config.lmbda, photographs=photographs)
+        params = initial_params(model_config, key_params, lmbda=train_config.lmbda, photographs=photographs) | params
     return create_state(train_config, params, key_noise)
 
 
-def _trained_params(model_config: ModelConfig, name_or_path: str) -> Any:
+def _trained_params(model_config: ModelConfig, name_or_path: str) -> dict[str, Any]:
+    """Parameters of given weights: all, or the transforms where another entropy model is to be trained."""
     weights = zoo.read(name_or_path)
-    if weights.config != model_config:
+    there, here = (
+        dataclasses.replace(config, preset="", hyper=1, hidden=(1, 1), families=FAMILIES, components=1, msp=None)
+        for config in (weights.config, model_config)
+    )
+    if there != here:
         raise ValueError(
             f"{name_or_path} holds a {weights.config.preset}, and a {model_config.preset} is to be trained"
         )
-    return jax.tree.map(jnp.asarray, zoo.single(weights.params))
+    parts = model_config.parts if weights.config == model_config else TRANSFORMS
+    if parts == TRANSFORMS:
+        _log.warning("only the transforms of %s are taken: it has another entropy model", name_or_path)
+    params = zoo.single(weights.params)
+    return {name: jax.tree.map(jnp.asarray, params[name]) for name in parts}
 
 
 def _warn_of_changes(before: TrainConfig, now: TrainConfig) -> None:
