@@ -1,16 +1,17 @@
 """From trained float parameters to their integer twin, with every bound kept. NumPy, float64."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from gllmm_jax.codec import observe
-from gllmm_jax.codec.exact import ENTROPY, HYPER, TAPS
+from gllmm_jax.codec.exact import TAPS
 from gllmm_jax.codec.integer import Twin
-from gllmm_jax.codec.proof import BUDGET, reach
+from gllmm_jax.codec.layers import ENTROPY, HYPER, Spec, specs
+from gllmm_jax.codec.proof import BUDGET, largest_bias, reach
 from gllmm_jax.config import ModelConfig
+from gllmm_jax.nn.progressive import subsampled
 from gllmm_jax.prob import tables
 
 MARGIN = 1.5  # room above the largest activation seen in calibration
@@ -28,7 +29,7 @@ def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[tuple[
     """The integer twin of trained parameters.
 
     Args:
-      params: the model's parameter tree; `h_s`, `context`, `entropy` and `prior` are read.
+      params: the model's parameter tree; all but the transforms and h_a is read.
       calibration: pairs of y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N] of typical pictures. They set
         the ranges of activations; a picture outside them costs bits, never correctness.
 
@@ -36,44 +37,100 @@ def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[tuple[
     """
     if not calibration:
         raise ValueError("the integer twin needs calibration latents")
-    kernels = float_layers(config, params)
-    low, high, cdf = prior_tables(params["prior"], calibration)
+    layers, wiring = float_layers(config, params), specs(config)
+    low, high, cdf = prior_tables(params["prior"], _static_latents(config, calibration))
     arrays = {"prior.low": low, "prior.high": high, "prior.cdf": cdf}
-    seen = observe.activations(kernels, calibration)
-    z_limit = np.maximum(-arrays["prior.low"], arrays["prior.high"])
+    seen = observe.activations(config, layers, calibration)
+    z_limit = np.maximum(-low, high)
     y_limit = np.minimum(np.ceil(seen["y"].peak * MARGIN) + 1, tables.Y_LIMIT).astype(np.int32)
-    inputs = {"conv0": Input(0, z_limit), "context": Input(0, y_limit)}
-    for name in HYPER[1:] + ENTROPY[1:]:
-        inputs[name] = choose_input(name, kernels[name][0], seen[name])
-    for name, following in zip(HYPER, (*HYPER[1:], "dense0"), strict=True):
-        _add(arrays, name, kernels[name], inputs[name], inputs[following], part=slice(-2 * config.latents, None))
-    for name, following in itertools.pairwise(ENTROPY):
-        _add(arrays, name, kernels[name], inputs[name], inputs[following], part=slice(2 * config.latents))
-    exponent, limit = output_format(config)
-    arrays |= quantise("dense2", kernels["dense2"], inputs["dense2"], exponent, limit)
+    forms = {"y": Input(0, y_limit), "z": Input(0, z_limit)}
+    inputs, outputs = {}, {}
+    for tensor, consumers in _consumers(wiring).items():
+        form = forms.get(tensor)
+        if form is None:
+            form = choose_input([(name, layers[name][0]) for name in consumers], seen[tensor])
+        for name in consumers:
+            repeated = np.tile(form.limit, wiring[name].kernel[1] // len(form.limit))
+            inputs[name] = Input(form.exponent, repeated)
+            outputs |= _shared_out(
+                inputs[name], {maker: wiring[maker] for maker in wiring[name].inputs if maker in wiring}
+            )
+    for name, layer in layers.items():
+        exponent, limit = outputs[name] if name in outputs else output_format(config)
+        arrays |= quantise(name, layer, inputs[name], np.broadcast_to(exponent, limit.shape), limit)
     arrays |= {"y.limit": y_limit, "powers": tables.power_table(), "families": tables.family_table(config.families)}
     return Twin(config, arrays)
 
 
-def _add(arrays, name, layer, given: Input, wanted: Input, *, part: slice) -> None:
-    # dense0 takes context and phi side by side; every other layer takes the whole of the one before
-    limit = wanted.limit[part] if len(wanted.limit) != layer[0].shape[2] else wanted.limit
-    arrays |= quantise(name, layer, given, np.full(len(limit), wanted.exponent), limit)
+def _shared_out(form: Input, makers: Mapping[str, Spec]) -> dict[str, Input]:
+    # the form of an input, for each of the layers whose outputs lie in it side by side
+    found, begin = {}, 0
+    for maker, spec in makers.items():
+        found[maker] = Input(form.exponent, form.limit[begin : begin + spec.kernel[2]])
+        begin += spec.kernel[2]
+    return found
+
+
+def _static_latents(config: ModelConfig, calibration: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    # what the factorised prior codes, [n, channels]
+    if config.msp is None:
+        return np.concatenate([z.reshape(-1, z.shape[-1]) for _, z in calibration])
+    at = subsampled(config.msp.scales)
+    return np.concatenate([y[at, at].reshape(-1, y.shape[-1]) for y, _ in calibration])
+
+
+def _consumers(wiring: Mapping[str, Spec]) -> dict[str, list[str]]:
+    """Layers that read one tensor, which has one form: by its name, that of the first who reads it.
+
+    The stream that residual blocks add to is one tensor all along, and named "stream".
+    """
+    found: dict[str, list[str]] = {}
+    for name, spec in wiring.items():
+        (first, *_), whole = spec.inputs, len(set(spec.inputs)) == 1
+        if first in ("y", "z"):
+            tensor = first
+        elif whole and (first == "first" or (first.startswith("block") and first.endswith("b"))):
+            tensor = "stream"
+        else:
+            tensor = name
+        found.setdefault(tensor, []).append(name)
+    return found
 
 
 def float_layers(config: ModelConfig, params: Mapping) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Kernel float64 [taps, in, out] and bias [out] of every layer; dense2's outputs regrouped, logits to base 2."""
-    leaves = {**params["h_s"], "context": params["context"], **params["entropy"]}
+    """Kernel float64 [taps, in, out] and bias, [out] or rows of them, of every layer.
+
+    Outputs of dense2 are regrouped, logits to base 2.
+    """
+    leaves = _leaves(config, params)
     layers = {}
-    for name in HYPER + ENTROPY:
+    for name, spec in specs(config).items():
         kernel = np.asarray(leaves[name]["kernel"], np.float64)
         kernel = kernel.reshape(-1, *kernel.shape[-2:])[: len(TAPS) if name == "context" else None]
         layers[name] = kernel, np.asarray(leaves[name].get("bias", np.zeros(kernel.shape[-1])), np.float64)
-    order, m = output_order(config), config.latents
-    kernel = layers["dense2"][0].reshape(1, -1, len(order), m)[:, :, order]
-    kernel[:, :, 2 * config.components * len(config.families) :] *= np.log2(np.e)
-    layers["dense2"] = kernel.reshape(1, kernel.shape[1], -1), np.zeros(len(order) * m)
+        assert kernel.shape == spec.kernel, name
+    layers["dense2"] = tuple(_regrouped(config, a) for a in layers["dense2"])
     return layers
+
+
+def _leaves(config: ModelConfig, params: Mapping) -> dict[str, Mapping]:
+    if config.msp is None:
+        leaves = {**params["h_s"], "context": params["context"], **params["entropy"]}
+        return {name: leaves[name] for name in HYPER + ENTROPY}
+    net = params["progressive"]
+    step = np.asarray(net["step"])
+    found = {"first": {"kernel": net["first"]["kernel"], "bias": step.reshape(-1, step.shape[-1])}}
+    for i in range(config.msp.depth):
+        found |= {f"block{i}a": net[f"block{i}_conv0"], f"block{i}b": net[f"block{i}_conv1"]}
+    found |= {"place": {"kernel": net["place"], "bias": net["place_bias"]}, "dense1": net["dense"]}
+    return found | {"dense2": {"kernel": net["out"], "bias": net["out_bias"]}}
+
+
+def _regrouped(config: ModelConfig, array: np.ndarray) -> np.ndarray:
+    order = output_order(config)
+    array = array.reshape(*array.shape[:-1], len(order), config.latents)[..., order, :]
+    array[..., 2 * config.components * len(config.families) :, :] *= np.log2(np.e)
+    return array.reshape(*array.shape[:-2], -1)
 
 
 def output_order(config: ModelConfig) -> list[int]:
@@ -94,20 +151,26 @@ def output_format(config: ModelConfig) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(exponent, config.latents), np.repeat(limit, config.latents)
 
 
-def choose_input(name: str, kernel: np.ndarray, seen: observe.Range) -> Input:
-    """The activation precision that loses least: finer activations leave fewer bits for the weights."""
+def choose_input(consumers: Sequence[tuple[str, np.ndarray]], seen: observe.Range) -> Input:
+    """The precision of activations that loses least in the layers that read them, names and kernels.
+
+    Finer activations leave fewer bits for the weights.
+    """
     top = max(float(seen.peak.max()), 2.0**-8)  # an input that is always zero still needs an exponent
     best, choice = np.inf, None
     for bits in PRECISIONS:
         exponent = bits - int(np.ceil(np.log2(top)))
         limit = np.ceil(np.maximum(MARGIN * seen.peak, 0.05 * top) * 2.0**exponent) + 1
-        step = 2.0 ** np.ceil(np.log2(np.maximum(reach(name, kernel, limit), 1e-30) / BUDGET))
-        # variances of rounding: weights seen through the activations, activations through the weights
-        noise = step**2 * seen.power.sum() * len(kernel) + (kernel**2).sum((0, 1)) * 4.0**-exponent
-        if noise.sum() < best:
-            best, choice = noise.sum(), Input(exponent, limit.astype(np.int32))
+        total = 0.0
+        for name, kernel in consumers:
+            step = 2.0 ** np.ceil(np.log2(np.maximum(reach(name, kernel, limit), 1e-30) / BUDGET))
+            # variances of rounding: weights seen through the activations, activations through the weights
+            noise = step**2 * seen.power.sum() * len(kernel) + (kernel**2).sum((0, 1)) * 4.0**-exponent
+            total += noise.sum()
+        if total < best:
+            best, choice = total, Input(exponent, limit.astype(np.int32))
     if choice is None:
-        raise ValueError(f"layer {name}: weights or activations are not finite")
+        raise ValueError(f"layer {consumers[0][0]}: weights or activations are not finite")
     return choice
 
 
@@ -119,7 +182,7 @@ def quantise(name: str, layer: tuple, given: Input, exponent: np.ndarray, limit:
     kernel, bias = layer
     if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
         raise ValueError(f"layer {name}: weights are not finite")
-    need = reach(name, kernel, given.limit) + np.abs(bias) * 2.0**given.exponent
+    need = reach(name, kernel, given.limit) + largest_bias(bias) * 2.0**given.exponent
     largest = np.abs(kernel).max((0, 1))
     with np.errstate(divide="ignore"):
         fine = np.floor(np.minimum(np.log2(BUDGET / need), np.log2(32767 / largest)))
@@ -127,7 +190,7 @@ def quantise(name: str, layer: tuple, given: Input, exponent: np.ndarray, limit:
     over = np.full(fine.shape, True)
     weight, offset, shift = _integers(kernel, bias, given.exponent, fine, exponent)
     for _ in range(4):  # rounding up may have broken a bound that the floats held
-        over = reach(name, weight, given.limit) + np.abs(offset) > BUDGET
+        over = reach(name, weight, given.limit) + largest_bias(offset) > BUDGET
         if not over.any():
             break
         fine = fine - over
@@ -146,15 +209,18 @@ def _integers(kernel, bias, given, fine, exponent):
     return np.rint(kernel * 2.0**fine), np.rint(bias * 2.0**total) + np.where(shift > 0, 2.0 ** (shift - 1), 0), shift
 
 
-def prior_tables(prior: Mapping, calibration: Sequence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Support and coding table of z: low and high int32 [N]; CDF int32 [N, widest + 1], 2^16 past the support."""
+def prior_tables(prior: Mapping, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Support and coding table of what the prior codes, of which [n, N] were seen.
+
+    Returns: low and high int32 [N]; CDF int32 [N, widest + 1], 2^16 past the support.
+    """
     edges = np.arange(-256, 256) - 0.5
     cdf = observe.prior_cdf(prior, edges)
     if not np.isfinite(cdf).all():
         raise ValueError("layer prior: parameters are not finite")
-    seen = np.concatenate([z.reshape(-1, z.shape[-1]) for _, z in calibration]).clip(-255, 254)
-    low = np.minimum(((cdf < 2.0**-18).sum(1) - 257).clip(-255, 0), seen.min(0)).astype(np.int32)
-    high = np.maximum((256 - (cdf > 1 - 2.0**-18).sum(1)).clip(0, 254), seen.max(0)).astype(np.int32)
+    seen = seen.clip(-255, 254)
+    low = np.minimum(((cdf < 2.0**-18).sum(1) - 257).clip(-255, 0), seen.min(0, initial=0)).astype(np.int32)
+    high = np.maximum((256 - (cdf > 1 - 2.0**-18).sum(1)).clip(0, 254), seen.max(0, initial=0)).astype(np.int32)
     table = np.full((len(low), (high - low).max() + 2), tables.TOTAL, np.int32)
     for row, c, first, last in zip(table, cdf, low, high, strict=True):
         row[: last - first + 2] = tables.cumulative(c[first + 256 : last + 258])

@@ -1,4 +1,4 @@
-"""The integer networks of the exact path: hyper-synthesis, context and entropy-parameter nets.
+"""The integer networks of the exact path: hyper-synthesis, context and entropy-parameter nets, progressive network.
 
 Activations and weights are integers held in float32. Every sum of |weight| * |input| is proven below 2^24 when the
 twin is made, so each partial sum is exact in any order, fused or not, on any device. Convolutions are shifted matrix
@@ -14,25 +14,21 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from gllmm_jax.codec.layers import EVEN, HYPER, ODD
 from gllmm_jax.config import CONTEXT_RADIUS, ModelConfig
 from gllmm_jax.prob import tables
 from gllmm_jax.prob.tables import IntegerMixture
 
-HYPER = ("conv0", "up1", "conv2", "up3", "conv4")
-ENTROPY = ("context", "dense0", "dense1", "dense2")
 SATURATION = 1 << 16  # so that 205 times an activation stays below 2^24
 TAPS = tuple((dy, dx) for dy in (-2, -1, 0) for dx in range(-2, 3) if (dy, dx) < (0, 0))
 """The causal neighbours of the 5x5 window, in the kernel's order."""
-
-ODD = ((0, 0), (2, 1))  # an upsampled odd sample: tap 0 of x[i], tap 2 of x[i + 1]
-EVEN = ((1, 0),)
 
 
 class Layer(NamedTuple):
     """One affine layer and its requantisation; integers in float32."""
 
     kernel: jax.Array  # [taps, in, out]
-    bias: jax.Array  # [out], the half that rounds included
+    bias: jax.Array  # [out], or rows to choose from [rows, out]; the half that rounds included
     scale: jax.Array  # [out], powers of two
     limit: jax.Array  # [out], the output is clipped to +-limit
 
@@ -58,7 +54,7 @@ def nets(arrays: Mapping[str, np.ndarray]) -> Nets:
     def integer(name: str) -> np.ndarray:
         return arrays[name].astype(np.int32)
 
-    layers = {name: layer(name) for name in HYPER + ENTROPY}
+    layers = {name.removesuffix(".kernel"): layer(name.removesuffix(".kernel")) for name in arrays if ".kernel" in name}
     return Nets(layers, *jax.device_put((integer("y.limit"), integer("powers"), integer("families").ravel())))
 
 
@@ -67,11 +63,13 @@ def dot(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())), precision=lax.Precision.HIGHEST)
 
 
-def requantise(total: jax.Array, layer: Layer, *, leaky: bool) -> jax.Array:
-    """floor((total + bias) * scale), then the leaky ReLU (slope 205/1024) if asked for, clipped."""
+def requantise(total: jax.Array, layer: Layer, *, leaky: bool, plus: jax.Array | None = None) -> jax.Array:
+    """floor((total + bias) * scale), and `plus`, then the leaky ReLU (slope 205/1024) if asked for, clipped."""
     rank = (1,) * (total.ndim - 1) + (-1,)
     bias, scale, limit = (a.reshape(rank) for a in layer[1:])
     a = jnp.floor((total + bias) * scale)
+    if plus is not None:
+        a = jnp.clip(a, -SATURATION, SATURATION) + plus
     if leaky:
         a = jnp.clip(a, -SATURATION, SATURATION)
         a = jnp.where(a < 0, jnp.floor(a * (205 / 1024)), a)
@@ -88,12 +86,12 @@ def _total(products: Iterable[tuple[jax.Array, jax.Array]]) -> jax.Array:
     return functools.reduce(jnp.add, (dot(x, kernel) for x, kernel in products))
 
 
-def conv(x: jax.Array, layer: Layer, *, leaky: bool) -> jax.Array:
-    """3x3 convolution of [h, w, in] with a border of zeros -> [h, w, out]."""
+def conv(x: jax.Array, layer: Layer, *, leaky: bool, plus: jax.Array | None = None) -> jax.Array:
+    """3x3 convolution of [h, w, in] with a border of zeros -> [h, w, out]; `requantise` adds `plus`."""
     h, w, _ = x.shape
     x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
     windows = [x[i : i + h, j : j + w] for i in range(3) for j in range(3)]
-    return requantise(_total(zip(windows, layer.kernel, strict=True)), layer, leaky=leaky)
+    return requantise(_total(zip(windows, layer.kernel, strict=True)), layer, leaky=leaky, plus=plus)
 
 
 def upsample(x: jax.Array, layer: Layer, *, leaky: bool) -> jax.Array:
@@ -145,13 +143,13 @@ def parameters(config: ModelConfig, net: Nets, taps: jax.Array, phi: jax.Array) 
     x = jnp.concatenate([dense(x, net.layers["context"], leaky=False), phi], axis=-1)
     for name in ("dense0", "dense1", "dense2"):
         x = dense(x, net.layers[name], leaky=name != "dense2")
-    return _split(config, net, x.astype(jnp.int32))
+    return split(config, net, x.astype(jnp.int32).reshape(len(x), -1, config.latents))
 
 
-def _split(config: ModelConfig, net: Nets, raw: jax.Array) -> IntegerMixture:
-    families, k, m = len(config.families), config.components, config.latents
+def split(config: ModelConfig, net: Nets, raw: jax.Array) -> IntegerMixture:
+    """The mixtures of raw numbers int32 [P, groups, X], in the order of `calibrate.output_order`."""
+    families, k, m = len(config.families), config.components, raw.shape[-1]
     c = families * k
-    raw = raw.reshape(raw.shape[0], -1, m)
     mean, scale, logits = raw[:, :c], raw[:, c : 2 * c], raw[:, 2 * c :]
     weight = jnp.full_like(mean, 1 << tables.WEIGHT_BITS)
     if k > 1:
@@ -162,3 +160,47 @@ def _split(config: ModelConfig, net: Nets, raw: jax.Array) -> IntegerMixture:
         outer = tables.complete(tables.softmax(net.powers, logits))
         weight = (weight * jnp.repeat(outer, k, axis=1)) >> tables.WEIGHT_BITS
     return tables.mixture(mean, scale, tables.complete(weight))
+
+
+def features(config: ModelConfig, net: Nets, mixed: jax.Array, size: tuple[jax.Array, jax.Array], step: jax.Array):
+    """The progressive network as far as all places of a block share it.
+
+    Args:
+      mixed: int32 [h, w, places M], mixed representations on a folded plane that may be larger than the picture.
+      size: rows and columns of it that are the picture's; may be traced.
+      step: int32, the number of the call, of the calls of all scales.
+
+    Returns: integer-valued float32 [h, w, F]; what lies outside `size` has no meaning.
+    """
+    assert config.msp is not None
+    inside = (jnp.arange(mixed.shape[0]) < size[0])[:, None, None] & (jnp.arange(mixed.shape[1]) < size[1])[:, None]
+    limit = jnp.tile(net.y_limit, config.msp.block[0] * config.msp.block[1])
+    x = jnp.where(inside, jnp.clip(mixed, -limit, limit), 0).astype(jnp.float32)
+    first = net.layers["first"]
+    x = jnp.where(inside, conv(x, first._replace(bias=first.bias[step]), leaky=True), 0.0)
+    for i in range(config.msp.depth):
+        branch = jnp.where(inside, conv(x, net.layers[f"block{i}a"], leaky=True), 0.0)
+        x = jnp.where(inside, conv(branch, net.layers[f"block{i}b"], leaky=True, plus=x), 0.0)
+    return x
+
+
+def numbers(
+    config: ModelConfig, net: Nets, x: jax.Array, place: jax.Array, first: jax.Array, count: int
+) -> IntegerMixture:
+    """Distributions, fields int32 [P, C, count], of `count` channels from `first` on at a place of P blocks.
+
+    Args:
+      x: of `features`, [P, F].
+      place: int32, in the order of the block; first: int32.
+    """
+    layer = net.layers["place"]
+    x = requantise(dot(x, layer.kernel[place]), layer._replace(bias=layer.bias[place]), leaky=True)
+    x = dense(x, net.layers["dense1"], leaky=True)
+
+    def cut(a: jax.Array) -> jax.Array:
+        a = a.reshape(*a.shape[:-1], -1, config.latents)
+        a = lax.dynamic_slice_in_dim(a, first, count, axis=a.ndim - 1)
+        return a.reshape(*a.shape[:-2], -1)
+
+    x = dense(x, Layer(*map(cut, net.layers["dense2"])), leaky=False)
+    return split(config, net, x.astype(jnp.int32).reshape(len(x), -1, count))

@@ -39,6 +39,8 @@ def twin_from_arrays(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> T
 def fingerprint(twin: Twin) -> bytes:
     """8 bytes that differ wherever two twins may give different frequencies."""
     digest = hashlib.sha256(f"{VERSION} {sorted(twin.config.families)} {twin.config.components}".encode())
+    if twin.config.msp is not None:
+        digest.update(repr(dataclasses.astuple(twin.config.msp)).encode())
     for name in sorted(twin.arrays):
         array = twin.arrays[name]
         digest.update(f"{name} {array.shape} ".encode())

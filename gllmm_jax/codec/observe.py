@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gllmm_jax.codec.exact import EVEN, HYPER, ODD, TAPS
+from gllmm_jax.codec.exact import TAPS
+from gllmm_jax.codec.layers import EVEN, HYPER, ODD
+from gllmm_jax.config import ModelConfig
+from gllmm_jax.nn.progressive import calls, mixed, row
 
 SAMPLES = 8192
 """Latent positions looked at, of all calibration pictures together."""
@@ -21,24 +24,58 @@ class Range(NamedTuple):
     power: np.ndarray  # mean square [C]
 
 
-def activations(layers: Mapping, calibration: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, Range]:
-    """Range of the input of every layer, by the layer's name; of y_hat under "y"."""
+def activations(
+    config: ModelConfig, layers: Mapping, calibration: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> dict[str, Range]:
+    """Range of the input of every layer, by the layer's name; of y_hat under "y".
+
+    Of a progressive model the residual stream, which many layers take, is under "stream".
+    """
     samples: dict[str, list[np.ndarray]] = {}
     key = np.random.default_rng(0)
     for y_hat, z_hat in calibration:
-        h, w, _ = y_hat.shape
-        x = z_hat.astype(np.float32)
-        for name in HYPER:
-            samples.setdefault(name, []).append(x.reshape(-1, x.shape[-1]))
-            x = (_upsample if name.startswith("up") else _conv)(x, layers[name])
-            x = x if name == HYPER[-1] else _leaky(x)
-        sites = key.choice(h * w, min(h * w, max(SAMPLES // len(calibration), 16)), replace=False)
-        taken = _entropy(layers, y_hat, x[:h, :w].reshape(h * w, -1), sites)
-        for name, value in taken.items():
-            samples.setdefault(name, []).append(value)
-        samples.setdefault("y", []).append(y_hat.reshape(h * w, -1).astype(np.float32))
+        if config.msp is None:
+            found = _raster(layers, y_hat, z_hat, key, max(SAMPLES // len(calibration), 16))
+        else:
+            found = _progressive(config, layers, y_hat, key, max(SAMPLES // len(calibration), 64))
+        for name, value in {**found, "y": y_hat}.items():
+            samples.setdefault(name, []).append(value.reshape(-1, value.shape[-1]).astype(np.float32))
     whole = {name: np.concatenate(v) for name, v in samples.items()}
     return {name: Range(np.abs(v).max(0), np.square(v).mean(0)) for name, v in whole.items()}
+
+
+def _raster(layers, y_hat, z_hat, key, limit) -> dict[str, np.ndarray]:
+    h, w, _ = y_hat.shape
+    x, taken = z_hat.astype(np.float32), {}
+    for name in HYPER:
+        taken[name] = x
+        x = (_upsample if name.startswith("up") else _conv)(x, layers[name])
+        x = x if name == HYPER[-1] else _leaky(x)
+    sites = key.choice(h * w, min(h * w, limit), replace=False)
+    return taken | _entropy(layers, y_hat, x[:h, :w].reshape(h * w, -1), sites)
+
+
+def _progressive(config, layers, y_hat, key, limit) -> dict[str, np.ndarray]:
+    msp, samples = config.msp, {}
+    for call in calls(msp, config.latents):
+        x = np.asarray(mixed(msp, y_hat, call), np.float32)
+        if not x.size:
+            continue
+        kernel, bias = layers["first"]
+        x = _leaky(_conv(x.reshape(*x.shape[:2], -1), (kernel, bias[row(msp, call)])))
+        stream = [x]
+        for i in range(msp.depth):
+            branch = _leaky(_conv(x, layers[f"block{i}a"]))
+            samples.setdefault(f"block{i}b", []).append(branch.reshape(-1, branch.shape[-1]))
+            x = _leaky(x + _conv(branch, layers[f"block{i}b"]))
+            stream.append(x)
+        kernel, bias = layers["place"]
+        hidden = _leaky(_affine(x.reshape(-1, x.shape[-1]), (kernel[call.place], bias[call.place])))
+        samples.setdefault("stream", []).extend(a.reshape(-1, a.shape[-1]) for a in stream)
+        samples.setdefault("dense1", []).append(hidden)
+        samples.setdefault("dense2", []).append(_leaky(_affine(hidden, layers["dense1"])))
+    whole = {name: np.concatenate(found) for name, found in samples.items()}
+    return {name: a[key.choice(len(a), min(len(a), limit), replace=False)] for name, a in whole.items()}
 
 
 def _entropy(layers, y_hat, phi, sites) -> dict[str, np.ndarray]:

@@ -3,15 +3,13 @@
 No sum can pass 2^24, whatever its input; every distribution is strictly increasing; no integer can leave its 32 bits.
 """
 
-import itertools
 from collections.abc import Mapping
 
 import numpy as np
 
-from gllmm_jax.codec.exact import ENTROPY, EVEN, HYPER, ODD, TAPS
+from gllmm_jax.codec.layers import specs, taps_summed
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.prob import tables
-from gllmm_jax.prob.mixture import numbers_per_latent
 
 BUDGET = (1 << 24) - 1
 
@@ -25,13 +23,6 @@ _RANGES = {
     "prior.high": (0, tables.TOTAL // 2),
 }
 """Smallest and largest value of what an array's name ends in."""
-
-
-def taps_summed(name: str, taps: int) -> list[list[int]]:
-    """Which kernel taps meet in one sum: all of them, or those of one phase of an up-convolution."""
-    if not name.startswith("up"):
-        return [list(range(taps))]
-    return [[3 * p + q for p, _ in rows for q, _ in columns] for rows in (EVEN, ODD) for columns in (EVEN, ODD)]
 
 
 def reach(name: str, kernel: np.ndarray, limit: np.ndarray) -> np.ndarray:
@@ -57,14 +48,18 @@ def check(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> None:
         if array.size and not low <= array.min() <= array.max() <= high:
             raise ValueError(f"the table {name} holds values outside {low} ... {high}")
     _check_distributions(arrays)
-    inputs = {"conv0": np.maximum(-arrays["prior.low"], arrays["prior.high"]), "context": arrays["y.limit"]}
-    inputs["dense0"] = np.concatenate([arrays["context.limit"], arrays["conv4.limit"]])
-    inputs |= {name: arrays[f"{before}.limit"] for before, name in itertools.pairwise(HYPER)}
-    inputs |= {name: arrays[f"{before}.limit"] for before, name in itertools.pairwise(ENTROPY[1:])}
-    for name in HYPER + ENTROPY:
-        total = reach(name, arrays[f"{name}.kernel"], inputs[name]) + np.abs(arrays[f"{name}.bias"])
+    limits = {name: arrays[f"{name}.limit"] for name in specs(config)} | {"y": arrays["y.limit"]}
+    limits["z"] = np.maximum(-arrays["prior.low"], arrays["prior.high"])
+    for name, spec in specs(config).items():
+        limit = np.concatenate([limits[given] for given in spec.inputs])
+        total = reach(name, arrays[f"{name}.kernel"], limit) + largest_bias(arrays[f"{name}.bias"])
         if not (total <= BUDGET).all():
             raise ValueError(f"layer {name}: sums may pass 2^24")
+
+
+def largest_bias(bias: np.ndarray) -> np.ndarray:
+    """Largest magnitude of each output's bias, [out], of [out] or of rows to choose from [rows, out]."""
+    return np.abs(bias).reshape(-1, bias.shape[-1]).max(0)
 
 
 def _check_distributions(arrays: Mapping[str, np.ndarray]) -> None:
@@ -81,14 +76,13 @@ def _check_distributions(arrays: Mapping[str, np.ndarray]) -> None:
 
 def shapes(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
     """The shape that each array of a twin has; how wide the table of z is, its support says. Raises `KeyError`."""
-    m, n, families = config.latents, config.hyper, len(config.families)
-    wide, hidden, raw = 3 * n // 2, config.hidden, numbers_per_latent(config.families, config.components)
-    kernels = {"conv0": (9, n, n), "up1": (9, n, n), "conv2": (9, n, wide), "up3": (9, wide, wide)}
-    kernels |= {"conv4": (9, wide, 2 * m), "context": (len(TAPS), m, 2 * m), "dense0": (1, 4 * m, hidden[0])}
-    kernels |= {"dense1": (1, *hidden), "dense2": (1, hidden[1], raw * m)}
-    found: dict[str, tuple[int, ...]] = {f"{name}.kernel": shape for name, shape in kernels.items()}
-    found |= {f"{k}.{part}": shape[-1:] for k, shape in kernels.items() for part in ("bias", "shift", "limit")}
+    m, n = config.latents, config.static_channels
+    found: dict[str, tuple[int, ...]] = {}
+    for name, spec in specs(config).items():
+        out = spec.kernel[2:]
+        bias = (spec.biases, *out) if spec.biases else out
+        found |= {f"{name}.kernel": spec.kernel, f"{name}.bias": bias, f"{name}.shift": out, f"{name}.limit": out}
     support = zip(arrays["prior.low"].ravel(), arrays["prior.high"].ravel(), strict=False)
     widest = max(int(high) - int(low) for low, high in support) + 2
-    found |= {"prior.low": (n,), "prior.high": (n,), "prior.cdf": (n, widest)}
-    return found | {"y.limit": (m,), "powers": (tables.POWERS + 1,), "families": (families, 2 * tables.EDGE + 1)}
+    found |= {"prior.low": (n,), "prior.high": (n,), "prior.cdf": (n, widest), "y.limit": (m,)}
+    return found | {"powers": (tables.POWERS + 1,), "families": (len(config.families), 2 * tables.EDGE + 1)}

@@ -63,6 +63,20 @@ def group(config: Progressive, call: Call) -> tuple[slice, slice, slice]:
     return rows, columns, slice(call.first, call.last)
 
 
+def row(config: Progressive, call: Call) -> int:
+    """The call's number among those of all scales, by scale, place and channels: which of the biases is its own."""
+    return (call.scale * len(ORDERS[config.block]) + call.place) * (config.seeds + 1) + call.first
+
+
+def mixed(config: Progressive, y: jax.Array, call: Call) -> jax.Array:
+    """What the network sees before a call: of y [..., h, w, M], the folded plane of its scale."""
+    at = subsampled(call.scale)
+    plane = y[..., at, at, :]
+    folded, inside = truths(plane, config.block)
+    guess = guesses(plane[..., 1::2, 1::2, :], plane.shape[-3:-1], config.block)
+    return jnp.where(known(config, y.shape[-1], call) & inside, folded, guess)
+
+
 def fold(plane: jax.Array, block: tuple[int, int]) -> jax.Array:
     """[..., h, w, M], sides multiples of the block's -> [..., h / rows, w / columns, rows columns, M]."""
     *batch, h, w, m = plane.shape

@@ -8,6 +8,7 @@ import pytest
 from gllmm_jax.codec import exact, observe
 from gllmm_jax.codec.calibrate import float_layers, make_twin, output_format
 from gllmm_jax.codec.integer import fingerprint, twin_from_arrays, z_support
+from gllmm_jax.codec.layers import ENTROPY, HYPER
 from gllmm_jax.nn import model
 from gllmm_jax.prob import tables
 from tests.codec.twins import MU, PLAIN, carried, draw, tree, twin
@@ -29,7 +30,7 @@ def reference(arrays, name, x, *, leaky):
 
 def reference_hyper(arrays, z):
     x = z.astype(np.int64)
-    for name in exact.HYPER:
+    for name in HYPER:
         if name.startswith("up"):  # dilate, then an ordinary convolution with padding (1, 2)
             dilated = np.zeros((2 * x.shape[0] + 2, 2 * x.shape[1] + 2, x.shape[2]), np.int64)
             dilated[1:-1:2, 1:-1:2] = x
@@ -100,7 +101,7 @@ def test_the_twin_is_close_to_the_float_model():
     layers = float_layers(MU, params)
     y, z = (np.clip(a, -5, 5) for a in calibration[0])
     x = z.astype(np.float32)
-    for name in exact.HYPER:
+    for name in HYPER:
         x = (observe._upsample if name.startswith("up") else observe._conv)(x, layers[name])
         x = x if name == "conv4" else observe._leaky(x)
     taken = observe._entropy(layers, y, x.reshape(96, -1), np.arange(96))
@@ -188,7 +189,7 @@ def test_tables_that_would_not_decode(name, place, value):
         twin_from_arrays(MU, arrays)
 
 
-@pytest.mark.parametrize("name", exact.HYPER + exact.ENTROPY)
+@pytest.mark.parametrize("name", HYPER + ENTROPY)
 def test_every_sum_is_proven(name):
     """Heavy weights in all taps of a layer but the first, also where abs overflows the type they are stored in."""
     kernel = twin().arrays[f"{name}.kernel"]

@@ -1,0 +1,65 @@
+"""The layers of an integer twin: what each takes, and the shapes of its arrays.
+
+A raster model has hyper-synthesis, context and entropy net; a progressive one has the network of `nn.progressive`,
+whose residual blocks `block0a block0b ...` add to one stream that begins at `first` and ends at `place`.
+"""
+
+from typing import NamedTuple
+
+from gllmm_jax.config import CONTEXT_RADIUS, ModelConfig, Progressive
+from gllmm_jax.nn.progressive import ORDERS
+from gllmm_jax.prob.mixture import numbers_per_latent
+
+HYPER = ("conv0", "up1", "conv2", "up3", "conv4")
+ENTROPY = ("context", "dense0", "dense1", "dense2")
+
+ODD = ((0, 0), (2, 1))  # an upsampled odd sample: tap 0 of x[i], tap 2 of x[i + 1]
+EVEN = ((1, 0),)
+
+
+class Spec(NamedTuple):
+    """One layer."""
+
+    kernel: tuple[int, int, int]  # taps, in, out
+    inputs: tuple[str, ...]  # layers whose outputs it takes, side by side; "y", "z": what the stream carries
+    biases: int = 0  # rows to choose one from; 0: one bias, a vector
+
+
+def specs(config: ModelConfig) -> dict[str, Spec]:
+    """All layers of the exact path, in order; the last gives the mixtures."""
+    numbers = numbers_per_latent(config.families, config.components) * config.latents
+    if config.msp is not None:
+        return _progressive(config, config.msp, numbers)
+    m, n, hidden = config.latents, config.hyper, config.hidden
+    wide, taps = 3 * n // 2, 2 * CONTEXT_RADIUS * (CONTEXT_RADIUS + 1)
+    return {
+        "conv0": Spec((9, n, n), ("z",)),
+        "up1": Spec((9, n, n), ("conv0",)),
+        "conv2": Spec((9, n, wide), ("up1",)),
+        "up3": Spec((9, wide, wide), ("conv2",)),
+        "conv4": Spec((9, wide, 2 * m), ("up3",)),
+        "context": Spec((taps, m, 2 * m), ("y",)),
+        "dense0": Spec((1, 4 * m, hidden[0]), ("context", "conv4")),
+        "dense1": Spec((1, *hidden), ("dense0",)),
+        "dense2": Spec((1, hidden[1], numbers), ("dense1",)),
+    }
+
+
+def _progressive(config: ModelConfig, msp: Progressive, numbers: int) -> dict[str, Spec]:
+    f, places, size = msp.width, len(ORDERS[msp.block]), msp.block[0] * msp.block[1]
+    found = {"first": Spec((9, size * config.latents, f), ("y",) * size, msp.scales * places * (msp.seeds + 1))}
+    for i in range(msp.depth):
+        found[f"block{i}a"] = Spec((9, f, f), (f"block{i - 1}b" if i else "first",))
+        found[f"block{i}b"] = Spec((9, f, f), (f"block{i}a",))
+    found["place"] = Spec((places, f, config.hidden[0]), (f"block{msp.depth - 1}b",), places)
+    found["dense1"] = Spec((1, *config.hidden), ("place",))
+    return found | {"dense2": Spec((1, config.hidden[1], numbers), ("dense1",))}
+
+
+def taps_summed(name: str, taps: int) -> list[list[int]]:
+    """Which kernel taps meet in one sum: all of them, those of one phase of an up-convolution, or one of `place`."""
+    if name == "place":
+        return [[tap] for tap in range(taps)]
+    if not name.startswith("up"):
+        return [list(range(taps))]
+    return [[3 * p + q for p, _ in rows for q, _ in columns] for rows in (EVEN, ODD) for columns in (EVEN, ODD)]
