@@ -1,13 +1,14 @@
-"""What an entropy coder is: it takes symbols of known distributions, then the latents of a schedule, in one stream."""
+"""What an entropy coder is: it takes symbols of known distributions, then the latents of a walk, in one stream."""
 
+from collections.abc import Callable, Generator
 from typing import NamedTuple, Protocol
 
+import jax
 import numpy as np
 
-from gllmm_jax.codec import exact
+from gllmm_jax.codec.rans import Lanes, Source
 from gllmm_jax.codec.report import Tick, silent
-from gllmm_jax.codec.walk import Surroundings, empty_plane, inside
-from gllmm_jax.config import ModelConfig
+from gllmm_jax.prob.tables import IntegerMixture
 
 
 class Static(NamedTuple):
@@ -23,30 +24,59 @@ class Outliers(NamedTuple):
     places: np.ndarray  # int64 [K], increasing indices into y_hat [h, w, M]
     values: np.ndarray  # int32 [K], y_hat less the symbol that is coded
 
-    def plane(self, size: tuple[int, int], channels: int) -> np.ndarray:
-        """The plane that a walk starts from."""
-        plane = empty_plane(size, channels)
-        inside(plane, size)[np.unravel_index(self.places, (*size, channels))] = self.values
+    def plane(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Of the shape of y_hat, int32, zeros elsewhere."""
+        plane = np.zeros(shape, np.int32)
+        plane.flat[self.places] = self.values
         return plane
 
 
-class Given(NamedTuple):
-    """What both sides know before the first latent y_hat [h, w, M]."""
+class Intervals(NamedTuple):
+    """Where in [0, 2^16) the interval of each symbol begins, and the last place that belongs to it.
 
-    config: ModelConfig
-    nets: exact.Nets
+    Latents in coding order, in runs: each begins with a step of its own.
+    """
+
+    first: np.ndarray  # uint16 [symbols]
+    last: np.ndarray  # uint16 [symbols]
+    runs: tuple[int, ...]  # symbols in each
+
+
+class Group(NamedTuple):
+    """Latents whose distributions are known together."""
+
+    mix: IntegerMixture  # fields [P, C, X]
+    count: int  # of the P places, the first are real
+    of: Callable[[np.ndarray], np.ndarray]  # y_hat [h, w, M] -> its latents, [count, X]
+
+
+class Walk(Protocol):
+    """The order of the latents y_hat [h, w, M], and what both sides know before the first of them."""
+
     size: tuple[int, int]  # h, w
-    around: Surroundings
-    outliers: Outliers
+    families: jax.Array  # of `exact.Nets`
+    z_hat: np.ndarray
+
+    def intervals(self, y_hat: np.ndarray, tick: Tick = silent) -> tuple[Intervals, Outliers]:
+        """All latents as the encoder sees them, who knows every one."""
+        ...
+
+    def decode(self, outliers: Outliers, source: Source, lanes: Lanes, tick: Tick = silent) -> tuple[np.ndarray, Lanes]:
+        """The latents, int32 [h, w, M], of a stream of `rans`. Raises `BitstreamError` where it is cut short."""
+        ...
+
+    def groups(self, outliers: Outliers, tick: Tick = silent) -> Generator[Group, np.ndarray, np.ndarray]:
+        """Group after group, each answered (`send`) with its symbols int32 [P, X]; returns the latents."""
+        ...
 
 
 class Content(NamedTuple):
-    """What an encoder knows beside that."""
+    """What an encoder knows."""
 
     symbols: np.ndarray  # int32 [S], of `Static`
     y_hat: np.ndarray  # int32 [h, w, M]
-    first: np.ndarray  # uint16 [h w M], in coding order: where in [0, 2^16) the interval of each latent's symbol begins
-    last: np.ndarray  # uint16 [h w M], and the last place that belongs to it
+    intervals: Intervals
+    outliers: Outliers
 
 
 class Decoder(Protocol):
@@ -56,7 +86,7 @@ class Decoder(Protocol):
         """The next S symbols, int32 [S]."""
         ...
 
-    def latents(self, given: Given, tick: Tick = silent) -> np.ndarray:
+    def latents(self, walk: Walk, outliers: Outliers, tick: Tick = silent) -> np.ndarray:
         """The latents, int32 [h, w, M]."""
         ...
 
@@ -68,7 +98,7 @@ class Decoder(Protocol):
 class Coder(Protocol):
     """Both directions. One stream holds `static`, then the latents."""
 
-    def encode(self, static: Static, given: Given, content: Content, tick: Tick = silent) -> bytes:
+    def encode(self, static: Static, walk: Walk, content: Content, tick: Tick = silent) -> bytes:
         """The whole stream."""
         ...
 

@@ -7,7 +7,6 @@ numbered here. All of it is integer arithmetic, so encoder and decoder ask the s
 Interval widths are powers of two: `half` is the width of one half.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -16,11 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gllmm_jax.codec import exact, walk
-from gllmm_jax.codec.coder import Given, Static
+from gllmm_jax.codec.coder import Group, Outliers, Static, Walk
 from gllmm_jax.codec.report import Tick, silent
-from gllmm_jax.codec.schedule import padded, wavefront
-from gllmm_jax.config import ModelConfig
 from gllmm_jax.prob import tables
 
 NONE = -1
@@ -67,36 +63,29 @@ def symbols(port: Port, static: Static, values: np.ndarray | None) -> np.ndarray
     return _bisect(port, low, half, lambda low, half: _ask_static(table, rows, low, half, number), values)
 
 
-def latents(port: Port, given: Given, values: np.ndarray | None, tick: Tick = silent) -> np.ndarray:
+def latents(port: Port, walk: Walk, outliers: Outliers, values: np.ndarray | None, tick: Tick = silent) -> np.ndarray:
     """The latents int32 [h, w, M], group by group; a writer is given them as `values`."""
-    config, families = given.config, given.nets.families
-    number = jax.device_put(numbers())
-    plane = jax.device_put(given.outliers.plane(given.size, config.latents))
-    schedule = padded(wavefront(*given.size))
-    groups = int((schedule.counts > 0).sum())
-    tick(0, groups)
-    for done, (sites, count) in enumerate(zip(*schedule, strict=True), 1):
-        if done > groups:
-            break
-        at = jax.device_put(np.maximum(sites, 0))
-        mix, rows = _distributions(config, given.nets, plane, given.around, at)
-        radius = np.array(mix.radius[:, 0])
-        radius[count:] = 0
+    number, walking = jax.device_put(numbers()), walk.groups(outliers, tick)
+    group = next(walking)
+    while True:
+        radius = np.array(group.mix.radius[:, 0])
+        radius[group.count :] = 0
 
-        def ask(low: jax.Array, half: jax.Array, mix: Any = mix, count: int = count) -> np.ndarray:
-            found = np.array(_ask(families, mix, low, half, number))
-            found[count:] = NONE
+        def ask(low: jax.Array, half: jax.Array, group: Group = group) -> np.ndarray:
+            found = np.array(_ask(walk.families, group.mix, low, half, number))
+            found[group.count :] = NONE
             return found
 
         truth = None
         if values is not None:
             truth = np.zeros(radius.shape, np.int32)
-            truth[:count] = values.reshape(-1, config.latents)[sites[:count]]
+            truth[: group.count] = group.of(values)
             truth = np.clip(truth, -radius, radius)
         half = int(radius.max()) + 1 if radius.any() else 0
-        plane = _settle(plane, rows, *jax.device_put((_bisect(port, -radius, half, ask, truth), np.int32(count))))
-        tick(done, groups)
-    return walk.inside(np.asarray(plane), given.size).copy()
+        try:
+            group = walking.send(_bisect(port, -radius, half, ask, truth))
+        except StopIteration as end:
+            return end.value
 
 
 def _bisect(
@@ -139,12 +128,6 @@ def _ask_static(table: jax.Array, rows: jax.Array, low: jax.Array, half: jax.Arr
     return _question(cdf, low, half, number)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _distributions(config: ModelConfig, net: exact.Nets, plane, around: walk.Surroundings, sites):
-    """`walk.distributions` as a program of its own."""
-    return walk.distributions(config, net, plane, around, sites)
-
-
 @jax.jit
 def _ask(families: jax.Array, mix: tables.IntegerMixture, low: jax.Array, half: jax.Array, number) -> jax.Array:
     """Questions about the latents of a group, int16 [P, M]: none about one whose window ends below low + half.
@@ -155,10 +138,3 @@ def _ask(families: jax.Array, mix: tables.IntegerMixture, low: jax.Array, half: 
       number: of `numbers`.
     """
     return _question(lambda k: tables.mixture_cdf(families, mix, k), low, half, number)
-
-
-@functools.partial(jax.jit, donate_argnums=0)
-def _settle(plane: jax.Array, rows: jax.Array, values: jax.Array, count: jax.Array) -> jax.Array:
-    """The plane with symbols int32 [P, M] added to its `rows` [P], of which the first `count` are real."""
-    real = jnp.arange(len(rows)) < count
-    return plane.at[jnp.where(real, rows, len(plane))].add(values, mode="drop")

@@ -28,7 +28,8 @@ def make_weights(
     if not pictures:
         raise ValueError("the integer twin is calibrated on pictures: give at least one")
     stored = zoo.half(params)
-    stored["context"]["kernel"] *= causal_mask().astype(np.float16)  # closed taps are noise: zeros cost no bytes
+    if "context" in stored:
+        stored["context"]["kernel"] *= causal_mask().astype(np.float16)  # closed taps are noise: zeros cost no bytes
     floats = zoo.single(stored)
     calibration = [analyse(config, floats, picture) for picture in pictures]
     twin = make_twin(config, floats, calibration)

@@ -3,31 +3,30 @@
 import jax
 import numpy as np
 
-from gllmm_jax.codec import rans, walk
-from gllmm_jax.codec.coder import Content, Given, Static
+from gllmm_jax.codec import rans
+from gllmm_jax.codec.coder import Content, Intervals, Outliers, Static, Walk
 from gllmm_jax.codec.report import Tick, silent
-from gllmm_jax.codec.schedule import bucket, segments, wavefront
+from gllmm_jax.codec.schedule import bucket
+from gllmm_jax.codec.walk import decode_static
 from gllmm_jax.prob import tables
 
 BLOCK = 1 << 15
 """Steps that the encoder takes at once."""
 
-SEGMENT = 256
-"""Groups that the decoder takes at once."""
 
-
-def encode(static: Static, given: Given, content: Content, tick: Tick = silent) -> bytes:
+def encode(static: Static, walk: Walk, content: Content, tick: Tick = silent) -> bytes:
     """See `coder.Coder`."""
-    lanes = _lanes(given.size, given.config.latents)
+    lanes = _lanes(walk.size, content.y_hat.shape[-1])
     fill = (0, -len(static.rows) % lanes)  # what is certain fills up the last static step
     low = np.pad(static.table[static.rows, content.symbols], fill)
     last = np.pad(static.table[static.rows, content.symbols + 1] - 1, fill, constant_values=tables.TOTAL - 1)
-    starts = range(0, (len(low) + len(content.first)) // lanes, BLOCK)
+    latents = _filled(content.intervals, lanes)
+    starts = range(0, (len(low) + len(latents.first)) // lanes, BLOCK)
     state, parts = rans.start(lanes), []
     tick(0, len(starts))
     for start in reversed(starts):
-        firsts = _steps(lanes, 0, low, content.first, start)
-        lasts = _steps(lanes, tables.TOTAL - 1, last, content.last, start)
+        firsts = _steps(lanes, 0, low, latents.first, start)
+        lasts = _steps(lanes, tables.TOTAL - 1, last, latents.last, start)
         state, out, emitted = jax.device_get(rans.encode(*jax.device_put((state, firsts, lasts - firsts + 1))))
         parts.append(out[emitted].tobytes())
         tick(len(parts), len(starts))
@@ -53,24 +52,26 @@ class Decoder:
         rows = np.full(bucket(steps) * n, len(static.table), np.int32)
         rows[:count] = static.rows
         args = jax.device_put((with_certain(static.table), rows.reshape(-1, n), np.int32(steps)))
-        found, self._lanes = walk.decode_static(*args, self._source, self._lanes)
+        found, self._lanes = decode_static(*args, self._source, self._lanes)
         rans.check_within(self._lanes, self._source)  # before anything of the picture's size is made
         return np.asarray(found).ravel()[:count]
 
-    def latents(self, given: Given, tick: Tick = silent) -> np.ndarray:
-        plane = jax.device_put(given.outliers.plane(given.size, given.config.latents))
-        parts = segments(wavefront(*given.size), SEGMENT)
-        tick(0, len(parts))
-        for done, part in enumerate(jax.device_put(parts), 1):
-            plane, self._lanes = walk.decode(
-                given.config, given.nets, plane, given.around, part, self._source, self._lanes
-            )
-            rans.check_within(self._lanes, self._source)
-            tick(done, len(parts))
-        return walk.inside(np.asarray(plane), given.size).copy()
+    def latents(self, walk: Walk, outliers: Outliers, tick: Tick = silent) -> np.ndarray:
+        y_hat, self._lanes = walk.decode(outliers, self._source, self._lanes, tick)
+        return y_hat
 
     def finish(self) -> None:
         rans.check_finished(self._lanes, self._source)
+
+
+def _filled(latents: Intervals, lanes: int) -> Intervals:
+    # every run to whole steps, with what is certain
+    if not any(run % lanes for run in latents.runs):
+        return latents
+    edges, more = np.cumsum(latents.runs), [-run % lanes for run in latents.runs]
+    at = np.repeat(edges, more)
+    first, last = np.insert(latents.first, at, 0), np.insert(latents.last, at, tables.TOTAL - 1)
+    return Intervals(first, last, tuple(run + extra for run, extra in zip(latents.runs, more, strict=True)))
 
 
 def _steps(lanes, certain, static, latents, start):

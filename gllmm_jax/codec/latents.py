@@ -1,38 +1,33 @@
 """Latents to bytes and back, exactly.
 
 A stream is a list of outliers, latents beyond the window that their distribution gives a frequency (a varint: how many;
-for each, varints: how many places after the one before, and by how much), and one stream of the entropy coder that
-holds z in raster order and y in the order of the schedule.
+for each, varints: how many places after the one before, and by how much), and one stream of the entropy coder: what
+the factorised prior codes (z in raster order, or the coarsest scale of y), then y in the order of its walk.
 """
 
 import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
-from gllmm_jax.codec import varint, walk
-from gllmm_jax.codec.coder import Content, Given, Outliers, Static
+from gllmm_jax.codec import progressive, raster, varint
+from gllmm_jax.codec.coder import Content, Outliers, Static, Walk
 from gllmm_jax.codec.coders import named
 from gllmm_jax.codec.container import CODERS
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.integer import Twin, z_support
 from gllmm_jax.codec.report import Progress, Tick, silent
-from gllmm_jax.codec.schedule import bucket, chunks, segments, wavefront
-from gllmm_jax.codec.windows import HYPER_REACH, HYPER_SIDE, scaled, windows
-from gllmm_jax.config import HYPER_STRIDE
+from gllmm_jax.config import ModelConfig
+from gllmm_jax.nn.progressive import subsampled
 from gllmm_jax.prob import tables
-
-CHUNK = 256
-"""Positions the encoder evaluates at once."""
-
-CHUNKS = 64
-"""How many times that, before what was found leaves the device."""
 
 
 class Bits(NamedTuple):
-    """Information content of the latents under the integer model, and the size of the list of outliers; in bits."""
+    """Information content of the latents under the integer model, and the size of the list of outliers; in bits.
+
+    `z` is that of what the factorised prior codes.
+    """
 
     y: float
     z: float
@@ -42,20 +37,27 @@ class Bits(NamedTuple):
 def clamp_latents(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The nearest latents a stream can carry, int32. Clamp before anything else, synthesis included."""
     y_hat = np.clip(y_hat, -tables.Y_LIMIT, tables.Y_LIMIT).astype(np.int32, copy=False)
-    return y_hat, np.clip(z_hat, *z_support(twin)).astype(np.int32, copy=False)
+    if twin.config.msp is None:
+        return y_hat, np.clip(z_hat, *z_support(twin)).astype(np.int32, copy=False)
+    at = subsampled(twin.config.msp.scales)
+    coarsest = np.clip(y_hat[at, at], *z_support(twin))
+    if not np.array_equal(coarsest, y_hat[at, at]):
+        y_hat = y_hat.copy()
+        y_hat[at, at] = coarsest
+    return y_hat, np.asarray(z_hat, np.int32)
 
 
 def encode_latents(
     twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray, *, coder: str = CODERS[0], progress: Progress = silent
 ) -> bytes:
-    """Stream of y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N].
+    """Stream of y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N], [0, 0, 0] of a progressive model.
 
     Raises: `ValueError` on latents that `clamp_latents` would change, of other shapes, or no integers; `ImportError`
     where the extra of the coder is missing.
     """
-    static, given, content = prepare(twin, y_hat, z_hat, functools.partial(progress, "probabilities"))
-    stream = named(coder).encode(static, given, content, functools.partial(progress, "coding"))
-    return pack_outliers(given.outliers) + stream
+    static, walk, content = prepare(twin, y_hat, z_hat, functools.partial(progress, "probabilities"))
+    stream = named(coder).encode(static, walk, content, functools.partial(progress, "coding"))
+    return pack_outliers(content.outliers) + stream
 
 
 def decode_latents(
@@ -76,93 +78,50 @@ def decode_latents(
     """
     outliers, rest = _unpack_outliers(data, size[0] * size[1] * twin.config.latents)
     stream = named(coder).decoder(rest, size, twin.config.latents)
-    z_hat = stream.static(static_symbols(twin, size)).reshape(*hyper_size(size), -1) + z_support(twin)[0]
-    given = Given(twin.config, twin.nets, size, _around(twin, size, z_hat), outliers)
+    walk = _begin(twin, size, stream.static(_room(twin).static(twin, size)))
     if begun:
         begun(size)
-    y_hat = stream.latents(given, functools.partial(progress, "decoding"))
+    y_hat = stream.latents(walk, outliers, functools.partial(progress, "decoding"))
     stream.finish()
-    return y_hat, z_hat
+    return y_hat, walk.z_hat
 
 
 def estimated_bits(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> Bits:
     """Bits of the latents at the integer model's own probabilities, without the cost of the coder."""
-    static, given, content = prepare(twin, y_hat, z_hat)
+    static, _, content = prepare(twin, y_hat, z_hat)
     frequency = static.table[static.rows, content.symbols + 1] - static.table[static.rows, content.symbols]
-    frequencies = content.last - content.first.astype(np.int32) + 1, frequency
+    frequencies = content.intervals.last - content.intervals.first.astype(np.int32) + 1, frequency
     y, z = (float((tables.TOTAL_BITS - np.log2(f, dtype=np.float64)).sum()) for f in frequencies)
-    return Bits(y, z, 8.0 * len(pack_outliers(given.outliers)))
+    return Bits(y, z, 8.0 * len(pack_outliers(content.outliers)))
 
 
-def prepare(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray, tick: Tick = silent) -> tuple[Static, Given, Content]:
+def prepare(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray, tick: Tick = silent) -> tuple[Static, Walk, Content]:
     """What a coder's `encode` takes. Raises as `encode_latents` does."""
     if not all(np.issubdtype(a.dtype, np.integer) for a in (y_hat, z_hat)):
         raise ValueError(f"latents are whole numbers, not {y_hat.dtype} and {z_hat.dtype}: round them")
-    size, shape = y_hat.shape[:2], (twin.config.latents, twin.config.hyper)
-    if y_hat.ndim != 3 or not y_hat.size or (y_hat.shape[2], z_hat.shape) != (shape[0], (*hyper_size(size), shape[1])):
+    size, m = y_hat.shape[:2], twin.config.latents
+    if y_hat.ndim != 3 or not y_hat.size or y_hat.shape[2] != m or z_hat.shape != hyper_shape(twin.config, size):
         raise ValueError(f"latents of shapes {y_hat.shape} and {z_hat.shape} do not belong together or to this model")
     if not all(map(np.array_equal, (y_hat, z_hat), clamp_latents(twin, y_hat, z_hat))):
         raise ValueError("latents outside what a stream can carry: call clamp_latents first")
     y_hat, z_hat = (a.astype(np.int32, copy=False) for a in (y_hat, z_hat))
-    static, around = static_symbols(twin, size), _around(twin, size, z_hat)
-    first, last, outliers = _evaluate(twin, around, y_hat, tick)
-    content = Content((z_hat - z_support(twin)[0]).ravel(), y_hat, first, last)
-    return static, Given(twin.config, twin.nets, size, around, outliers), content
+    room = _room(twin)
+    symbols = room.static_symbols(twin, z_hat if room is raster else y_hat)
+    walk = _begin(twin, size, symbols)
+    return room.static(twin, size), walk, Content(symbols, y_hat, *walk.intervals(y_hat, tick))
 
 
-def hyper_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of z beside those of y."""
-    return -(-size[0] // HYPER_STRIDE), -(-size[1] // HYPER_STRIDE)
+def hyper_shape(config: ModelConfig, size: tuple[int, int]) -> tuple[int, int, int]:
+    """The shape of z beside y of `size` (h, w)."""
+    return (*raster.hyper_size(size), config.hyper) if config.msp is None else (0, 0, 0)
 
 
-def static_symbols(twin: Twin, size: tuple[int, int]) -> Static:
-    """Distributions of z [ceil(h/4), ceil(w/4), N] in raster order, for y of `size` (h, w)."""
-    hz, wz = hyper_size(size)
-    return Static(twin.arrays["prior.cdf"], np.tile(np.arange(twin.config.hyper, dtype=np.int32), hz * wz))
+def _room(twin: Twin):
+    return raster if twin.config.msp is None else progressive
 
 
-def _around(twin, size, z_hat):
-    hz, wz, _ = z_hat.shape
-    height, width = HYPER_STRIDE * hz, HYPER_STRIDE * wz
-    rows = np.zeros((bucket(height * width), 2 * twin.config.latents), np.float32)
-    phi = rows[: height * width].reshape(height, width, -1)
-    for where, kept, to in windows((hz, wz), HYPER_SIDE, HYPER_REACH):
-        phi[scaled(to, HYPER_STRIDE)] = _phi(twin, z_hat[where])[scaled(kept, HYPER_STRIDE)]
-    return walk.Surroundings(*jax.device_put((rows, np.int32(width), np.int32(size[1]))))
-
-
-def _phi(twin, z_hat):
-    # hyper-synthesis of [hz, wz, N] -> at least [4hz, 4wz, 2M]
-    hz, wz, n = z_hat.shape
-    plane = np.zeros((bucket(hz, least=4), bucket(wz, least=4), n), np.int32)
-    plane[:hz, :wz] = z_hat
-    return np.asarray(walk.phi(twin.nets, *jax.device_put((plane, np.int32(hz), np.int32(wz)))))
-
-
-def _evaluate(twin, around, y_hat, tick):
-    # intervals of all latents in coding order, and what of them lies outside
-    size, channels = y_hat.shape[:2], y_hat.shape[2]
-    plane, order = walk.empty_plane(size, channels), wavefront(*size).order()
-    walk.inside(plane, size)[:] = y_hat
-    plane = jax.device_put(plane)
-    first, last = (np.empty((len(order), channels), np.uint16) for _ in range(2))
-    places, values = [], []
-    parts = segments(chunks(order, min(CHUNK, bucket(len(order)))), CHUNKS, least=1)
-    begin = 0
-    tick(0, len(parts))
-    for done, part in enumerate(parts, 1):
-        found = walk.intervals(twin.config, twin.nets, plane, around, jax.device_put(part.sites))
-        low, frequency, excess = (a.reshape(-1, channels)[: part.counts.sum()] for a in jax.device_get(found))
-        end = begin + len(low)
-        first[begin:end], last[begin:end] = low, low + frequency - 1
-        sites, channel = np.nonzero(excess)
-        places.append(order[begin + sites].astype(np.int64) * channels + channel)
-        values.append(excess[sites, channel])
-        begin = end
-        tick(done, len(parts))
-    places, values = np.concatenate(places), np.concatenate(values)
-    raster = np.argsort(places)
-    return first.ravel(), last.ravel(), Outliers(places[raster], values[raster])
+def _begin(twin: Twin, size: tuple[int, int], symbols: np.ndarray) -> Walk:
+    return (raster.Raster if twin.config.msp is None else progressive.Progression)(twin, size, symbols)
 
 
 def pack_outliers(outliers: Outliers) -> bytes:

@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 
 from gllmm_jax.codec import decisions
-from gllmm_jax.codec.coder import Content, Given, Static
+from gllmm_jax.codec.coder import Content, Outliers, Static, Walk
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.report import Tick, silent
 from gllmm_jax.prob import tables
@@ -24,11 +24,11 @@ except ImportError as error:
     raise ImportError("the coder tfc needs TensorFlow-Compression: pip install 'gllmm-jax[tfc]'") from error
 
 
-def encode(static: Static, given: Given, content: Content, tick: Tick = silent) -> bytes:
+def encode(static: Static, walk: Walk, content: Content, tick: Tick = silent) -> bytes:
     """See `coder.Coder`."""
     writer = _Writer()
     decisions.symbols(writer, static, content.symbols)
-    decisions.latents(writer, given, content.y_hat, tick)
+    decisions.latents(writer, walk, content.outliers, content.y_hat, tick)
     return _checksum(content.symbols) + writer.finish()
 
 
@@ -69,8 +69,8 @@ class Decoder:
             raise BitstreamError("the latent stream is damaged, or was made with other weights")
         return symbols
 
-    def latents(self, given: Given, tick: Tick = silent) -> np.ndarray:
-        return decisions.latents(self, given, None, tick)
+    def latents(self, walk: Walk, outliers: Outliers, tick: Tick = silent) -> np.ndarray:
+        return decisions.latents(self, walk, outliers, None, tick)
 
     def finish(self) -> None:
         if not ops.entropy_decode_finalize(self._handle):

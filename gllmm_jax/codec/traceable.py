@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gllmm_jax.codec import interleaved, latents, rans, walk
+from gllmm_jax.codec import interleaved, latents, rans, raster, walk
 from gllmm_jax.codec.coder import Outliers
 from gllmm_jax.codec.integer import Twin, z_support
 from gllmm_jax.codec.schedule import chunks, wavefront
@@ -34,12 +34,12 @@ class Stream(NamedTuple):
 def encode_latents(twin: Twin, y_hat: jax.Array, z_hat: jax.Array) -> Stream:
     """Stream of y_hat int32 [h, w, M] and z_hat int32 [ceil(h/4), ceil(w/4), N].
 
-    They are taken to be what `latents.clamp_latents` leaves: nothing is checked under a trace.
+    They are taken to be what `latents.clamp_latents` leaves: nothing is checked under a trace. Of raster models.
     """
     h, w, m = y_hat.shape
-    static, low_z = latents.static_symbols(twin, (h, w)), z_support(twin)[0]
+    static, low_z = raster.static(twin, (h, w)), z_support(twin)[0]
     lanes, order = rans.lane_count(y_hat.size, m), wavefront(h, w).order()
-    sites = chunks(order, min(latents.CHUNK, len(order))).sites
+    sites = chunks(order, min(raster.CHUNK, len(order))).sites
     around = _around(twin, (h, w), z_hat)
     found = walk.intervals(twin.config, _nets(twin), _plane(y_hat), around, sites)
     low, frequency, excess = (a.reshape(-1, m)[: len(order)] for a in found)
@@ -50,14 +50,14 @@ def encode_latents(twin: Twin, y_hat: jax.Array, z_hat: jax.Array) -> Stream:
     keep = emitted.reshape(-1)
     to = jnp.where(keep, jnp.cumsum(keep, dtype=jnp.int32) - 1, keep.size)
     data = jnp.zeros(keep.shape, jnp.uint8).at[to].set(out.reshape(-1), mode="drop")
-    raster = jnp.zeros_like(excess).at[order].set(excess).reshape(y_hat.shape)
-    return Stream(states, data, jnp.sum(keep, dtype=jnp.int32), raster)
+    excess = jnp.zeros_like(excess).at[order].set(excess).reshape(y_hat.shape)
+    return Stream(states, data, jnp.sum(keep, dtype=jnp.int32), excess)
 
 
 def decode_latents(twin: Twin, stream: Stream) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Inverse of `encode_latents`: y_hat int32 [h, w, M], z_hat int32, and whether the stream was whole (bool)."""
     h, w, m = stream.excess.shape
-    static, low_z = latents.static_symbols(twin, (h, w)), z_support(twin)[0]
+    static, low_z = raster.static(twin, (h, w)), z_support(twin)[0]
     following = jnp.concatenate([stream.data[1:], jnp.zeros(2, jnp.uint8)]).astype(jnp.uint32)
     pairs = jnp.append(stream.data, jnp.uint8(0)).astype(jnp.uint32) << 8 | following
     # without an end: under vmap a walk that may stop would copy its planes at every group
@@ -65,7 +65,7 @@ def decode_latents(twin: Twin, stream: Stream) -> tuple[jax.Array, jax.Array, ja
     rows = _steps(len(stream.states), len(static.table), static.rows, np.zeros(0, np.int32))
     table = interleaved.with_certain(static.table)
     symbols, lanes = walk.decode_static(table, rows, np.int32(len(rows)), source, lanes)
-    z_hat = symbols.reshape(-1)[: len(static.rows)].reshape(*latents.hyper_size((h, w)), -1) + low_z
+    z_hat = symbols.reshape(-1)[: len(static.rows)].reshape(*raster.hyper_size((h, w)), -1) + low_z
     around, plane = _around(twin, (h, w), z_hat), _plane(stream.excess)
     plane, lanes = walk.decode(twin.config, _nets(twin), plane, around, wavefront(h, w), source, lanes)
     whole = (lanes.pointer == stream.length) & jnp.all(lanes.state == rans.LOWEST)
@@ -94,7 +94,7 @@ def _plane(values):
 
 
 def _around(twin, size, z_hat):
-    hz, wz = (np.int32(n) for n in latents.hyper_size(size))
+    hz, wz = (np.int32(n) for n in raster.hyper_size(size))
     phi = walk.phi(_nets(twin), z_hat, hz, wz)
     return walk.Surroundings(phi.reshape(-1, phi.shape[-1]), jnp.int32(HYPER_STRIDE * wz), jnp.int32(size[1]))
 

@@ -33,14 +33,16 @@ def analyse(config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = si
     """
     h, w = (-(-side // STRIDE) for side in image.shape[:2])
     hyper = -(-h // HYPER_STRIDE), -(-w // HYPER_STRIDE)
-    first, second = windows((h, w), SIDE, REACH[config.transform]), windows(hyper, HYPER_SIDE, HYPER_REACH)
+    first = windows((h, w), SIDE, REACH[config.transform])
     y = np.empty((h, w, config.latents), np.float32)
     tick(0, len(first))
     for done, (where, kept, to) in enumerate(first, 1):
         y[to] = np.asarray(_analysis(config, params, _continued(image, scaled(where, STRIDE))))[kept]
         tick(done, len(first))
+    if config.msp is not None:
+        return np.clip(np.round(y), -_WIDEST, _WIDEST).astype(np.int32), np.zeros((0, 0, 0), np.int32)
     y_hat, z_hat = np.empty(y.shape, np.int32), np.empty((*hyper, config.hyper), np.int32)
-    for where, kept, to in second:
+    for where, kept, to in windows(hyper, HYPER_SIDE, HYPER_REACH):
         found = jax.device_get(_hyper_analysis(config, params, _continued(y, scaled(where, HYPER_STRIDE))))
         inside = y_hat[scaled(to, HYPER_STRIDE)]
         inside[:] = found[0][scaled(kept, HYPER_STRIDE)][: inside.shape[0], : inside.shape[1]]
@@ -70,6 +72,8 @@ def compile_synthesis(config: ModelConfig, params: Any, shape: tuple[int, int, i
 
 def float_bits(config: ModelConfig, params: Any, y_hat: np.ndarray, z_hat: np.ndarray) -> float:
     """The float model's information content of y_hat [h, w, M] and z_hat, in bits."""
+    if config.msp is not None:
+        return float(_progressive_bits(config, params, y_hat))
     total = 0.0
     for where, kept, _ in windows((z_hat.shape[0], z_hat.shape[1]), HYPER_SIDE, HYPER_REACH):
         bits_y, bits_z = jax.device_get(_bits(config, params, y_hat[scaled(where, HYPER_STRIDE)], z_hat[where]))
@@ -90,6 +94,13 @@ def _bits(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array) 
     arguments = (y_hat[None].astype(jnp.float32), z_hat[None].astype(jnp.float32))
     bits_y, bits_z = apply(config, params, *arguments, method=Model.element_bits)
     return bits_y[0].sum(-1), bits_z[0].sum(-1)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _progressive_bits(config: ModelConfig, params: Any, y_hat: jax.Array) -> jax.Array:
+    """Bits of all of y_hat [h, w, M]."""
+    bits = apply(config, params, y_hat[None].astype(jnp.float32), None, method=Model.bits)
+    return bits[0][0] + bits[1][0]
 
 
 @functools.partial(jax.jit, static_argnums=0)

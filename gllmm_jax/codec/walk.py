@@ -170,3 +170,16 @@ def decode_static(table: jax.Array, rows: jax.Array, steps: jax.Array, source: S
 def phi(net: exact.Nets, z_hat: jax.Array, height: jax.Array, width: jax.Array) -> jax.Array:
     """`exact.hyper_synthesis` of int32 [hz, wz, N], of which height x width is the picture, as a program."""
     return exact.hyper_synthesis(net.layers, z_hat, (height, width))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def mixtures(config: ModelConfig, net: exact.Nets, plane: jax.Array, around: Surroundings, sites: jax.Array):
+    """`distributions` as a program."""
+    return distributions(config, net, plane, around, sites)
+
+
+@functools.partial(jax.jit, donate_argnums=0)
+def settle(plane: jax.Array, rows: jax.Array, values: jax.Array, count: jax.Array) -> jax.Array:
+    """The plane with symbols int32 [P, M] added to its `rows` [P], of which the first `count` are real."""
+    real = jnp.arange(len(rows)) < count
+    return plane.at[jnp.where(real, rows, len(plane))].add(values, mode="drop")

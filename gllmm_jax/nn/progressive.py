@@ -15,7 +15,7 @@ call, so that given y all calls are independent and are trained at once.
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -74,15 +74,14 @@ def mixed(config: Progressive, y: jax.Array, call: Call) -> jax.Array:
     plane = y[..., at, at, :]
     folded, inside = truths(plane, config.block)
     guess = guesses(plane[..., 1::2, 1::2, :], plane.shape[-3:-1], config.block)
-    return jnp.where(known(config, y.shape[-1], call) & inside, folded, guess)
+    return _of(y).where(known(config, y.shape[-1], call) & inside, folded, guess)
 
 
 def fold(plane: jax.Array, block: tuple[int, int]) -> jax.Array:
     """[..., h, w, M], sides multiples of the block's -> [..., h / rows, w / columns, rows columns, M]."""
     *batch, h, w, m = plane.shape
     (rows, columns), n = block, len(batch)
-    x = plane.reshape(*batch, h // rows, rows, w // columns, columns, m)
-    x = jnp.swapaxes(x, n + 1, n + 2)
+    x = plane.reshape(*batch, h // rows, rows, w // columns, columns, m).swapaxes(n + 1, n + 2)
     return x.reshape(*batch, h // rows, w // columns, rows * columns, m)
 
 
@@ -90,7 +89,7 @@ def unfold(folded: jax.Array, block: tuple[int, int]) -> jax.Array:
     """Inverse of `fold`."""
     *batch, h, w, _, m = folded.shape
     (rows, columns), n = block, len(batch)
-    x = jnp.swapaxes(folded.reshape(*batch, h, w, rows, columns, m), n + 1, n + 2)
+    x = folded.reshape(*batch, h, w, rows, columns, m).swapaxes(n + 1, n + 2)
     return x.reshape(*batch, h * rows, w * columns, m)
 
 
@@ -120,10 +119,10 @@ def guesses(coarser: jax.Array, size: tuple[int, int], block: tuple[int, int]) -
     rows, columns = (n * side // 2 for n, side in zip(folded_size(size, block), block, strict=True))
     if h and w:
         edges = [(0, 0)] * len(batch) + [(0, rows - h), (0, columns - w), (0, 0)]
-        whole = jnp.pad(coarser, edges, mode="edge")
+        whole = _of(coarser).pad(coarser, edges, mode="edge")
     else:
-        whole = jnp.zeros((*batch, rows, columns, m), coarser.dtype)
-    return fold(jnp.repeat(jnp.repeat(whole, 2, axis=-3), 2, axis=-2), block)
+        whole = _of(coarser).zeros((*batch, rows, columns, m), coarser.dtype)
+    return fold(whole.repeat(2, axis=-3).repeat(2, axis=-2), block)
 
 
 def truths(plane: jax.Array, block: tuple[int, int]) -> tuple[jax.Array, np.ndarray]:
@@ -134,7 +133,12 @@ def truths(plane: jax.Array, block: tuple[int, int]) -> tuple[jax.Array, np.ndar
     inside = np.pad(np.ones((h, w, 1), bool), edges)
     rows, columns = (side // b for side, b in zip(inside.shape[:2], block, strict=True))
     inside = inside.reshape(rows, block[0], columns, block[1]).swapaxes(1, 2).reshape(rows, columns, -1, 1)
-    return fold(jnp.pad(plane, [(0, 0)] * (plane.ndim - 3) + edges), block), inside
+    return fold(_of(plane).pad(plane, [(0, 0)] * (plane.ndim - 3) + edges), block), inside
+
+
+def _of(array: jax.Array | np.ndarray) -> Any:
+    # NumPy for its own arrays: nothing is worth compiling there
+    return np if isinstance(array, np.ndarray) else jnp
 
 
 class ProgressiveNet(nn.Module):
