@@ -3,16 +3,12 @@
 Scales lie folded on the device (`nn.progressive.fold`), each in planes as large as its bucket.
 """
 
-import functools
 from collections.abc import Generator, Iterator
-from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
-from gllmm_jax.codec import exact, rans
+from gllmm_jax.codec import groups, rans
 from gllmm_jax.codec.coder import Group, Intervals, Outliers, Static
 from gllmm_jax.codec.integer import Twin, z_support
 from gllmm_jax.codec.rans import Lanes, Source
@@ -32,8 +28,6 @@ from gllmm_jax.nn.progressive import (
     truths,
     unfold,
 )
-from gllmm_jax.prob import tables
-from gllmm_jax.prob.tables import IntegerMixture
 
 
 def static(twin: Twin, size: tuple[int, int]) -> Static:
@@ -62,7 +56,9 @@ class Progression:
         first, last, runs, excess = [], [], [], np.zeros(y_hat.shape, np.int32)
         for call, planes, arguments, count in self._calls(y_hat, tick):
             found = jax.device_get(
-                _intervals(self._config, call.last - call.first, self._nets, planes.truth, planes.fixed, arguments)
+                groups.intervals(
+                    self._config, call.last - call.first, self._nets, planes.truth, planes.fixed, arguments
+                )
             )
             low, frequency, over = (a[:count] for a in found)
             first.append(low.ravel().astype(np.uint16))
@@ -79,7 +75,7 @@ class Progression:
         y_hat = self._begin(outliers)
         for call, planes, arguments, _ in self._calls(y_hat, tick):
             width = call.last - call.first
-            truth, lanes = _decode(
+            truth, lanes = groups.decode(
                 self._config, width, self._nets, planes.truth, planes.fixed, arguments, source, lanes
             )
             rans.check_within(lanes, source)
@@ -91,9 +87,9 @@ class Progression:
         y_hat = self._begin(outliers)
         for call, planes, arguments, count in self._calls(y_hat, tick):
             width, at = call.last - call.first, group(self._msp, call)
-            mix = _mixtures(self._config, width, self._nets, planes.truth, planes.fixed, arguments)
+            mix = groups.mixtures(self._config, width, self._nets, planes.truth, planes.fixed, arguments)
             found = yield Group(mix, count, lambda y, at=at, width=width: y[at].reshape(-1, width))
-            planes.truth = _settle(planes.truth, arguments, jax.device_put(found))
+            planes.truth = groups.settle(planes.truth, arguments, jax.device_put(found))
         return y_hat
 
     def _begin(self, outliers: Outliers) -> np.ndarray:
@@ -102,7 +98,7 @@ class Progression:
         y_hat[at, at] = self._coarsest
         return y_hat
 
-    def _calls(self, y_hat: np.ndarray, tick: Tick) -> Iterator[tuple[Call, "_Planes", "_Arguments", int]]:
+    def _calls(self, y_hat: np.ndarray, tick: Tick) -> Iterator[tuple[Call, "_Planes", groups.Arguments, int]]:
         """The calls that are about anything; what their planes hold at the end of a scale goes into `y_hat`."""
         todo = calls(self._msp, self._config.latents)
         tick(0, len(todo))
@@ -122,25 +118,6 @@ class Progression:
             planes.write(y_hat)
 
 
-class _Fixed(NamedTuple):
-    """What does not change while a scale is coded."""
-
-    guess: jax.Array  # int32 [rows, columns, places, M], bucketed
-    inside: jax.Array  # bool [rows, columns, places, 1]
-    size: tuple[jax.Array, jax.Array]  # rows and columns that are the picture's
-
-
-class _Arguments(NamedTuple):
-    """What sets one call apart from others of its program."""
-
-    known: jax.Array  # bool [places, M]
-    step: jax.Array  # int32, the number of its bias
-    place: jax.Array  # int32, in the order of the block
-    spot: jax.Array  # int32, in a folded plane
-    first: jax.Array  # int32, its first channel
-    sites: jax.Array  # int32 [P], its blocks in the bucketed plane; -1 for none
-
-
 class _Planes:
     """One scale, folded, on the device."""
 
@@ -153,7 +130,7 @@ class _Planes:
         folded, inside = truths(plane, msp.block)
         guess = guesses(plane[1::2, 1::2], self._size, msp.block)
         self.truth, guess, inside = jax.device_put(tuple(map(self._bucketed, (folded, guess, inside))))
-        self.fixed = _Fixed(guess, inside, jax.device_put(tuple(np.int32(n) for n in self._blocks)))
+        self.fixed = groups.Fixed(guess, inside, jax.device_put(tuple(np.int32(n) for n in self._blocks)))
 
     def _bucketed(self, folded: np.ndarray) -> np.ndarray:
         more = [(0, wide - n) for wide, n in zip(self.shape, folded.shape[:2], strict=True)]
@@ -173,13 +150,13 @@ class _Planes:
         y_hat[self._at, self._at] = plane[: self._size[0], : self._size[1]]
 
 
-def _arguments(config: ModelConfig, call: Call, sites: np.ndarray, planes: _Planes) -> _Arguments:
+def _arguments(config: ModelConfig, call: Call, sites: np.ndarray, planes: _Planes) -> groups.Arguments:
     msp = _msp(config)
     i, j = ORDERS[msp.block][call.place]
     numbers = row(msp, call), call.place, i * msp.block[1] + j, call.first
     padded = np.full(planes.shape[0] * planes.shape[1], -1, np.int32)
     padded[: len(sites)] = sites
-    return _Arguments(*jax.device_put((known(msp, config.latents, call), *map(np.int32, numbers), padded)))
+    return groups.Arguments(*jax.device_put((known(msp, config.latents, call), *map(np.int32, numbers), padded)))
 
 
 def _msp(config: ModelConfig) -> Progressive:
@@ -190,85 +167,3 @@ def _msp(config: ModelConfig) -> Progressive:
 def _coarsest_size(config: ModelConfig, size: tuple[int, int]) -> tuple[int, int]:
     h, w = (side >> _msp(config).scales for side in size)
     return h, w
-
-
-def _distributions(config, width, net, truth, fixed, call) -> IntegerMixture:
-    # fields [P, C, width]; one symbol, for free, where there is no site
-    mixed = jnp.where(call.known & fixed.inside, truth, fixed.guess)
-    x = exact.features(config, net, mixed.reshape(*mixed.shape[:2], -1), fixed.size, call.step)
-    x = x.reshape(-1, x.shape[-1]).at[jnp.maximum(call.sites, 0)].get(mode="promise_in_bounds")
-    mix = exact.numbers(config, net, x, call.place, call.first, width)
-    return mix._replace(radius=jnp.where(call.sites[:, None, None] >= 0, mix.radius, 0))
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _mixtures(config: ModelConfig, width: int, net: exact.Nets, truth: jax.Array, fixed: _Fixed, call: Any):
-    """`_distributions` as a program."""
-    return _distributions(config, width, net, truth, fixed, call)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _intervals(config: ModelConfig, width: int, net: exact.Nets, truth: jax.Array, fixed: _Fixed, call: Any):
-    """Low and frequency of what is coded, and what latents exceed it by: int32 [P, width] each."""
-    mix = _distributions(config, width, net, truth, fixed, call)
-    flat = truth.reshape(-1, *truth.shape[2:])
-    value = lax.dynamic_slice_in_dim(flat[jnp.maximum(call.sites, 0), call.spot], call.first, width, axis=1)
-    reach = mix.radius[:, 0]
-    k = jnp.clip(value, -reach, reach)
-    low = tables.mixture_cdf(net.families, mix, k)
-    return low, tables.mixture_cdf(net.families, mix, k + 1) - low, value - k
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=3)
-def _decode(
-    config: ModelConfig,
-    width: int,
-    net: exact.Nets,
-    truth: jax.Array,
-    fixed: _Fixed,
-    call: _Arguments,
-    source: Source,
-    lanes: Lanes,
-):
-    """The symbols of one call, in whole steps: the plane with them, and the lanes."""
-    mix = _distributions(config, width, net, truth, fixed, call)
-    places, n = call.sites.shape[0], lanes.state.shape[0]
-    steps = -(-places * width // n)
-
-    def in_steps(a: jax.Array) -> jax.Array:
-        # [P, C, width] -> [steps, C, L], what is added having one symbol
-        flat = a.transpose(0, 2, 1).reshape(places * width, -1)
-        flat = jnp.pad(flat, ((0, steps * n - len(flat)), (0, 0)))
-        return flat.reshape(steps, n, -1).transpose(0, 2, 1)
-
-    mix = jax.tree.map(in_steps, mix)
-    widest = jnp.max(mix.radius, axis=(1, 2))
-    widths = jnp.where(widest > 0, widest + 1, 0)
-    count = jnp.sum(call.sites >= 0, dtype=jnp.int32) * width
-    real = lax.div(count + np.int32(n - 1), np.int32(n))
-
-    def more(carry):
-        s, _symbols, lanes = carry
-        return (s < real) & rans.within(lanes, source)
-
-    def step(carry):
-        s, symbols, lanes = carry
-        part = jax.tree.map(lambda a: a[s], mix)
-        k, low, frequency = rans.search(
-            lambda k: tables.mixture_cdf(net.families, part, k), rans.slots(lanes), -part.radius[0], widths[s]
-        )
-        return s + 1, symbols.at[s].set(k), rans.advance(lanes, source, low, frequency)
-
-    _, symbols, lanes = lax.while_loop(more, step, (np.int32(0), jnp.zeros((steps, n), jnp.int32), lanes))
-    return _put(truth, call, symbols.reshape(-1)[: places * width].reshape(places, width)), lanes
-
-
-def _put(truth: jax.Array, call: _Arguments, values: jax.Array) -> jax.Array:
-    # symbols [P, width], added to what is there
-    flat = truth.reshape(-1, *truth.shape[2:])
-    site = jnp.where(call.sites >= 0, call.sites, len(flat))[:, None]
-    channels = call.first + jnp.arange(values.shape[1])
-    return flat.at[site, call.spot, channels].add(values, mode="drop").reshape(truth.shape)
-
-
-_settle = jax.jit(_put, donate_argnums=0)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from gllmm_jax.codec import decisions
+from gllmm_jax.codec import decisions, walk
 from gllmm_jax.codec.latents import estimated_bits, prepare
-from tests.codec.twins import MU, PLAIN, carried, twin
+from tests.codec.twins import MU, PLAIN, SEEDS, carried, twin
 
 
 class Tape:
@@ -36,16 +36,16 @@ def test_distributions_are_fine_and_symmetric():
     assert loss.min() + 1e-12 >= 0 and loss.max() < 3e-4  # bits a decision
 
 
-@pytest.mark.parametrize("config", [MU, PLAIN], ids=lambda c: c.preset)
+@pytest.mark.parametrize("config", [MU, PLAIN, SEEDS], ids=lambda c: c.preset)
 @pytest.mark.parametrize("size", [(1, 1), (7, 3), (16, 24)])
 def test_a_reader_asks_what_the_writer_was_asked(config, size):
     y, z = carried(config, *size)
-    static, given, content = prepare(twin(config), y, z)
+    static, around, content = prepare(twin(config), y, z)
     tape = Tape()
     decisions.symbols(tape, static, content.symbols)
-    decisions.latents(tape, given, y)
+    decisions.latents(tape, around, content.outliers, y)
     assert np.array_equal(decisions.symbols(tape, static, None), content.symbols)
-    assert np.array_equal(decisions.latents(tape, given, None), y)
+    assert np.array_equal(decisions.latents(tape, around, content.outliers, None), y)
     assert tape.place == len(tape.kept)
     ideal = sum(estimated_bits(twin(config), y, z)[:2])
     assert abs(tape.bits - ideal) < 0.0005 * ideal + 4
@@ -55,14 +55,15 @@ def test_what_is_certain_is_not_asked(monkeypatch):
     y, z = carried(MU, 5, 4)
     y = np.zeros_like(y)
     y[..., 3] = 1
-    given, distributions = prepare(twin(), y, z)[1], decisions._distributions
+    _, around, content = prepare(twin(), y, z)
+    mixtures = walk.mixtures
 
     def narrow(*args):
-        mix, rows = distributions(*args)
+        mix, rows = mixtures(*args)
         return mix._replace(radius=np.broadcast_to(y[0, :1], mix.radius.shape)), rows
 
-    monkeypatch.setattr(decisions, "_distributions", narrow)
+    monkeypatch.setattr(walk, "mixtures", narrow)
     tape = Tape()
-    decisions.latents(tape, given, y)
+    decisions.latents(tape, around, content.outliers, y)
     # one channel of -1, 0, 1: first whether at least 1, which all are, and then there is nothing above 1
     assert sum(len(numbers) for numbers, _ in tape.kept) == 20

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from gllmm_jax.codec import interleaved, latents, rans, varint, walk
+from gllmm_jax.codec import interleaved, rans, raster, varint, walk
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.latents import clamp_latents, decode_latents, encode_latents, estimated_bits, prepare
 from gllmm_jax.codec.schedule import wavefront
-from tests.codec.twins import MU, PLAIN, carried, twin
+from tests.codec.twins import FAST, MU, PLAIN, SEEDS, carried, twin
 
 SIZES = [(1, 1), (1, 5), (5, 1), (7, 3), (16, 24)]
 
 
-@pytest.mark.parametrize("config", [MU, PLAIN], ids=lambda c: c.preset)
+@pytest.mark.parametrize("config", [MU, PLAIN, FAST, SEEDS], ids=lambda c: c.preset)
 @pytest.mark.parametrize("size", SIZES)
 def test_round_trip_and_rate(config, size):
     y, z = carried(config, *size)
@@ -24,11 +24,12 @@ def test_round_trip_and_rate(config, size):
     assert 0 < len(data) - sum(bits) / 8 < 1.5 + 4 * lanes + 0.0005 * len(data)
 
 
+@pytest.mark.parametrize("config", [MU, SEEDS], ids=lambda c: c.preset)
 @pytest.mark.parametrize("lanes", [2, 16])
-def test_any_number_of_lanes(lanes, monkeypatch):
+def test_any_number_of_lanes(config, lanes, monkeypatch):
     monkeypatch.setattr(rans, "lane_count", lambda symbols, channels: lanes)
-    y, z = carried(MU, 7, 10)
-    y_again, z_again = decode_latents(twin(), encode_latents(twin(), y, z), (7, 10))
+    y, z = carried(config, 7, 10)
+    y_again, z_again = decode_latents(twin(config), encode_latents(twin(config), y, z), (7, 10))
     assert (y_again == y).all() and (z_again == z).all()
 
 
@@ -37,11 +38,11 @@ def test_large_planes_are_worked_on_in_parts(monkeypatch):
     y, z = carried(MU, 37, 22)
     y[:, 5, 3] = 5000  # some outliers in every part
     whole, seen = encode_latents(twin(), y, z), []
-    monkeypatch.setattr(latents, "CHUNK", 16)
-    monkeypatch.setattr(latents, "CHUNKS", 8)
-    monkeypatch.setattr(latents, "HYPER_SIDE", 9)
+    monkeypatch.setattr(raster, "CHUNK", 16)
+    monkeypatch.setattr(raster, "CHUNKS", 8)
+    monkeypatch.setattr(raster, "HYPER_SIDE", 9)
     monkeypatch.setattr(interleaved, "BLOCK", 200)
-    monkeypatch.setattr(interleaved, "SEGMENT", 16)
+    monkeypatch.setattr(raster, "SEGMENT", 16)
     assert encode_latents(twin(), y, z, progress=lambda *found: seen.append(found)) == whole
     y_again, z_again = decode_latents(twin(), whole, (37, 22), progress=lambda *found: seen.append(found))
     assert (y_again == y).all() and (z_again == z).all()
@@ -53,11 +54,11 @@ def test_large_planes_are_worked_on_in_parts(monkeypatch):
 def test_decoder_parameters_equal_the_encoders(monkeypatch):
     """A decoder that sees only what it has decoded gets the numbers of an encoder that saw everything."""
     y, z = carried(MU, 9, 6)
-    monkeypatch.setattr(latents, "CHUNK", 54)
+    monkeypatch.setattr(raster, "CHUNK", 54)
     _, given, whole = prepare(twin(), y, z)
-    monkeypatch.setattr(latents, "CHUNK", 1)
+    monkeypatch.setattr(raster, "CHUNK", 1)
     single = prepare(twin(), y, z)[2]
-    for a, b in zip(whole, single, strict=True):
+    for a, b in zip(whole.intervals, single.intervals, strict=True):
         assert np.array_equal(a, b)
     # garbage in every position not yet decoded changes nothing of a group
     schedule = wavefront(9, 6)
@@ -72,21 +73,21 @@ def test_decoder_parameters_equal_the_encoders(monkeypatch):
         now = sites[:count]
         for site in (*known, *now):
             inner[divmod(site, 6)] = hidden[divmod(site, 6)]
-        full = walk.intervals(MU, twin().nets, plane, given.around, sites[None])
-        part = walk.intervals(MU, twin().nets, later, given.around, sites[None])
+        full = walk.intervals(MU, twin().nets, plane, given._around, sites[None])
+        part = walk.intervals(MU, twin().nets, later, given._around, sites[None])
         assert all(np.array_equal(a, b) for a, b in zip(full, part, strict=True))
 
 
 def test_latents_beyond_their_windows_are_listed():
     y, z = carried(MU, 6, 8)
-    ordinary = prepare(twin(), y, z)[1].outliers
+    ordinary = prepare(twin(), y, z)[2].outliers
     y[..., 3] = -8191
     y[2, 2, 5] = 8191
-    given, content = prepare(twin(), y, z)[1:]
-    places, values = given.outliers
+    content = prepare(twin(), y, z)[2]
+    places, values = content.outliers
     assert len(ordinary.places) < len(places) - 20
     assert (2 * 8 + 2) * MU.latents + 5 in places and (np.abs(values) <= 8191).all()
-    assert (content.first <= content.last).all()
+    assert (content.intervals.first <= content.intervals.last).all()
     data = encode_latents(twin(), y, z)
     assert data[0] == len(places)
     assert (decode_latents(twin(), data, (6, 8))[0] == y).all()

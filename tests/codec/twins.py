@@ -1,5 +1,6 @@
 """Random parameter trees in the documented layout, and latents to go with them: what the exact path's tests run on."""
 
+import dataclasses
 import functools
 import itertools
 
@@ -7,11 +8,15 @@ import numpy as np
 
 from gllmm_jax.codec.calibrate import make_twin
 from gllmm_jax.codec.integer import Twin
-from gllmm_jax.codec.latents import clamp_latents
-from gllmm_jax.config import PRESETS, ModelConfig
+from gllmm_jax.codec.latents import clamp_latents, hyper_shape
+from gllmm_jax.config import PRESETS, ModelConfig, Progressive
+from gllmm_jax.nn.progressive import ORDERS
 
 MU = PRESETS["mu"]
 PLAIN = ModelConfig(preset="plain", widths=(16,), latents=8, hyper=4, hidden=(16, 16), components=1)
+
+FAST = dataclasses.replace(PLAIN, preset="fast", msp=Progressive(width=8, depth=1))
+SEEDS = dataclasses.replace(MU, preset="seeds", msp=Progressive(scales=2, block=(2, 4), seeds=1, width=8, depth=2))
 
 
 def tree(config: ModelConfig, seed: int = 0) -> dict:
@@ -25,6 +30,8 @@ def tree(config: ModelConfig, seed: int = 0) -> dict:
         kernel = key.normal(size=shape) * gain / np.sqrt(fan)
         return {"kernel": kernel.astype(np.float32), "bias": (key.normal(size=shape[-1]) * 0.1).astype(np.float32)}
 
+    if config.msp is not None:
+        return {"progressive": _progressive(config, config.msp, groups, affine, key), "prior": prior(m, key)}
     wide = 3 * n // 2
     shapes = {"conv0": (n, n), "up1": (n, n), "conv2": (n, wide), "up3": (wide, wide), "conv4": (wide, 2 * m)}
     sizes = (4 * m, *config.hidden)
@@ -36,6 +43,19 @@ def tree(config: ModelConfig, seed: int = 0) -> dict:
         "entropy": entropy,
         "prior": prior(n, key),
     }
+
+
+def _progressive(config, msp, groups, affine, key) -> dict:
+    m, f, (wide, wider), places = config.latents, msp.width, config.hidden, len(ORDERS[msp.block])
+    net = {"first": {"kernel": affine(3, 3, msp.block[0] * msp.block[1] * m, f)["kernel"]}}
+    for i in range(msp.depth):
+        net |= {f"block{i}_conv{j}": affine(3, 3, f, f, gain=0.7) for j in range(2)}
+    place = [affine(f, wide) for _ in range(places)]
+    net |= {"place": np.stack([p["kernel"] for p in place]), "place_bias": np.stack([p["bias"] for p in place])}
+    out = affine(wider, groups * m, gain=0.6)
+    net |= {"dense": affine(wide, wider), "out": out["kernel"], "out_bias": out["bias"]}
+    steps = key.normal(size=(msp.scales, places * (msp.seeds + 1), f)) * 0.1
+    return net | {"step": steps.astype(np.float32)}
 
 
 def prior(n: int, key: np.random.Generator) -> dict:
@@ -52,7 +72,7 @@ def draw(config: ModelConfig, height: int, width: int, seed: int = 0) -> tuple[n
     key = np.random.default_rng(seed)
     scale = np.exp(np.linspace(2.5, -3, config.latents))
     y = np.rint(key.laplace(size=(height, width, config.latents)) * scale).astype(np.int32)
-    z = np.rint(key.normal(size=(-(-height // 4), -(-width // 4), config.hyper)) * 2).astype(np.int32)
+    z = np.rint(key.normal(size=hyper_shape(config, (height, width))) * 2).astype(np.int32)
     return y, z
 
 
