@@ -8,7 +8,8 @@ from collections.abc import Generator, Iterator
 import jax
 import numpy as np
 
-from gllmm_jax.codec import groups, rans
+from gllmm_jax.codec import progressive_walk as programs
+from gllmm_jax.codec import rans
 from gllmm_jax.codec.coder import Group, Intervals, Outliers, Static
 from gllmm_jax.codec.integer import Twin, z_support
 from gllmm_jax.codec.rans import Lanes, Source
@@ -56,7 +57,7 @@ class Progression:
         first, last, runs, excess = [], [], [], np.zeros(y_hat.shape, np.int32)
         for call, planes, arguments, count in self._calls(y_hat, tick):
             found = jax.device_get(
-                groups.intervals(
+                programs.intervals(
                     self._config, call.last - call.first, self._nets, planes.truth, planes.fixed, arguments
                 )
             )
@@ -75,7 +76,7 @@ class Progression:
         y_hat = self._begin(outliers)
         for call, planes, arguments, _ in self._calls(y_hat, tick):
             width = call.last - call.first
-            truth, lanes = groups.decode(
+            truth, lanes = programs.decode(
                 self._config, width, self._nets, planes.truth, planes.fixed, arguments, source, lanes
             )
             rans.check_within(lanes, source)
@@ -87,9 +88,9 @@ class Progression:
         y_hat = self._begin(outliers)
         for call, planes, arguments, count in self._calls(y_hat, tick):
             width, at = call.last - call.first, group(self._msp, call)
-            mix = groups.mixtures(self._config, width, self._nets, planes.truth, planes.fixed, arguments)
+            mix = programs.mixtures(self._config, width, self._nets, planes.truth, planes.fixed, arguments)
             found = yield Group(mix, count, lambda y, at=at, width=width: y[at].reshape(-1, width))
-            planes.truth = groups.settle(planes.truth, arguments, jax.device_put(found))
+            planes.truth = programs.settle(planes.truth, arguments, jax.device_put(found))
         return y_hat
 
     def _begin(self, outliers: Outliers) -> np.ndarray:
@@ -98,7 +99,7 @@ class Progression:
         y_hat[at, at] = self._coarsest
         return y_hat
 
-    def _calls(self, y_hat: np.ndarray, tick: Tick) -> Iterator[tuple[Call, "_Planes", groups.Arguments, int]]:
+    def _calls(self, y_hat: np.ndarray, tick: Tick) -> Iterator[tuple[Call, "_Planes", programs.Arguments, int]]:
         """The calls that are about anything; what their planes hold at the end of a scale goes into `y_hat`."""
         todo = calls(self._msp, self._config.latents)
         tick(0, len(todo))
@@ -130,7 +131,7 @@ class _Planes:
         folded, inside = truths(plane, msp.block)
         guess = guesses(plane[1::2, 1::2], self._size, msp.block)
         self.truth, guess, inside = jax.device_put(tuple(map(self._bucketed, (folded, guess, inside))))
-        self.fixed = groups.Fixed(guess, inside, jax.device_put(tuple(np.int32(n) for n in self._blocks)))
+        self.fixed = programs.Fixed(guess, inside, jax.device_put(tuple(np.int32(n) for n in self._blocks)))
 
     def _bucketed(self, folded: np.ndarray) -> np.ndarray:
         more = [(0, wide - n) for wide, n in zip(self.shape, folded.shape[:2], strict=True)]
@@ -150,13 +151,13 @@ class _Planes:
         y_hat[self._at, self._at] = plane[: self._size[0], : self._size[1]]
 
 
-def _arguments(config: ModelConfig, call: Call, sites: np.ndarray, planes: _Planes) -> groups.Arguments:
+def _arguments(config: ModelConfig, call: Call, sites: np.ndarray, planes: _Planes) -> programs.Arguments:
     msp = _msp(config)
     i, j = ORDERS[msp.block][call.place]
     numbers = row(msp, call), call.place, i * msp.block[1] + j, call.first
     padded = np.full(planes.shape[0] * planes.shape[1], -1, np.int32)
     padded[: len(sites)] = sites
-    return groups.Arguments(*jax.device_put((known(msp, config.latents, call), *map(np.int32, numbers), padded)))
+    return programs.Arguments(*jax.device_put((known(msp, config.latents, call), *map(np.int32, numbers), padded)))
 
 
 def _msp(config: ModelConfig) -> Progressive:

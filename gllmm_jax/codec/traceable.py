@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gllmm_jax.codec import interleaved, latents, rans, raster, walk
+from gllmm_jax.codec import interleaved, latents, rans, raster, raster_walk
 from gllmm_jax.codec.coder import Outliers
 from gllmm_jax.codec.integer import Twin, z_support
 from gllmm_jax.codec.schedule import chunks, wavefront
@@ -41,7 +41,7 @@ def encode_latents(twin: Twin, y_hat: jax.Array, z_hat: jax.Array) -> Stream:
     lanes, order = rans.lane_count(y_hat.size, m), wavefront(h, w).order()
     sites = chunks(order, min(raster.CHUNK, len(order))).sites
     around = _around(twin, (h, w), z_hat)
-    found = walk.intervals(twin.config, _nets(twin), _plane(y_hat), around, sites)
+    found = raster_walk.intervals(twin.config, _nets(twin), _plane(y_hat), around, sites)
     low, frequency, excess = (a.reshape(-1, m)[: len(order)] for a in found)
     symbols = (z_hat - low_z).reshape(-1)
     first, last = (jnp.asarray(static.table)[static.rows, symbols + i] for i in (0, 1))
@@ -64,10 +64,10 @@ def decode_latents(twin: Twin, stream: Stream) -> tuple[jax.Array, jax.Array, ja
     source, lanes = rans.Source(pairs, None), rans.Lanes(stream.states, jnp.int32(0))
     rows = _steps(len(stream.states), len(static.table), static.rows, np.zeros(0, np.int32))
     table = interleaved.with_certain(static.table)
-    symbols, lanes = walk.decode_static(table, rows, np.int32(len(rows)), source, lanes)
+    symbols, lanes = raster_walk.decode_static(table, rows, np.int32(len(rows)), source, lanes)
     z_hat = symbols.reshape(-1)[: len(static.rows)].reshape(*raster.hyper_size((h, w)), -1) + low_z
     around, plane = _around(twin, (h, w), z_hat), _plane(stream.excess)
-    plane, lanes = walk.decode(twin.config, _nets(twin), plane, around, wavefront(h, w), source, lanes)
+    plane, lanes = raster_walk.decode(twin.config, _nets(twin), plane, around, wavefront(h, w), source, lanes)
     whole = (lanes.pointer == stream.length) & jnp.all(lanes.state == rans.LOWEST)
     r = CONTEXT_RADIUS
     return plane.reshape(h + r, w + 2 * r, m)[r:, r:-r], z_hat, whole
@@ -95,8 +95,8 @@ def _plane(values):
 
 def _around(twin, size, z_hat):
     hz, wz = (np.int32(n) for n in raster.hyper_size(size))
-    phi = walk.phi(_nets(twin), z_hat, hz, wz)
-    return walk.Surroundings(phi.reshape(-1, phi.shape[-1]), jnp.int32(HYPER_STRIDE * wz), jnp.int32(size[1]))
+    phi = raster_walk.phi(_nets(twin), z_hat, hz, wz)
+    return raster_walk.Surroundings(phi.reshape(-1, phi.shape[-1]), jnp.int32(HYPER_STRIDE * wz), jnp.int32(size[1]))
 
 
 def _steps(lanes, certain, static, latents):

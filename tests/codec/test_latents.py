@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gllmm_jax.codec import interleaved, rans, raster, varint, walk
+from gllmm_jax.codec import interleaved, rans, raster, raster_walk, varint
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.latents import clamp_latents, decode_latents, encode_latents, estimated_bits, prepare
 from gllmm_jax.codec.schedule import wavefront
@@ -62,19 +62,19 @@ def test_decoder_parameters_equal_the_encoders(monkeypatch):
         assert np.array_equal(a, b)
     # garbage in every position not yet decoded changes nothing of a group
     schedule = wavefront(9, 6)
-    plane = walk.empty_plane((9, 6), MU.latents)
-    walk.inside(plane, (9, 6))[:] = y
+    plane = raster_walk.empty_plane((9, 6), MU.latents)
+    raster_walk.inside(plane, (9, 6))[:] = y
     for sites, count in zip(schedule.sites[::5], schedule.counts[::5], strict=True):
         later = np.full(plane.shape, 99, np.int32)
-        inner, hidden = walk.inside(later, (9, 6)), walk.inside(plane, (9, 6))
+        inner, hidden = raster_walk.inside(later, (9, 6)), raster_walk.inside(plane, (9, 6))
         later[:] = 0
         inner[:] = 99
         known = schedule.order()[: list(schedule.order()).index(sites[0])]
         now = sites[:count]
         for site in (*known, *now):
             inner[divmod(site, 6)] = hidden[divmod(site, 6)]
-        full = walk.intervals(MU, twin().nets, plane, given._around, sites[None])
-        part = walk.intervals(MU, twin().nets, later, given._around, sites[None])
+        full = raster_walk.intervals(MU, twin().nets, plane, given._around, sites[None])
+        part = raster_walk.intervals(MU, twin().nets, later, given._around, sites[None])
         assert all(np.array_equal(a, b) for a, b in zip(full, part, strict=True))
 
 
@@ -131,8 +131,8 @@ def test_every_truncation_is_an_error():
 def test_a_short_stream_cannot_announce_much(monkeypatch):
     """Neither networks nor planes of the announced size are made where z alone asks for more bytes than there are."""
     data = encode_latents(twin(), *carried(MU, 5, 4))
-    monkeypatch.delattr(walk, "phi")
-    monkeypatch.delattr(walk, "empty_plane")
+    monkeypatch.delattr(raster_walk, "phi")
+    monkeypatch.delattr(raster_walk, "empty_plane")
     with pytest.raises(BitstreamError, match="truncated"):
         decode_latents(twin(), data, (375, 375))
 
@@ -141,17 +141,17 @@ def test_a_cut_stream_stops_the_walk(monkeypatch):
     """The group that reads past the end is the last: nothing after it is decoded."""
     y, z = carried(MU, 16, 24)
     data = encode_latents(twin(), y, z)
-    planes, decode = [], walk.decode
+    planes, decode = [], raster_walk.decode
 
     def watched(*args):
         plane, lanes = decode(*args)
         planes.append(np.asarray(plane))
         return plane, lanes
 
-    monkeypatch.setattr(walk, "decode", watched)
+    monkeypatch.setattr(raster_walk, "decode", watched)
     with pytest.raises(BitstreamError, match="truncated"):
         decode_latents(twin(), data[: len(data) * 3 // 4], (16, 24))
-    i, j = np.nonzero(walk.inside(planes[0], (16, 24)).any(-1))
+    i, j = np.nonzero(raster_walk.inside(planes[0], (16, 24)).any(-1))
     assert 40 < (j + 3 * i).max() < 60  # of 69 groups
 
 
