@@ -119,7 +119,8 @@ def _leaves(config: ModelConfig, params: Mapping) -> dict[str, Mapping]:
         return {name: leaves[name] for name in HYPER + ENTROPY}
     net = params["progressive"]
     step = np.asarray(net["step"])
-    found = {"first": {"kernel": net["first"]["kernel"], "bias": step.reshape(-1, step.shape[-1])}}
+    found: dict[str, Mapping] = {}
+    found["first"] = {"kernel": net["first"]["kernel"], "bias": step.reshape(-1, step.shape[-1])}
     for i in range(config.msp.depth):
         found |= {f"block{i}a": net[f"block{i}_conv0"], f"block{i}b": net[f"block{i}_conv1"]}
     found |= {"place": {"kernel": net["place"], "bias": net["place_bias"]}, "dense1": net["dense"]}

@@ -46,8 +46,8 @@ class Group(NamedTuple):
     """Latents whose distributions are known together."""
 
     mix: IntegerMixture  # fields [P, C, X]
-    count: int  # of the P places, the first are real
-    of: Callable[[np.ndarray], np.ndarray]  # y_hat [h, w, M] -> its latents, [count, X]
+    real: int  # how many of the P places are, the first
+    of: Callable[[np.ndarray], np.ndarray]  # y_hat [h, w, M] -> its latents, [real, X]
 
 
 class Walk(Protocol):

@@ -69,17 +69,17 @@ def latents(port: Port, walk: Walk, outliers: Outliers, values: np.ndarray | Non
     group = next(walking)
     while True:
         radius = np.array(group.mix.radius[:, 0])
-        radius[group.count :] = 0
+        radius[group.real :] = 0
 
         def ask(low: jax.Array, half: jax.Array, group: Group = group) -> np.ndarray:
             found = np.array(_ask(walk.families, group.mix, low, half, number))
-            found[group.count :] = NONE
+            found[group.real :] = NONE
             return found
 
         truth = None
         if values is not None:
             truth = np.zeros(radius.shape, np.int32)
-            truth[: group.count] = group.of(values)
+            truth[: group.real] = group.of(values)
             truth = np.clip(truth, -radius, radius)
         half = int(radius.max()) + 1 if radius.any() else 0
         try:

@@ -3,6 +3,7 @@
 Scales lie folded on the device (`nn.progressive.fold`), each in planes as large as its bucket.
 """
 
+import itertools
 from collections.abc import Generator, Iterator
 
 import jax
@@ -68,8 +69,8 @@ class Progression:
             at = group(self._msp, call)
             excess[at] = over.reshape(excess[at].shape)
         places = np.flatnonzero(excess).astype(np.int64)
-        whole = (np.concatenate([np.zeros(0, np.uint16), *parts]) for parts in (first, last))
-        return Intervals(*whole, tuple(runs)), Outliers(places, excess.ravel()[places])
+        first, last = (np.concatenate([np.zeros(0, np.uint16), *parts]) for parts in (first, last))
+        return Intervals(first, last, tuple(runs)), Outliers(places, excess.ravel()[places])
 
     def decode(self, outliers: Outliers, source: Source, lanes: Lanes, tick: Tick = silent) -> tuple[np.ndarray, Lanes]:
         """See `coder.Walk`."""
@@ -103,20 +104,15 @@ class Progression:
         """The calls that are about anything; what their planes hold at the end of a scale goes into `y_hat`."""
         todo = calls(self._msp, self._config.latents)
         tick(0, len(todo))
-        planes, scale = None, None
-        for done, call in enumerate(todo, 1):
-            if not min(self.size) >> call.scale:  # nothing is left of it
-                continue
-            if call.scale != scale:
-                if planes is not None:
-                    planes.write(y_hat)
-                planes, scale = _Planes(self._msp, y_hat, call.scale), call.scale
-            sites = planes.sites(call)
-            if len(sites):
-                yield call, planes, _arguments(self._config, call, sites, planes), len(sites)
-            tick(done, len(todo))
-        if planes is not None:
-            planes.write(y_hat)
+        done = 0
+        for scale, its_calls in itertools.groupby(todo, key=lambda call: call.scale):
+            planes = _Planes(self._msp, y_hat, scale) if min(self.size) >> scale else None
+            for call in its_calls:
+                if planes and len(sites := planes.sites(call)):
+                    yield call, planes, _arguments(self._config, call, sites, planes), len(sites)
+                tick(done := done + 1, len(todo))
+            if planes:
+                planes.write(y_hat)
 
 
 class _Planes:
@@ -130,7 +126,7 @@ class _Planes:
         self.shape = tuple(bucket(n, least=4) for n in self._blocks)
         folded, inside = truths(plane, msp.block)
         guess = guesses(plane[1::2, 1::2], self._size, msp.block)
-        self.truth, guess, inside = jax.device_put(tuple(map(self._bucketed, (folded, guess, inside))))
+        self.truth, guess, inside = (jax.device_put(self._bucketed(a)) for a in (folded, guess, inside))
         self.fixed = programs.Fixed(guess, inside, jax.device_put(tuple(np.int32(n) for n in self._blocks)))
 
     def _bucketed(self, folded: np.ndarray) -> np.ndarray:

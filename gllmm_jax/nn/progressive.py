@@ -15,7 +15,7 @@ call, so that given y all calls are independent and are trained at once.
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import flax.linen as nn
 import jax
@@ -29,6 +29,10 @@ from gllmm_jax.prob.mixture import numbers_per_latent
 
 ORDERS = {(2, 2): ((0, 0), (0, 1), (1, 0)), (2, 4): ((1, 2), (1, 0), (0, 3), (0, 1), (0, 2), (0, 0))}
 """Places (row, column) of a block in coding order; those of odd row and odd column are the coarser scale's."""
+
+
+Planes = TypeVar("Planes", jax.Array, np.ndarray)
+"""Arrays [..., h, w, M]: NumPy's stay NumPy's."""
 
 
 class Call(NamedTuple):
@@ -73,11 +77,11 @@ def mixed(config: Progressive, y: jax.Array, call: Call) -> jax.Array:
     at = subsampled(call.scale)
     plane = y[..., at, at, :]
     folded, inside = truths(plane, config.block)
-    guess = guesses(plane[..., 1::2, 1::2, :], plane.shape[-3:-1], config.block)
+    guess = guesses(plane[..., 1::2, 1::2, :], (plane.shape[-3], plane.shape[-2]), config.block)
     return _of(y).where(known(config, y.shape[-1], call) & inside, folded, guess)
 
 
-def fold(plane: jax.Array, block: tuple[int, int]) -> jax.Array:
+def fold(plane: Planes, block: tuple[int, int]) -> Planes:
     """[..., h, w, M], sides multiples of the block's -> [..., h / rows, w / columns, rows columns, M]."""
     *batch, h, w, m = plane.shape
     (rows, columns), n = block, len(batch)
@@ -85,7 +89,7 @@ def fold(plane: jax.Array, block: tuple[int, int]) -> jax.Array:
     return x.reshape(*batch, h // rows, w // columns, rows * columns, m)
 
 
-def unfold(folded: jax.Array, block: tuple[int, int]) -> jax.Array:
+def unfold(folded: Planes, block: tuple[int, int]) -> Planes:
     """Inverse of `fold`."""
     *batch, h, w, _, m = folded.shape
     (rows, columns), n = block, len(batch)
@@ -110,7 +114,7 @@ def known(config: Progressive, channels: int, call: Call) -> np.ndarray:
     return found.reshape(rows * columns, channels)
 
 
-def guesses(coarser: jax.Array, size: tuple[int, int], block: tuple[int, int]) -> jax.Array:
+def guesses(coarser: Planes, size: tuple[int, int], block: tuple[int, int]) -> Planes:
     """The nearest of the coarser scale [..., h, w, M], for every latent of the folded plane of `size`.
 
     Beyond its last row and column it goes on with them; where it has none, zeros.
@@ -125,7 +129,7 @@ def guesses(coarser: jax.Array, size: tuple[int, int], block: tuple[int, int]) -
     return fold(whole.repeat(2, axis=-3).repeat(2, axis=-2), block)
 
 
-def truths(plane: jax.Array, block: tuple[int, int]) -> tuple[jax.Array, np.ndarray]:
+def truths(plane: Planes, block: tuple[int, int]) -> tuple[Planes, np.ndarray]:
     """A scale's plane [..., h, w, M] folded, and which places are inside it, bool [rows, columns, places, 1]."""
     h, w = plane.shape[-3:-1]
     more = [n * side - length for n, side, length in zip(folded_size((h, w), block), block, (h, w), strict=True)]

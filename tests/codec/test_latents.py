@@ -56,6 +56,7 @@ def test_decoder_parameters_equal_the_encoders(monkeypatch):
     y, z = carried(MU, 9, 6)
     monkeypatch.setattr(raster, "CHUNK", 54)
     _, given, whole = prepare(twin(), y, z)
+    assert isinstance(given, raster.Raster)
     monkeypatch.setattr(raster, "CHUNK", 1)
     single = prepare(twin(), y, z)[2]
     for a, b in zip(whole.intervals, single.intervals, strict=True):
