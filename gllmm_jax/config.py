@@ -25,8 +25,8 @@ TRANSFORMS = ("g_a", "g_s")
 PARTS = ("g_a", "g_s", "h_a", "h_s", "context", "entropy", "progressive", "prior")
 """Networks as a model's parameters name them; it has `h_a h_s context entropy`, or `progressive`."""
 
-STRIDE = 16
-"""Pixels per latent, on each axis."""
+STRIDES = {"paper": 16, "light": 16, "residual": 8}
+"""Pixels per latent, on each axis, of each kind of transforms."""
 
 HYPER_STRIDE = 4
 """Latents per hyper-latent, on each axis."""
@@ -37,7 +37,7 @@ CONTEXT_RADIUS = 2
 MS_SSIM_CROP = 192
 """Pixels a side from which a crop, a multiple of 64, has all five scales of MS-SSIM."""
 
-_WIDTHS = {"paper": 1, "light": 3}
+_WIDTHS = {"paper": 1, "light": 3, "residual": 1}
 _COUNT = "a whole number above zero"
 
 
@@ -85,14 +85,15 @@ class Progressive:
 class ModelConfig:
     """Everything that fixes the shapes and wiring of one codec.
 
-    `widths` has one entry (N everywhere) for the `paper` transforms and three (strides 4, 8, 16) for the `light` ones.
-    Raises `ValueError` where the fields make no model.
+    `widths` has one entry (N everywhere) for the `paper` and `residual` transforms and three (strides 4, 8, 16) for the
+    `light` ones. Any transforms go with any entropy model. Raises `ValueError` where the fields make no model.
 
-    Source: GLLMM, IEEE TIP 2023, and its authors' published test code; `light` and `mu` are ours.
+    Source: GLLMM, IEEE TIP 2023, and its authors' published test code; `residual` and `msp`, see `nn.residual` and
+    `nn.progressive`; `light` and `mu` are ours.
     """
 
     preset: str
-    transform: Literal["paper", "light"] = "paper"
+    transform: Literal["paper", "light", "residual"] = "paper"
     widths: tuple[int, ...] = (128,)
     latents: int = 128  # M, channels of y
     hyper: int = 128  # N, channels of z and of the hyper networks
@@ -121,6 +122,11 @@ class ModelConfig:
                 "a Progressive with fewer seeds than there are latents, or None",
             ),
         )
+
+    @property
+    def stride(self) -> int:
+        """Pixels per latent, on each axis."""
+        return STRIDES[self.transform]
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -154,6 +160,10 @@ def _gllmm(n: int) -> ModelConfig:
     return ModelConfig(preset=f"gllmm-{n}", widths=(n,), latents=n, hyper=n)
 
 
+def _msp(profile: str, msp: Progressive) -> ModelConfig:
+    return ModelConfig(preset=f"msp-{profile}", transform="residual", hidden=(256, 256), msp=msp)
+
+
 LIGHT = ModelConfig(
     preset="light",
     transform="light",
@@ -171,6 +181,9 @@ PRESETS: dict[str, ModelConfig] = {
     "gllmm-256": _gllmm(256),
     "light": LIGHT,
     "light-msp": dataclasses.replace(LIGHT, preset="light-msp", msp=Progressive()),
+    "msp-fast": _msp("fast", Progressive()),
+    "msp-normal": _msp("normal", Progressive(seeds=2)),
+    "msp-extra": _msp("extra", Progressive(scales=4, block=(2, 4), seeds=4, width=128)),
     "mu": ModelConfig(preset="mu", widths=(16,), latents=16, hyper=16, hidden=(32, 32)),
 }
 
@@ -208,7 +221,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
             raise ValueError("give the length of the run as minutes or as steps, one of the two")
-        reach = STRIDE * HYPER_STRIDE
+        reach = max(STRIDES.values()) * HYPER_STRIDE
         if self.distortion == "ms-ssim" and self.crop < MS_SSIM_CROP:
             raise ValueError(f"crop must be at least {MS_SSIM_CROP} pixels for ms-ssim, not {self.crop}")
         _check(

@@ -26,7 +26,6 @@ from gllmm_jax import zoo
 from gllmm_jax.codec import coders, container, integer, latents, transforms
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport, Progress, Watch, silent
-from gllmm_jax.config import STRIDE
 from gllmm_jax.nn.model import misfit
 
 Bytes = bytes | bytearray | memoryview
@@ -120,7 +119,8 @@ class Codec:
     def analyse(self, image: npt.ArrayLike, *, progress: Progress = silent) -> tuple[np.ndarray, np.ndarray]:
         """uint8 [height, width, 3 or 1] -> y_hat int32 [h, w, M] and z_hat int32 [ceil(h/4), ceil(w/4), N].
 
-        h = ceil(height/16), w likewise. The first half of `encode`: rounded, and clamped to what a file can carry.
+        h = ceil(height/S), w likewise, S the stride of the model. The first half of `encode`: rounded, and clamped to
+        what a file can carry.
         """
         tick = functools.partial(progress, "analysis")
         return latents.clamp_latents(self.twin, *self._run(transforms.analyse, _as_image(image), tick))
@@ -143,7 +143,7 @@ class Codec:
         if len(shape) != 3 or shape[2] not in (1, 3) or min(shape) < 1:
             raise ValueError(f"a picture has the shape (height, width, 3 or 1), not {shape}")
         height, width, channels = shape
-        if y_hat.shape[:2] != _latent_size(height, width):
+        if y_hat.shape[:2] != self._latent_size(height, width):
             raise ValueError(f"latents of shape {y_hat.shape} are not those of a picture of {height} x {width} pixels")
         stream = latents.encode_latents(self.twin, y_hat, z_hat, coder=coder, progress=progress)
         colour, crc = container.COLOURS[channels == 1], latents_crc32(y_hat, z_hat)
@@ -166,7 +166,7 @@ class Codec:
             raise TypeError(f"a .gllm file is given as its bytes, not as {type(data).__name__}")
         header, stream = container.unpack(bytes(data), max_pixels=max_pixels)
         self._check_model(header)
-        size = _latent_size(header.height, header.width)
+        size = self._latent_size(header.height, header.width)
         y_hat, z_hat = latents.decode_latents(
             self.twin, stream, size, coder=header.coder, begun=begun, progress=progress
         )
@@ -175,6 +175,9 @@ class Codec:
                 "the decoded latents are not the encoded ones: the file is damaged or this program is at fault"
             )
         return header, y_hat, z_hat
+
+    def _latent_size(self, height: int, width: int) -> tuple[int, int]:
+        return -(-height // self.config.stride), -(-width // self.config.stride)
 
     def _expect(self, size: tuple[int, int]) -> None:
         """Latents of `size` are on their way: their synthesis may be compiled meanwhile, where it is not yet."""
@@ -234,7 +237,3 @@ def _as_image(image: npt.ArrayLike) -> np.ndarray:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3) or not array.size:
         raise ValueError(f"a picture is a uint8 array [height, width, 3 or 1], not {array.dtype} {array.shape}")
     return array
-
-
-def _latent_size(height: int, width: int) -> tuple[int, int]:
-    return -(-height // STRIDE), -(-width // STRIDE)

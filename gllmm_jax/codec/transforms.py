@@ -13,13 +13,13 @@ import numpy as np
 
 from gllmm_jax.codec.report import Tick, silent
 from gllmm_jax.codec.windows import HYPER_REACH, HYPER_SIDE, scaled, windows
-from gllmm_jax.config import HYPER_STRIDE, STRIDE, ModelConfig
+from gllmm_jax.config import HYPER_STRIDE, ModelConfig
 from gllmm_jax.nn.model import Model, apply
 
 SIDE = 128
 """Latents on a side that go through g_a or g_s at once: 2,048 pixels."""
 
-REACH = {"paper": 14, "light": 8}
+REACH = {"paper": 14, "light": 8, "residual": 9}
 """How far, in latents, g_s sees in any direction; g_a no farther."""
 
 _WIDEST = 2**20  # far beyond any latent; integers hold it, which is not so of any float
@@ -31,13 +31,13 @@ def analyse(config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = si
     The picture is continued at the bottom and right with its last row and column, to whole latents; so is y, to whole
     hyper-latents.
     """
-    h, w = (-(-side // STRIDE) for side in image.shape[:2])
+    h, w = (-(-side // config.stride) for side in image.shape[:2])
     hyper = -(-h // HYPER_STRIDE), -(-w // HYPER_STRIDE)
     first = windows((h, w), SIDE, REACH[config.transform])
     y = np.empty((h, w, config.latents), np.float32)
     tick(0, len(first))
     for done, (where, kept, to) in enumerate(first, 1):
-        y[to] = np.asarray(_analysis(config, params, _continued(image, scaled(where, STRIDE))))[kept]
+        y[to] = np.asarray(_analysis(config, params, _continued(image, scaled(where, config.stride))))[kept]
         tick(done, len(first))
     if config.msp is not None:
         return np.clip(np.round(y), -_WIDEST, _WIDEST).astype(np.int32), np.zeros((0, 0, 0), np.int32)
@@ -51,14 +51,14 @@ def analyse(config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = si
 
 
 def synthesise(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: bool, tick: Tick = silent) -> np.ndarray:
-    """int32 [h, w, M] -> uint8 [16h, 16w, 3], or [16h, 16w, 3] of equal planes for `gray`."""
+    """int32 [h, w, M] -> uint8 [S h, S w, 3], S the stride; of equal planes for `gray`."""
     size = y_hat.shape[:2]
     parts = windows((size[0], size[1]), SIDE, REACH[config.transform])
-    pixels = np.empty((STRIDE * size[0], STRIDE * size[1], 3), np.uint8)
+    pixels = np.empty((config.stride * size[0], config.stride * size[1], 3), np.uint8)
     tick(0, len(parts))
     for done, (where, kept, to) in enumerate(parts, 1):
         found = np.asarray(_synthesis(config, params, y_hat[where], gray))
-        pixels[scaled(to, STRIDE)] = found[scaled(kept, STRIDE)]
+        pixels[scaled(to, config.stride)] = found[scaled(kept, config.stride)]
         tick(done, len(parts))
     return pixels
 
@@ -105,7 +105,7 @@ def _progressive_bits(config: ModelConfig, params: Any, y_hat: jax.Array) -> jax
 
 @functools.partial(jax.jit, static_argnums=0)
 def _analysis(config: ModelConfig, params: Any, pixels: jax.Array) -> jax.Array:
-    """uint8 [16h, 16w, 3 or 1] -> y float32 [h, w, M]."""
+    """uint8 [S h, S w, 3 or 1] -> y float32 [h, w, M], S the stride."""
     x = jnp.broadcast_to(pixels[None], (1, *pixels.shape[:2], 3)).astype(jnp.float32) / 255
     return apply(config, params, x, method=Model.analysis)[0]
 

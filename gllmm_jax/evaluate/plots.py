@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from gllmm_jax import files
-from gllmm_jax.config import STRIDE
 from gllmm_jax.evaluate.bdrate import Curve
 from gllmm_jax.evaluate.mixture import ChannelFit
 
@@ -95,8 +94,11 @@ def interesting_boxes(image: np.ndarray, side: int = 88) -> list[Box]:
     return [(top, left, tall, wide) for top, left in chosen]
 
 
-def maps(image: np.ndarray, named: Mapping[str, np.ndarray], *, unit: str) -> Figure:
-    """A photograph, uint8 [height, width, C], beside maps of it, one value a latent [h, w], all on one scale."""
+def maps(image: np.ndarray, named: Mapping[str, np.ndarray], *, unit: str, stride: int = 16) -> Figure:
+    """A photograph, uint8 [height, width, C], beside maps of it, one value a latent [h, w], all on one scale.
+
+    `stride`: pixels per latent, on each axis.
+    """
     height, width = image.shape[:2]
     figure = Figure(figsize=(3.4 * (1 + len(named)), 3.4 * height / width + 1.2), layout="constrained")
     axes = figure.subplots(1, 1 + len(named))
@@ -106,7 +108,7 @@ def maps(image: np.ndarray, named: Mapping[str, np.ndarray], *, unit: str) -> Fi
         "vmax": max(values.max() for values in named.values()),
     }
     for axis, (name, values) in zip(axes[1:], named.items(), strict=True):
-        extent = (0, values.shape[1] * STRIDE, values.shape[0] * STRIDE, 0)
+        extent = (0, values.shape[1] * stride, values.shape[0] * stride, 0)
         axis.imshow(values, cmap="cividis", interpolation="nearest", extent=extent, **limits)
         axis.set(xlim=(0, width), ylim=(height, 0))
         _picture(axis, None, name)

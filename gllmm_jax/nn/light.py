@@ -17,9 +17,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gllmm_jax.config import STRIDE, ModelConfig
+from gllmm_jax.config import STRIDES, ModelConfig
 from gllmm_jax.nn.blocks import LeakyResidual, residual
 from gllmm_jax.nn.layers import GDN, conv, depth_to_space, leaky_relu, space_to_depth
+
+STRIDE = STRIDES["light"]
 
 FINE = 4
 """Side of the pixel blocks whose planes the network reads and writes."""

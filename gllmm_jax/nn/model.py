@@ -22,17 +22,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gllmm_jax.config import HYPER_STRIDE, STRIDE, ModelConfig
+from gllmm_jax.config import HYPER_STRIDE, ModelConfig
 from gllmm_jax.nn import entropy
 from gllmm_jax.nn.layers import at_least_single
 from gllmm_jax.nn.light import LightAnalysis, LightSynthesis
 from gllmm_jax.nn.paper import PaperAnalysis, PaperSynthesis
 from gllmm_jax.nn.progressive import ProgressiveNet, subsampled
+from gllmm_jax.nn.residual import ResidualAnalysis, ResidualSynthesis
 from gllmm_jax.prob import mixture
 from gllmm_jax.prob.mixture import Mixture
 from gllmm_jax.prob.quantize import add_noise, is_batch_of_keys, round_straight_through
 
-TRANSFORMS = {"paper": (PaperAnalysis, PaperSynthesis), "light": (LightAnalysis, LightSynthesis)}
+TRANSFORMS = {
+    "paper": (PaperAnalysis, PaperSynthesis),
+    "light": (LightAnalysis, LightSynthesis),
+    "residual": (ResidualAnalysis, ResidualSynthesis),
+}
 
 
 class Output(NamedTuple):
@@ -63,11 +68,11 @@ class Model(nn.Module):
         self.entropy_net = entropy.EntropyParameters(self.config, name="entropy")
 
     def analysis(self, x: jax.Array) -> jax.Array:
-        """g_a: x [B, H, W, 3] in [0, 1], sides multiples of 16 -> y [B, H/16, W/16, M]."""
+        """g_a: x [B, H, W, 3] in [0, 1], sides multiples of the stride S -> y [B, H/S, W/S, M]."""
         return self.g_a(x)
 
     def synthesis(self, y_hat: jax.Array) -> jax.Array:
-        """g_s: y_hat [B, h, w, M] -> x_hat [B, 16h, 16w, 3], not clipped."""
+        """g_s: y_hat [B, h, w, M] -> x_hat [B, S h, S w, 3], not clipped; S the stride."""
         return self.g_s(y_hat)
 
     def hyper_analysis(self, y: jax.Array) -> jax.Array:
@@ -162,7 +167,7 @@ def init_params(config: ModelConfig, key: jax.Array) -> Any:
     compiles three times as fast but gives other numbers on another kind of device or under another version of XLA.
     """
     key = jax.random.wrap_key_data(jnp.resize(jax.random.key_data(key), (4,)), impl="unsafe_rbg")
-    side = STRIDE * HYPER_STRIDE
+    side = config.stride * HYPER_STRIDE
     return jax.jit(Model(config).init)(key, jnp.zeros((1, side, side, 3)))["params"]
 
 

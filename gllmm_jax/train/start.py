@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gllmm_jax.config import STRIDE, ModelConfig
-from gllmm_jax.nn.light import BLOCK_VALUES
+from gllmm_jax.config import ModelConfig
+from gllmm_jax.nn.light import BLOCK_VALUES, STRIDE
 from gllmm_jax.nn.model import init_params
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gllmm_jax.config import STRIDE, ModelConfig
+from gllmm_jax.config import ModelConfig
 from gllmm_jax.nn.model import Model, apply
 
 
@@ -14,7 +14,7 @@ def make_view(model: ModelConfig) -> Callable[[Any, jax.Array], tuple[jax.Array,
     """(params, image) -> (reconstruction, rate map), compiled; as the codec would see them.
 
     The image is uint8 [H, W, 3], sides multiples of 64, and so is the reconstruction. The rate map is float32
-    [H/16, W/16]: bits of y per pixel.
+    [H/S, W/S], S the stride: bits of y per pixel.
     """
 
     def view(params: Any, image: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -23,6 +23,6 @@ def make_view(model: ModelConfig) -> Callable[[Any, jax.Array], tuple[jax.Array,
         y_hat = jnp.round(y)
         bits, _ = apply(model, params, y_hat, z_hat, method=Model.element_bits)
         x_hat = jnp.clip(apply(model, params, y_hat, method=Model.synthesis)[0], 0.0, 1.0)
-        return jnp.round(255.0 * x_hat).astype(jnp.uint8), bits[0].sum(-1) / STRIDE**2
+        return jnp.round(255.0 * x_hat).astype(jnp.uint8), bits[0].sum(-1) / model.stride**2
 
     return jax.jit(view)

@@ -5,11 +5,11 @@ import pytest
 
 from gllmm_jax.codec import transforms
 from gllmm_jax.codec.windows import HYPER_REACH
-from gllmm_jax.config import HYPER_STRIDE, PRESETS, STRIDE
+from gllmm_jax.config import HYPER_STRIDE, PRESETS
 from gllmm_jax.nn.model import Model, apply
 
 
-@pytest.mark.parametrize("preset", ["mu", "light"])
+@pytest.mark.parametrize("preset", ["mu", "light", "msp-fast"])
 def test_no_transform_sees_farther_than_is_said(preset, random_params):
     """What one latent, or the pixels under one, that is no number makes of the others."""
     config, reach = PRESETS[preset], transforms.REACH[PRESETS[preset].transform]
@@ -17,9 +17,9 @@ def test_no_transform_sees_farther_than_is_said(preset, random_params):
     y = np.zeros((1, side, side, config.latents), np.float32)
     y[0, middle, middle] = np.nan
     x = np.asarray(apply(config, params, y, method=Model.synthesis))[0].sum(-1)
-    assert np.abs(np.argwhere(np.isnan(x)) // STRIDE - middle).max() == reach
-    pixels = np.zeros((1, STRIDE * side, STRIDE * side, 3), np.float32)
-    pixels[0, STRIDE * middle : STRIDE * (middle + 1), STRIDE * middle : STRIDE * (middle + 1)] = np.nan
+    assert np.abs(np.argwhere(np.isnan(x)) // config.stride - middle).max() == reach
+    pixels, first = np.zeros((1, config.stride * side, config.stride * side, 3), np.float32), config.stride * middle
+    pixels[0, first : first + config.stride, first : first + config.stride] = np.nan
     latents = np.asarray(apply(config, params, pixels, method=Model.analysis))[0].sum(-1)
     assert 0 < np.abs(np.argwhere(np.isnan(latents)) - middle).max() <= reach
 
