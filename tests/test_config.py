@@ -20,7 +20,7 @@ def test_json_and_back(config):
 @pytest.mark.parametrize(
     ("field", "wrong", "wanted"),
     [
-        ("transform", "wavelet", "paper or light"),
+        ("transform", "wavelet", "paper or light or residual"),
         ("widths", (16, 16, 16), f"a tuple of 1, each {COUNT}"),
         ("widths", (0,), f"a tuple of 1, each {COUNT}"),
         ("widths", 16, f"a tuple of 1, each {COUNT}"),

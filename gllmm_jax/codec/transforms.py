@@ -19,7 +19,7 @@ from gllmm_jax.nn.model import Model, apply
 SIDE = 128
 """Latents on a side that go through g_a or g_s at once: 2,048 pixels."""
 
-REACH = {"paper": 14, "light": 8, "residual": 9}
+REACH = {"paper": 14, "light": 8, "residual": 6}
 """How far, in latents, g_s sees in any direction; g_a no farther."""
 
 _WIDEST = 2**20  # far beyond any latent; integers hold it, which is not so of any float
