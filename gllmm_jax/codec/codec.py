@@ -30,6 +30,9 @@ from gllmm_jax.nn.model import misfit
 
 Bytes = bytes | bytearray | memoryview
 
+Refine = Callable[["Codec", np.ndarray, np.ndarray, np.ndarray, Progress], tuple[np.ndarray, ...]]
+"""(codec, image, y_hat, z_hat, progress) -> other (y_hat, z_hat, ...) of the same shapes."""
+
 
 class Codec:
     """One trained model, ready to compress and decompress.
@@ -40,6 +43,7 @@ class Codec:
     def __init__(self, weights: zoo.Weights) -> None:
         self.name = weights.name
         self.config = weights.config
+        self.provenance = weights.provenance
         self.params = jax.device_put(zoo.single(weights.params))
         self.twin = integer.twin_from_arrays(weights.config, dict(weights.tables))
         self._expected: set[tuple[int, int]] = set()
@@ -75,10 +79,12 @@ class Codec:
         *,
         estimate: bool = True,
         coder: str = container.CODERS[0],
+        refine: Refine | None = None,
         progress: Progress = silent,
     ) -> Encoded:
         """`compress`, with a report, through any of `container.CODERS`.
 
+        `refine` chooses other latents than the networks do: `lof.Overfit`, say.
         `estimate=False` saves the time of the float model's estimate; `progress` is told of every stage that begins and
         of every part of it that is done; small pictures have one part a stage. Raises `ImportError` where the coder's
         extra is missing.
@@ -89,6 +95,9 @@ class Codec:
         watch = Watch()
         y_hat, z_hat = self.analyse(image, progress=progress)
         watch.lap("analysis")
+        if refine is not None:
+            y_hat, z_hat = refine(self, image, y_hat, z_hat, progress)[:2]
+            watch.lap("refining")
         data = self.pack(y_hat, z_hat, image.shape, coder=coder, progress=progress)
         watch.lap("entropy")
         bits = None

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gllmm_jax.codec.report import Tick, silent
-from gllmm_jax.codec.windows import HYPER_REACH, HYPER_SIDE, scaled, windows
+from gllmm_jax.codec.windows import HYPER_REACH, HYPER_SIDE, Slices, scaled, windows
 from gllmm_jax.config import HYPER_STRIDE, ModelConfig
 from gllmm_jax.nn.model import Model, apply
 
@@ -37,13 +37,13 @@ def analyse(config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = si
     y = np.empty((h, w, config.latents), np.float32)
     tick(0, len(first))
     for done, (where, kept, to) in enumerate(first, 1):
-        y[to] = np.asarray(_analysis(config, params, _continued(image, scaled(where, config.stride))))[kept]
+        y[to] = np.asarray(_analysis(config, params, continued(image, scaled(where, config.stride))))[kept]
         tick(done, len(first))
     if config.msp is not None:
         return np.clip(np.round(y), -_WIDEST, _WIDEST).astype(np.int32), np.zeros((0, 0, 0), np.int32)
     y_hat, z_hat = np.empty(y.shape, np.int32), np.empty((*hyper, config.hyper), np.int32)
     for where, kept, to in windows(hyper, HYPER_SIDE, HYPER_REACH):
-        found = jax.device_get(_hyper_analysis(config, params, _continued(y, scaled(where, HYPER_STRIDE))))
+        found = jax.device_get(_hyper_analysis(config, params, continued(y, scaled(where, HYPER_STRIDE))))
         inside = y_hat[scaled(to, HYPER_STRIDE)]
         inside[:] = found[0][scaled(kept, HYPER_STRIDE)][: inside.shape[0], : inside.shape[1]]
         z_hat[to] = found[1][kept]
@@ -81,8 +81,8 @@ def float_bits(config: ModelConfig, params: Any, y_hat: np.ndarray, z_hat: np.nd
     return total
 
 
-def _continued(plane, where):
-    # that part of a plane, which goes on for ever with its last row and column
+def continued(plane: np.ndarray, where: Slices) -> np.ndarray:
+    """That part of a plane [h, w, C], which goes on for ever with its last row and column."""
     part = plane[where]
     edges = [(0, s.stop - s.start - n) for s, n in zip(where, part.shape[:2], strict=True)]
     return np.pad(part, (*edges, (0, 0)), mode="edge") if np.any(edges) else part

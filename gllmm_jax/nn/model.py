@@ -118,17 +118,21 @@ class Model(nn.Module):
 
         Of a progressive model the second are the latents of the coarsest scale, [B, h', w', M], zeros among the first.
         """
-        dtype = dtype or y_hat.dtype
+        return self.bits_of(y_hat, z_hat, y_hat, z_hat, dtype)
+
+    def bits_of(
+        self, seen_y: jax.Array, seen_z: jax.Array, y: jax.Array, z: jax.Array, dtype: Any = None
+    ) -> tuple[jax.Array, jax.Array]:
+        """`element_bits` of y and z under the distributions that the networks make of `seen_y` and `seen_z`."""
+        dtype = dtype or seen_y.dtype
         if self.config.msp is not None:
-            bits_y = mixture.bin_bits(
-                at_least_single(y_hat), self.progression(y_hat.astype(dtype)), self.config.families
-            )
+            distributions = self.progression(seen_y.astype(dtype))
+            bits_y = mixture.bin_bits(at_least_single(y), distributions, self.config.families)
             at = subsampled(self.config.msp.scales)
-            return bits_y.at[:, at, at].set(0.0), self.prior_bits(y_hat[:, at, at])
-        phi = self.hyper_synthesis(z_hat.astype(dtype))[:, : y_hat.shape[1], : y_hat.shape[2]]
-        distributions = self.mixture(y_hat.astype(dtype), phi)
-        bits_y = mixture.bin_bits(at_least_single(y_hat), distributions, self.config.families)
-        return bits_y, self.prior_bits(z_hat)
+            return bits_y.at[:, at, at].set(0.0), self.prior_bits(y[:, at, at])
+        phi = self.hyper_synthesis(seen_z.astype(dtype))[:, : seen_y.shape[1], : seen_y.shape[2]]
+        distributions = self.mixture(seen_y.astype(dtype), phi)
+        return mixture.bin_bits(at_least_single(y), distributions, self.config.families), self.prior_bits(z)
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None, noisy: jax.Array | bool = False) -> Output:
         """Everything at once, for images [B, H, W, 3] with sides multiples of 64.

@@ -1,0 +1,85 @@
+"""A greedy search on whole numbers: many latents step by one at a time, and stay where that helped.
+
+Each round draws a few choices of steps at random, those that promise more with more probability. The picture and the
+bits of every choice are made for real; position by position the best choice is taken, or none, and what comes of it
+together is kept where the whole loss falls. Steps that were tried in vain are drawn half as often from then on.
+"""
+
+import jax
+import numpy as np
+
+from gllmm_jax.config import HYPER_STRIDE
+from gllmm_jax.lof.judge import Judge, floats
+from gllmm_jax.lof.loss import Steps, curvature, steps
+
+CHOICES = 2
+"""Choices that are tried at once."""
+
+FRESH = 3
+"""Rounds between looks at what steps would save."""
+
+HYPER_ROUNDS = 8
+"""Of so many rounds, one is about z."""
+
+LEAST = 0.01
+"""Of the steps that promise much, the share that is tried at least."""
+
+
+class Flips:
+    """See above. `seed`: of the random choices; equal seeds give equal latents."""
+
+    def __init__(self, judge: Judge, *, seed: int = 0) -> None:
+        self._judge, self._rng, self._rounds = judge, np.random.default_rng(seed), 0
+        self._curvature = curvature(*judge.model, judge.best.y.astype(np.float32), jax.random.key(seed))
+        self._vain = [np.zeros(a.shape, np.float32) for a in judge.best[:2]]
+        self._share = [1.0, 1.0]
+
+    def round(self, _progress: float) -> None:
+        """One round: the judge's best is better afterwards, or the same."""
+        best = self._judge.best
+        if self._rounds % FRESH == 0:
+            found = steps(*self._judge.model, floats(best.y, best.z), self._curvature)
+            self._steps = [Steps(*map(np.array, part)) for part in found]
+        self._rounds += 1
+        self._try(1 if best.z.size and self._rounds % HYPER_ROUNDS == 0 else 0)
+
+    def _try(self, which: int) -> None:
+        # steps of y (0) or of z (1), each judged by the positions of y around it
+        cell = (1, HYPER_STRIDE)[which]
+        choices = self._drawn(which, self._judge.free[::cell, ::cell])
+        trials = np.stack([trial.map for trial in self._judge.judge([self._stepped(which, c) for c in choices])])
+        change = _summed(trials - self._judge.best.map, cell)
+        winner = np.where(change.min(axis=0) < 0, change.argmin(axis=0), -1)
+        won = (winner == np.arange(CHOICES)[:, None, None])[..., None]
+        taken = (choices * won).sum(axis=0)
+        self._vain[which][(choices * ~won).any(axis=0)] += 1
+        (together,) = self._judge.judge([self._stepped(which, taken)])
+        better = self._judge.take(together)
+        if better:
+            self._vain[which][taken != 0] = 0
+            self._steps[which].gain[taken != 0] = 0  # until the next look
+        # what helps nearly everywhere may be tried more at once, what helps nowhere was too much
+        share = won.any(axis=0).mean()
+        factor = 0.7 if not better else 1.3 if share > 0.5 else 0.9 if share < 0.2 else 1.0
+        self._share[which] = min(max(factor * self._share[which], LEAST), 1.0)
+
+    def _drawn(self, which: int, free: np.ndarray) -> np.ndarray:
+        # choices of steps, int32 [CHOICES, ...]
+        direction, gain = self._steps[which]
+        hoped = np.where(free[..., None], np.maximum(gain, 0), 0)
+        typical = np.median(hoped[hoped > 0]) if hoped.any() else 1.0
+        chance = self._share[which] * hoped / (hoped + typical) * 0.5 ** self._vain[which]
+        fewer = 2.0 ** (-0.5 * np.arange(CHOICES))[:, None, None, None]
+        drawn = self._rng.random((CHOICES, *hoped.shape), np.float32) < chance * fewer
+        return np.where(drawn, direction, 0).astype(np.int32)
+
+    def _stepped(self, which: int, by: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        y, z = self._judge.best[:2]
+        return (y, z + by) if which else (y + by, z)
+
+
+def _summed(planes: np.ndarray, cell: int) -> np.ndarray:
+    # [K, h, w] in cells of cell x cell, those at the end smaller
+    count, h, w = planes.shape
+    planes = np.pad(planes, ((0, 0), (0, -h % cell), (0, -w % cell)))
+    return planes.reshape(count, -(-h // cell), cell, -(-w // cell), cell).sum((2, 4))

@@ -1,0 +1,141 @@
+"""What latents cost, in the terms of L = R + lmbda * MSE, and what a step of one latent would save.
+
+Everything is in units of the loss of the whole picture, so that maps add up to it.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from gllmm_jax.config import HYPER_STRIDE, ModelConfig
+from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.nn.progressive import subsampled
+
+PROBES = 8
+"""Random pictures that the curvature is estimated from."""
+
+
+class Picture(NamedTuple):
+    """What is to be shown, and what an error is worth."""
+
+    pixels: jax.Array  # float32 [S h, S w, 3] on 0..255, continued beyond the picture's edges
+    size: tuple[jax.Array, jax.Array]  # rows and columns that are the picture's
+    gray: jax.Array  # bool: the decoder averages the three planes
+    lmbda: jax.Array
+
+
+class Latents(NamedTuple):
+    """Floats y [..., h, w, M] and z [..., hz, wz, N]; z is empty of a progressive model."""
+
+    y: jax.Array
+    z: jax.Array
+
+
+class Steps(NamedTuple):
+    """For each latent of y or z, in their shapes: the better direction, 1 or -1, and what it is expected to save."""
+
+    direction: jax.Array
+    gain: jax.Array
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def maps(config: ModelConfig, params: Any, picture: Picture, latents: Latents) -> tuple[jax.Array, jax.Array]:
+    """Rate and lmbda * MSE of K choices of whole latents [K, ...], by position: [K, h, w] each, as the decoder shows.
+
+    The rate of a hyper-latent is shared out among the latents around it.
+    """
+    x_hat = apply(config, params, latents.y, method=Model.synthesis)
+    x_hat = jnp.where(picture.gray, x_hat.mean(axis=-1, keepdims=True), x_hat)
+    squares = _squares(config, picture, jnp.round(jnp.clip(x_hat, 0, 1) * 255))
+    bits_y, bits_z = apply(config, params, latents.y, latents.z, method=Model.element_bits)
+    return _spread(config, bits_y.sum(-1), bits_z.sum(-1)) / _pixels(picture), picture.lmbda * squares
+
+
+def _pixels(picture: Picture) -> jax.Array:
+    return (picture.size[0] * picture.size[1]).astype(jnp.float32)
+
+
+def _inside(picture: Picture) -> jax.Array:
+    rows, columns = (jnp.arange(n) for n in picture.pixels.shape[:2])
+    return ((rows[:, None] < picture.size[0]) & (columns < picture.size[1]))[..., None]
+
+
+def _squares(config: ModelConfig, picture: Picture, shown: jax.Array) -> jax.Array:
+    # each position's part of the mean squared error, of pictures [K, S h, S w, 3] on 0..255
+    squares = jnp.where(_inside(picture), jnp.square(shown - picture.pixels), 0.0).sum(-1)
+    count, (height, width), s = len(shown), picture.pixels.shape[:2], config.stride
+    return squares.reshape(count, height // s, s, width // s, s).sum((2, 4)) / (3 * _pixels(picture))
+
+
+def _spread(config: ModelConfig, bits_y: jax.Array, bits_z: jax.Array) -> jax.Array:
+    # bits of positions [K, h, w], and those of what the factorised prior codes, in one map
+    if config.msp is not None:
+        at = subsampled(config.msp.scales)
+        return bits_y.at[:, at, at].add(bits_z)
+    _, h, w = bits_y.shape
+    shares = [jnp.minimum(HYPER_STRIDE, n - HYPER_STRIDE * jnp.arange(-(-n // HYPER_STRIDE))) for n in (h, w)]
+    share = bits_z / (shares[0][:, None] * shares[1])
+    return bits_y + share.repeat(HYPER_STRIDE, axis=1).repeat(HYPER_STRIDE, axis=2)[:, :h, :w]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def steps(config: ModelConfig, params: Any, picture: Picture, latents: Latents, curvature: jax.Array):
+    """`Steps` of y and of z, for whole latents [h, w, M] and [hz, wz, N]: what moving each alone by one would save.
+
+    A latent's own bits are looked up on either side. What it does to the distributions of others, and to the picture,
+    is taken to first order, and for the picture to second with `curvature`.
+    """
+
+    def smooth(latents: Latents) -> jax.Array:
+        x_hat = apply(config, params, latents.y[None], method=Model.synthesis) * 255
+        bits = sum(part.sum() for part in _bits(config, params, latents, lax.stop_gradient(latents)))
+        return picture.lmbda * _squares(config, picture, x_hat).sum() + bits / _pixels(picture)
+
+    slope = jax.grad(smooth)(latents)
+    here, below, above = (
+        _bits(config, params, latents, Latents(latents.y + by, latents.z + by)) for by in (0.0, -1.0, 1.0)
+    )
+    found = []
+    for g, h, own, less, more in zip(slope, (curvature, 0.0), here, below, above, strict=True):
+        up = -(g + h / 2) - (more - own) / _pixels(picture)
+        down = -(h / 2 - g) - (less - own) / _pixels(picture)
+        found.append(Steps(jnp.where(up > down, 1.0, -1.0), jnp.maximum(up, down)))
+    return tuple(found)
+
+
+def _bits(config: ModelConfig, params: Any, seen: Latents, values: Latents) -> Latents:
+    # bits of every latent in `values` under the distributions that the networks make of `seen`
+    arrays = (a[None] for a in (*seen, *values))
+    bits_y, bits_z = apply(config, params, *arrays, method=Model.bits_of)
+    if config.msp is None:
+        return Latents(bits_y[0], bits_z[0])
+    at = subsampled(config.msp.scales)
+    return Latents(bits_y[0].at[at, at].add(bits_z[0]), values.z)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def curvature(config: ModelConfig, params: Any, picture: Picture, y: jax.Array, key: jax.Array) -> jax.Array:
+    """Second derivative of lmbda * MSE in each latent of y [h, w, M], Gauss-Newton: estimated with random signs.
+
+    Half of it is each latent's own, half the mean of its channel: few signs say little about one latent.
+    """
+
+    def seen(y: jax.Array) -> jax.Array:
+        x_hat = apply(config, params, y[None], method=Model.synthesis)[0]
+        return jnp.where(_inside(picture), x_hat, 0.0)
+
+    x_hat, back = jax.vjp(seen, y)
+    signs = jax.random.rademacher(key, (PROBES, *x_hat.shape), x_hat.dtype)
+    squares = jnp.stack([jnp.square(back(sign)[0]) for sign in signs]).mean(axis=0)
+    squares = (squares + squares.mean(axis=(0, 1))) / 2
+    return 2 * picture.lmbda * 255**2 / (3 * _pixels(picture)) * squares
+
+
+def loss(config: ModelConfig, params: Any, picture: Picture, latents: Latents) -> jax.Array:
+    """R + lmbda * MSE of latents [h, w, M] and [hz, wz, N], any floats; with a gradient: pixels are not rounded."""
+    x_hat = apply(config, params, latents.y[None], method=Model.synthesis) * 255
+    bits_y, bits_z = apply(config, params, latents.y[None], latents.z[None], method=Model.bits)
+    return picture.lmbda * _squares(config, picture, x_hat).sum() + (bits_y + bits_z)[0] / _pixels(picture)

@@ -1,0 +1,218 @@
+"""From a picture and its latents to better latents, within a budget of rounds and seconds.
+
+Large pictures go window by window: a window's latents change only where what they show lies in it, and what is kept is
+compared with what was given as a whole.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gllmm_jax.codec import latents, transforms
+from gllmm_jax.codec.codec import Codec
+from gllmm_jax.codec.report import Progress, silent
+from gllmm_jax.codec.windows import Slices, Window, scaled, windows
+from gllmm_jax.config import HYPER_STRIDE, ModelConfig
+from gllmm_jax.lof.flips import Flips
+from gllmm_jax.lof.judge import Judge
+from gllmm_jax.lof.loss import Latents, Picture
+from gllmm_jax.lof.relaxed import Gumbel, StraightThrough
+from gllmm_jax.nn.model import Model, apply
+
+Method = Literal["greedy", "straight-through", "gumbel"]
+
+SIDE = 1024
+"""Pixels on a side that are searched at once."""
+
+PATIENCE = 100
+"""Rounds without success after which a search ends; `gumbel` goes on, since it succeeds last."""
+
+
+class Cost(NamedTuple):
+    """Of a whole picture, by the float model: rate in bits per pixel, mean squared error on 0..255."""
+
+    bpp: float
+    mse: float
+
+    def loss(self, lmbda: float) -> float:
+        """R + lmbda * MSE."""
+        return self.bpp + lmbda * self.mse
+
+
+class Refined(NamedTuple):
+    """Latents int32 as `Codec.analyse` gives them, what they cost before and after, and what it took.
+
+    `curve` has the loss R + lmbda * MSE of the first window after 1, 2, 5, 10 ... rounds: (rounds, seconds, loss).
+    """
+
+    y_hat: np.ndarray
+    z_hat: np.ndarray
+    before: Cost
+    after: Cost
+    lmbda: float
+    rounds: int  # of all windows together
+    seconds: float
+    curve: tuple[tuple[int, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Overfit:
+    """What `Codec.encode` takes as `refine`: how long to search, and how.
+
+    Raises `ValueError` where nothing bounds the search or a field makes no sense.
+    """
+
+    steps: int | None = None  # rounds of each window
+    seconds: float | None = None  # of the whole picture
+    method: Method = "greedy"
+    lmbda: float | None = None  # that the weights were trained for, unless given: a smaller one saves more bits
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps is None and self.seconds is None:
+            raise ValueError("give the length of the search as steps, as seconds, or both")
+        if self.method not in get_args(Method):
+            raise ValueError(f"method must be one of {', '.join(get_args(Method))}, not {self.method!r}")
+        for name in ("steps", "seconds", "lmbda"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} must be above zero and finite, not {value!r}")
+
+    def __call__(
+        self, codec: Codec, image: np.ndarray, y_hat: np.ndarray, z_hat: np.ndarray, progress: Progress = silent
+    ) -> Refined:
+        """Latents of uint8 [height, width, 3 or 1] whose loss is lower than that of the given ones, or those.
+
+        `progress` is told the loss so far and how much of the budget is used. Raises `ValueError` where lmbda is not
+        known, or the weights were trained for MS-SSIM, which this does not know how to search for.
+        """
+        lmbda, start = self._lmbda(codec), time.monotonic()
+        before = cost(codec, image, y_hat, z_hat)
+        y, z, rounds, curve = y_hat.copy(), z_hat.copy(), 0, ()
+        parts = _windows(codec.config, (y.shape[0], y.shape[1]))
+        for number, part in enumerate(parts):
+            search = _Window(codec, image, y, z, part, lmbda)
+            budget = _Budget(self, start, number, len(parts), progress)
+            done, points = search.go(self.method, self.seed, budget)
+            rounds, curve = rounds + done, curve or points
+        after = cost(codec, image, y, z)
+        if after.loss(lmbda) > before.loss(lmbda):
+            y, z, after = y_hat, z_hat, before
+        return Refined(y, z, before, after, lmbda, rounds, time.monotonic() - start, curve)
+
+    def _lmbda(self, codec: Codec) -> float:
+        if codec.provenance.get("distortion", "mse") != "mse":
+            raise ValueError(f"'{codec.name}' was trained for MS-SSIM: latents are refined for the MSE alone")
+        found = self.lmbda or codec.provenance.get("lmbda")
+        if found is None:
+            raise ValueError(f"'{codec.name}' does not say what lambda it was trained for: give one")
+        return float(found)
+
+
+def cost(codec: Codec, image: np.ndarray, y_hat: np.ndarray, z_hat: np.ndarray) -> Cost:
+    """What latents cost as a file and show when decoded; the few bytes of header and coder apart."""
+    height, width, channels = image.shape
+    shown = transforms.synthesise(codec.config, codec.params, y_hat, channels == 1)[:height, :width, :channels]
+    mse = float(np.mean(np.square(shown.astype(np.float32) - image), dtype=np.float64))
+    return Cost(transforms.float_bits(codec.config, codec.params, y_hat, z_hat) / (height * width), mse)
+
+
+class _Budget:
+    """How much of it is used, told as it goes."""
+
+    def __init__(self, settings: Overfit, start: float, number: int, of: int, progress: Progress) -> None:
+        self._settings, self._start, self._number, self._of, self._progress = settings, start, number, of, progress
+        self._began = time.monotonic()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def used(self, rounds: int) -> float:
+        """The share that is used up, after so many rounds of this window; 1 at the end."""
+        shares = [0.0]
+        if self._settings.steps is not None:
+            shares.append(rounds / self._settings.steps)
+        if self._settings.seconds is not None:
+            # what other windows have left is for those that come
+            end = self._start + self._settings.seconds * (self._number + 1) / self._of
+            shares.append(self.seconds() / max(end - self._began, 1e-9))
+        return min(1.0, max(shares))
+
+    def tell(self, loss: float, used: float) -> None:
+        self._progress(f"loss {loss:.4f}", round(1000 * (self._number + used)), 1000 * self._of)
+
+
+class _Window:
+    """One window of a picture: what it starts from, and the way back."""
+
+    def __init__(
+        self, codec: Codec, image: np.ndarray, y: np.ndarray, z: np.ndarray, part: Window, lmbda: float
+    ) -> None:
+        config, stride = codec.config, codec.config.stride
+        pixels = transforms.continued(image, scaled(part.where, stride))
+        self._pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).astype(np.float32)
+        sides = zip(pixels.shape[:2], image.shape[:2], part.where, strict=True)
+        size = [np.int32(min(n, side - s.start * stride)) for n, side, s in sides]
+        picture = Picture(*jax.device_put((self._pixels, tuple(size), image.shape[2] == 1, np.float32(lmbda))))
+        free = np.zeros((pixels.shape[0] // stride, pixels.shape[1] // stride), bool)
+        free[part.kept] = True
+        self._planes = ((y, part.where), (z, _around(part.where)))
+        given = [plane[where] for plane, where in self._planes]
+        clamp: Callable[..., Any] = lambda y, z: latents.clamp_latents(codec.twin, y, z)  # noqa: E731
+        self._config, self._params = config, codec.params
+        self._judge = Judge(config, codec.params, picture, *given, clamp=clamp, free=free)
+
+    def go(self, method: Method, seed: int, budget: _Budget) -> tuple[int, tuple[tuple[int, float, float], ...]]:
+        """Search, and put what was found where it belongs; returns the rounds it took, and the curve."""
+        judge, rounds, quiet, used, curve = self._judge, 0, 0, 0.0, []
+        search = self._search(method, seed)
+        budget.tell(judge.best.loss, 0.0)
+        while used < 1.0 and (quiet < PATIENCE or method == "gumbel"):
+            rounds, loss, used = rounds + 1, judge.best.loss, budget.used(rounds + 1)
+            search.round(used)
+            quiet = 0 if judge.best.loss < loss else quiet + 1
+            budget.tell(judge.best.loss, used)
+            if str(rounds).rstrip("0") in ("1", "2", "5"):
+                curve.append((rounds, budget.seconds(), judge.best.loss))
+        for (plane, where), best in zip(self._planes, judge.best[:2], strict=True):
+            plane[where] = best
+        return rounds, tuple(curve)
+
+    def _search(self, method: Method, seed: int) -> Flips | StraightThrough | Gumbel:
+        if method == "greedy":
+            return Flips(self._judge, seed=seed)
+        y = apply(self._config, self._params, self._pixels[None] / 255, method=Model.analysis)
+        more = [(0, -n % HYPER_STRIDE) for n in y.shape[1:3]]
+        z = apply(self._config, self._params, jnp.pad(y, ((0, 0), *more, (0, 0)), "edge"), method=Model.hyper_analysis)
+        begin = Latents(y[0], z[0])
+        if method == "gumbel":
+            return Gumbel(self._judge, begin, seed=seed)
+        return StraightThrough(self._judge, begin)
+
+
+def _windows(config: ModelConfig, size: tuple[int, int]) -> list[Window]:
+    # of latents; they begin where hyper-latents do, or where all blocks of all scales do
+    msp = config.msp
+    unit = HYPER_STRIDE if msp is None else max(2**msp.scales, 2 ** (msp.scales - 1) * max(msp.block))
+    reach = -(-transforms.REACH[config.transform] // unit)
+    parts = windows(
+        (-(-size[0] // unit), -(-size[1] // unit)), max(SIDE // config.stride // unit, 2 * reach + 1), reach
+    )
+    return [Window(_cut(where, unit, size), scaled(kept, unit), _cut(to, unit, size)) for where, kept, to in parts]
+
+
+def _cut(slices: Slices, unit: int, size: tuple[int, int]) -> Slices:
+    rows, columns = (slice(s.start, min(s.stop, n)) for s, n in zip(scaled(slices, unit), size, strict=True))
+    return rows, columns
+
+
+def _around(where: Slices) -> Slices:
+    # the hyper-latents of a window of latents
+    rows, columns = (slice(s.start // HYPER_STRIDE, -(-s.stop // HYPER_STRIDE)) for s in where)
+    return rows, columns

@@ -1,0 +1,113 @@
+"""Searches along gradients, from latents that are not rounded yet.
+
+`StraightThrough`: the gradient of the loss at rounded latents moves unrounded ones, by the best of several shares of a
+Newton step, as long as the loss of what they round to does not rise. Reconstruction, after Campos et al. 2019.
+
+`Gumbel`: rounding is a random choice between both neighbours, soft at first and hard in the end, whose gradient is
+followed. Source: Yang, Bamler, Mandt 2020 (stochastic Gumbel annealing); step size and temperatures as theirs.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from gllmm_jax.config import ModelConfig
+from gllmm_jax.lof.judge import Judge
+from gllmm_jax.lof.loss import Latents, Picture, curvature, loss
+from gllmm_jax.prob.quantize import round_straight_through
+
+SIZES = (1.0, 0.5, 0.25, 0.125)
+"""Shares of a Newton step that `StraightThrough` tries at once; half of them after every round that failed."""
+
+RATE = 5e-3
+"""Adam's step of `Gumbel`, in quantisation steps."""
+
+HOT, COLD = 0.5, 0.01
+"""Temperatures of `Gumbel`: hot for a third of the search, then falling until its end."""
+
+LOOKS = 100
+"""How often `Gumbel` has what it would round to judged."""
+
+EDGE = 1e-5
+"""How near a whole number counts as one: there the logits of `Gumbel` would be infinite."""
+
+_adam = optax.scale_by_adam()
+
+
+class StraightThrough:
+    """See above. `begin` are floats y [h, w, M] and z [hz, wz, N] as the networks give them."""
+
+    def __init__(self, judge: Judge, begin: Latents) -> None:
+        self._judge, self._at, self._largest = judge, begin, 1.0
+        self._bend = curvature(*judge.model, begin.y, jax.random.key(0))
+
+    def round(self, _progress: float) -> None:
+        """One round: the judge's best is better afterwards, or the same."""
+        move = _newton(*self._judge.model, self._at, self._bend)
+        places = [jax.tree.map(lambda a, m, s=size: a - self._largest * s * m, self._at, move) for size in SIZES]
+        found = self._judge.judge([_rounded(place) for place in places])
+        best = int(np.argmin([each.loss for each in found]))
+        if found[best].loss <= self._judge.best.loss:
+            self._judge.take(found[best])
+            self._at = places[best]
+        else:
+            self._largest /= 2
+
+
+class Gumbel:
+    """See above. `begin` as of `StraightThrough`; `seed`: of the random choices."""
+
+    def __init__(self, judge: Judge, begin: Latents, *, seed: int = 0) -> None:
+        self._judge, self._at, self._key = judge, begin, jax.random.key(seed)
+        self._adam, self._next = _adam.init(begin), 0.0
+
+    def round(self, progress: float) -> None:
+        """One round, at `progress` from 0 to 1 of the search; the judge's best is better afterwards, or the same."""
+        cooling = max(0.0, 1.5 * progress - 0.5)
+        self._key, key = jax.random.split(self._key)
+        temperature = np.float32(HOT * (COLD / HOT) ** cooling)
+        self._at, self._adam = _gumbel_step(*self._judge.model, self._at, self._adam, key, temperature)
+        if progress >= self._next:
+            self._next += 1 / LOOKS
+            self._judge.take(*self._judge.judge([_rounded(self._at)]))
+
+
+def _rounded(latents: Latents) -> tuple[np.ndarray, np.ndarray]:
+    y, z = (np.round(np.asarray(a)).astype(np.int32) for a in latents)
+    return y, z
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _newton(config: ModelConfig, params: Any, picture: Picture, at: Latents, bend: jax.Array) -> Latents:
+    # the gradient at rounded latents; of y over the second derivative, of z, which bits alone depend on, scaled down
+    def cost(latents: Latents) -> jax.Array:
+        return loss(config, params, picture, Latents(*map(round_straight_through, latents)))
+
+    slope = jax.grad(cost)(at)
+    largest = jnp.max(jnp.abs(slope.z), initial=1e-30)
+    return Latents(slope.y / jnp.maximum(bend, 1e-3 * bend.mean()), slope.z / largest)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _gumbel_step(
+    config: ModelConfig, params: Any, picture: Picture, at: Latents, adam: Any, key: jax.Array, temperature: jax.Array
+) -> tuple[Latents, Any]:
+    def cost(latents: Latents) -> jax.Array:
+        key_y, key_z = jax.random.split(key)
+        soft = Latents(_soft(latents.y, key_y, temperature), _soft(latents.z, key_z, temperature))
+        return loss(config, params, picture, soft)
+
+    move, adam = _adam.update(jax.grad(cost)(at), adam)
+    return jax.tree.map(lambda a, m: a - RATE * m, at, move), adam
+
+
+def _soft(v: jax.Array, key: jax.Array, temperature: jax.Array) -> jax.Array:
+    # between the whole numbers around v, near one of them where it is cold
+    low = jnp.floor(v)
+    above = jnp.clip(v - low, EDGE, 1 - EDGE)
+    logits = -jnp.arctanh(jnp.stack([above, 1 - above])) / temperature
+    return low + jax.nn.softmax((logits + jax.random.gumbel(key, logits.shape)) / temperature, axis=0)[1]
