@@ -13,7 +13,8 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
+from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.presets import PRESETS
 from gllmm_jax.train.loop import train
 
 SWITCHES: dict[str, dict[str, object]] = {

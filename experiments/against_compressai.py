@@ -27,9 +27,10 @@ from timings import random_weights
 
 from gllmm_jax.codec import picture
 from gllmm_jax.codec.codec import load
-from gllmm_jax.config import PRESETS, Compute, TrainConfig
+from gllmm_jax.config import Compute, TrainConfig
 from gllmm_jax.evaluate.cost import costs
 from gllmm_jax.nn.model import init_params
+from gllmm_jax.presets import PRESETS
 from gllmm_jax.train.step import create_state, make_train_step
 
 PEERS = {"cheng2020-anchor N=128": ("Cheng2020Anchor", "128"), "cheng2020-attn N=192": ("Cheng2020Attention", "192")}

@@ -24,8 +24,8 @@ from gllmm_jax.codec.codec import load
 from gllmm_jax.codec.container import CODERS
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.export import make_weights
-from gllmm_jax.config import PRESETS
 from gllmm_jax.nn.model import init_params
+from gllmm_jax.presets import PRESETS
 
 SIZES = ((1, 1), (7, 5), (1, 67), (257, 576))
 RANDOM = "mu-random"

@@ -21,8 +21,8 @@ from gllmm_jax import zoo
 from gllmm_jax.codec import container
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.errors import BitstreamError
-from gllmm_jax.config import PRESETS
 from gllmm_jax.evaluate.demo import photograph
+from gllmm_jax.presets import PRESETS
 
 GOLDEN = Path(__file__).parent.parent / "tests" / "golden"
 SIZES = [(1, 1), (1, 2), (2, 1), (7, 5), (15, 17), (16, 16), (17, 15), (1, 67), (67, 1), (32, 32), (33, 48), (64, 64),

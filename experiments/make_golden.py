@@ -20,8 +20,9 @@ from gllmm_jax import zoo
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.container import CODERS
 from gllmm_jax.codec.export import make_weights
-from gllmm_jax.config import PRESETS, ModelConfig
+from gllmm_jax.config import ModelConfig
 from gllmm_jax.nn.model import init_params
+from gllmm_jax.presets import PRESETS
 
 PICTURES = {"rgb-40x56": (40, 56, 3), "gray-17x9": (17, 9, 1), "one-pixel": (1, 1, 3)}
 """Of every preset by `rans`; by `tfc` the first alone."""

@@ -24,8 +24,8 @@ from gllmm_jax import zoo
 from gllmm_jax.codec import picture
 from gllmm_jax.codec.codec import Codec, load
 from gllmm_jax.codec.export import make_weights
-from gllmm_jax.config import PRESETS
 from gllmm_jax.nn.model import init_params
+from gllmm_jax.presets import PRESETS
 
 
 def stand_in(height: int, width: int) -> np.ndarray:

@@ -12,8 +12,9 @@ from PIL import Image
 from gllmm_jax import zoo
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.export import make_weights
-from gllmm_jax.config import PRESETS, ModelConfig
+from gllmm_jax.config import ModelConfig
 from gllmm_jax.nn.model import init_params
+from gllmm_jax.presets import PRESETS
 
 # A process that holds the programs of a thousand tests has many objects: go through them seldom.
 gc.set_threshold(100_000, 50, 50)

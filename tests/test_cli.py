@@ -12,7 +12,8 @@ from PIL import Image
 
 from gllmm_jax import zoo
 from gllmm_jax.cli import main, pictures
-from gllmm_jax.config import PRESETS, TrainConfig
+from gllmm_jax.config import TrainConfig
+from gllmm_jax.presets import PRESETS
 
 COMPRESS_KEYS = {"bytes", "bpp", "bits_estimated", "height", "width", "model", "coder", "latents_crc32", "seconds"}
 DECOMPRESS_KEYS = {"height", "width", "latents_crc32", "seconds"}

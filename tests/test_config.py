@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
+from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.presets import PRESETS
 
 COUNT = "a whole number above zero"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gllmm_jax import zoo
-from gllmm_jax.config import PRESETS
+from gllmm_jax.presets import PRESETS
 from gllmm_jax.zoo import Weights, WeightsError
 
 

@@ -10,7 +10,8 @@ from gllmm_jax.cli import cache
 from gllmm_jax.cli.common import FAILED, say
 from gllmm_jax.cli.learn import INTERRUPTED, hush_orbax
 from gllmm_jax.cli.together import add_together, join, nobody_waits
-from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
+from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.presets import PRESETS
 from gllmm_jax.train.loop import NonFiniteError, train
 
 

@@ -9,7 +9,7 @@ expect: little more from weights that are trained already: 671 steps, ten minute
 
 from common import launch
 
-from gllmm_jax.config import PRESETS
+from gllmm_jax.presets import PRESETS
 
 if __name__ == "__main__":
     launch(

@@ -8,7 +8,7 @@ Cost: 4 TFLOP a step of 16 crops. To expect: worse than the authors' point, 0.28
 
 from common import launch
 
-from gllmm_jax.config import PRESETS
+from gllmm_jax.presets import PRESETS
 
 if __name__ == "__main__":
     launch(

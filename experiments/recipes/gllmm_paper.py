@@ -15,7 +15,7 @@ reconstructions.
 
 from common import launch
 
-from gllmm_jax.config import PRESETS
+from gllmm_jax.presets import PRESETS
 
 WIDE_FROM = 0.015
 """The lambda from which N is 256."""

@@ -9,7 +9,7 @@ from; this has not been run.
 
 from common import launch
 
-from gllmm_jax.config import PRESETS
+from gllmm_jax.presets import PRESETS
 
 if __name__ == "__main__":
     launch(

@@ -9,7 +9,8 @@ from gllmm_jax import files
 from gllmm_jax.cli import cache
 from gllmm_jax.cli.common import a_path, add_command, positive, positive_number, say
 from gllmm_jax.cli.together import add_together, join, nobody_waits
-from gllmm_jax.config import PRESETS, TrainConfig
+from gllmm_jax.config import TrainConfig
+from gllmm_jax.presets import PRESETS
 
 INTERRUPTED = 130
 

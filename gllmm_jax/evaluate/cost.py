@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gllmm_jax.config import PRESETS, ModelConfig
+from gllmm_jax.config import ModelConfig
 from gllmm_jax.nn.model import Model, apply, init_params
+from gllmm_jax.presets import PRESETS
 
 
 def _multiply_adds(jaxpr: Any) -> int:

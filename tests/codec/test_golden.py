@@ -14,7 +14,7 @@ import pytest
 from gllmm_jax import zoo
 from gllmm_jax.codec import container
 from gllmm_jax.codec.codec import Codec
-from gllmm_jax.config import PRESETS
+from gllmm_jax.presets import PRESETS
 
 FOLDER = Path(__file__).parent.parent / "golden"
 FACTS = json.loads((FOLDER / "facts.json").read_text())

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gllmm_jax.config import PRESETS, ModelConfig
+from gllmm_jax.config import ModelConfig
 from gllmm_jax.evaluate.cost import costs
 from gllmm_jax.nn.entropy import causal_mask
 from gllmm_jax.nn.model import Model, apply, init_params
+from gllmm_jax.presets import PRESETS
 
 MU = PRESETS["mu"]
 LIGHT = dataclasses.replace(PRESETS["light"], widths=(8, 8, 8), latents=8, hyper=8, hidden=(16, 16))

@@ -8,8 +8,9 @@ from pathlib import Path
 import jax
 import pytest
 
-from gllmm_jax.config import PRESETS, ModelConfig
+from gllmm_jax.config import ModelConfig
 from gllmm_jax.nn.model import init_params
+from gllmm_jax.presets import PRESETS
 
 PINNED = Path(__file__).parent / "mu_names.txt"
 

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gllmm_jax.config import PRESETS
 from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.presets import PRESETS
 
 TINY = dataclasses.replace(PRESETS["light"], widths=(8, 8, 8), latents=8, hyper=8, block="plain")
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gllmm_jax.config import PRESETS, ModelConfig, Progressive
+from gllmm_jax.config import ModelConfig, Progressive
 from gllmm_jax.nn import progressive
 from gllmm_jax.nn.model import Model, apply, init_params
 from gllmm_jax.nn.progressive import calls, fold, group, subsampled, unfold
+from gllmm_jax.presets import PRESETS
 
 PROFILES = {
     "fast": Progressive(),

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gllmm_jax.config import PRESETS
 from gllmm_jax.nn.entropy import Prior
+from gllmm_jax.presets import PRESETS
 from gllmm_jax.prob import factorized
 
 

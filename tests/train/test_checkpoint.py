@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
+from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.presets import PRESETS
 from gllmm_jax.train import checkpoint
 from gllmm_jax.train.checkpoint import CheckpointError, Checkpoints, SaveError, load_best
 from gllmm_jax.train.record import Record, run_folder, state_shapes

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from gllmm_jax import zoo
-from gllmm_jax.config import PRESETS, ModelConfig, TrainConfig
+from gllmm_jax.config import ModelConfig, TrainConfig
 from gllmm_jax.files import WriteError
+from gllmm_jax.presets import PRESETS
 from gllmm_jax.train import loop, run
 from gllmm_jax.train.checkpoint import CheckpointError, Checkpoints, load_best
 from gllmm_jax.train.lock import FolderInUseError, locked

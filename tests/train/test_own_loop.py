@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gllmm_jax.config import PRESETS
 from gllmm_jax.nn.model import apply, init_params
 from gllmm_jax.objective import Terms, rate_distortion
+from gllmm_jax.presets import PRESETS
 
 MODEL = PRESETS["mu"]
 README = Path(__file__).parents[2] / "README.md"

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gllmm_jax.config import PRESETS, TrainConfig
+from gllmm_jax.config import TrainConfig
 from gllmm_jax.metrics import ms_ssim
 from gllmm_jax.nn.model import apply, init_params
+from gllmm_jax.presets import PRESETS
 from gllmm_jax.train.schedule import learning_rate
 from gllmm_jax.train.step import create_state, loss_fn, make_update
 

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gllmm_jax.config import PRESETS, TrainConfig
+from gllmm_jax.config import TrainConfig
 from gllmm_jax.nn.model import Output
+from gllmm_jax.presets import PRESETS
 from gllmm_jax.train import step as step_module
 from gllmm_jax.train.step import create_state, make_eval_step, make_train_step
 

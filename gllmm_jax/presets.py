@@ -1,0 +1,37 @@
+"""The models that have a name."""
+
+import dataclasses
+
+from gllmm_jax.config import ModelConfig, Progressive
+
+
+def _gllmm(n: int) -> ModelConfig:
+    return ModelConfig(preset=f"gllmm-{n}", widths=(n,), latents=n, hyper=n)
+
+
+def _msp(profile: str, msp: Progressive) -> ModelConfig:
+    return ModelConfig(preset=f"msp-{profile}", transform="residual", hidden=(256, 256), msp=msp)
+
+
+LIGHT = ModelConfig(
+    preset="light",
+    transform="light",
+    widths=(48, 96, 128),
+    latents=192,
+    hyper=64,
+    hidden=(256, 256),
+    components=1,
+    attention=False,
+)
+
+PRESETS: dict[str, ModelConfig] = {
+    "gllmm-128": _gllmm(128),
+    "gllmm-192": _gllmm(192),
+    "gllmm-256": _gllmm(256),
+    "light": LIGHT,
+    "light-msp": dataclasses.replace(LIGHT, preset="light-msp", msp=Progressive()),
+    "msp-fast": _msp("fast", Progressive()),
+    "msp-normal": _msp("normal", Progressive(seeds=2)),
+    "msp-extra": _msp("extra", Progressive(scales=4, block=(2, 4), seeds=4, width=128)),
+    "mu": ModelConfig(preset="mu", widths=(16,), latents=16, hyper=16, hidden=(32, 32)),
+}
