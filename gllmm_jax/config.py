@@ -18,6 +18,7 @@ BLOCKS = ((2, 2), (2, 4))
 Distortion = Literal["mse", "ms-ssim"]
 Schedule = Literal["cosine", "linear", "halving", "constant"]
 Compute = Literal["float32", "bfloat16"]
+Search = Literal["greedy", "straight-through", "gumbel"]  # for latents, `lof`
 
 TRANSFORMS = ("g_a", "g_s")
 """The parts of a model that know pixels; the others are its entropy model."""

@@ -14,16 +14,17 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 EVERYTHING = [path for folder in ("gllmm_jax", "tests", "experiments") for path in (PROJECT / folder).rglob("*.py")]
 LONGEST = 250
 
-LEAVES = {"config", "files", "metrics", "objective", "zoo"}
+LEAVES = {"config", "files", "metrics", "objective", "presets", "zoo"}
 """Modules that know no room, and that every room may use."""
 
 ROOMS = {
     "prob": set(),
     "nn": {"prob"},
     "codec": {"nn", "prob"},
+    "lof": {"codec", "nn", "prob"},
     "train": {"nn", "prob"},
     "evaluate": {"codec", "nn", "prob"},
-    "cli": {"codec", "train", "evaluate"},
+    "cli": {"codec", "lof", "train", "evaluate"},
     "pillow": {"codec"},
 }
 """Which other rooms a room may import. `train` and `codec` never meet."""
@@ -33,6 +34,7 @@ LIBRARIES = {
     "prob": ARRAYS,
     "nn": ARRAYS | {"flax"},
     "codec": ARRAYS | {"flax", "PIL", "tensorflow", "tensorflow_compression_ops"},
+    "lof": ARRAYS,
     "train": ARRAYS | {"flax", "PIL", "optax", "orbax", "grain", "tqdm", "tensorboardX", "tensorflow_datasets"},
     "evaluate": ARRAYS | {"PIL", "scipy", "matplotlib", "skimage"},
     "cli": {"jax", "tqdm"},

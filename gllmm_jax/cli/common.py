@@ -96,6 +96,14 @@ def positive(text: str) -> int:
     return value
 
 
+def whole(text: str) -> int:
+    """An argument that is a whole number, 0 or more."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below zero")
+    return value
+
+
 def positive_number(text: str) -> float:
     """An argument that is a finite number above zero."""
     value = float(text)
@@ -105,7 +113,7 @@ def positive_number(text: str) -> float:
 
 
 positive_number.__name__ = "number"
-positive.__name__ = "whole number"  # argparse: "invalid whole number value: 'x'"
+positive.__name__ = whole.__name__ = "whole number"  # argparse: "invalid whole number value: 'x'"
 
 
 def print_json(report: Any, *, file: TextIO | None = None) -> None:

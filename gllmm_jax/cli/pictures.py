@@ -3,7 +3,7 @@
 import argparse
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from gllmm_jax import files, zoo
 from gllmm_jax.cli import cache
@@ -18,15 +18,19 @@ from gllmm_jax.cli.common import (
     check_suffix,
     free_beside,
     positive,
+    positive_number,
     print_json,
     read_bytes,
     uncollected,
+    whole,
 )
 from gllmm_jax.cli.progress import bar
 from gllmm_jax.codec.container import CODERS, MAX_PIXELS
+from gllmm_jax.config import Search
 
 if TYPE_CHECKING:
     from gllmm_jax.codec.codec import Codec
+    from gllmm_jax.lof import Overfit
 
 
 def add_commands(commands: Any) -> None:
@@ -40,6 +44,7 @@ def add_commands(commands: Any) -> None:
     text = f"{CODERS[0]} unless given; tfc is TensorFlow-Compression's and needs the extra of that name at both ends"
     parser.add_argument("--coder", choices=CODERS, default=CODERS[0], help=text)
     add_convert(parser)
+    add_lof(parser)
     add_json(parser)
 
     parser = add_command(commands, "decompress", "a .gllm file becomes a picture", uncollected(decompress))
@@ -52,6 +57,16 @@ def add_commands(commands: Any) -> None:
     add_json(parser)
 
 
+def add_lof(parser: argparse.ArgumentParser) -> None:
+    """The options of latent overfitting."""
+    group = parser.add_argument_group("latent overfitting: smaller files for time, which any decoder reads")
+    group.add_argument("--lof-steps", type=whole, default=0, metavar="N", help="rounds of the search (0: none)")
+    group.add_argument("--lof-seconds", type=positive_number, metavar="S", help="as long as this at most")
+    group.add_argument("--lof-method", choices=get_args(Search), help="greedy unless given")
+    what = "weight of the distortion, that of the training unless given; a smaller one saves more bytes"
+    group.add_argument("--lof-lmbda", type=positive_number, metavar="L", help=what)
+
+
 def compress(arguments: argparse.Namespace) -> None:
     """Picture -> `.gllm`."""
     from gllmm_jax.codec import picture
@@ -62,13 +77,24 @@ def compress(arguments: argparse.Namespace) -> None:
     check_apart(arguments.input, output)
     with bar() as progress:
         codec, seconds = _load(arguments.model)
-        data, report = codec.encode(image, estimate=arguments.json, coder=arguments.coder, progress=progress)
+        options = {"estimate": arguments.json, "coder": arguments.coder, "refine": _refinement(arguments)}
+        data, report = codec.encode(image, **options, progress=progress)
     files.write(output, data)
     if arguments.json:
         print_json(report._asdict() | {"seconds": {"load": seconds, **report.seconds}}, file=beside(output))
     else:
         facts = f"{report.width} x {report.height}, {report.bytes:,} bytes, {report.bpp:.3f} bits a pixel"
         print(f"{output}: {facts}", file=beside(output))
+
+
+def _refinement(arguments: argparse.Namespace) -> "Overfit | None":
+    """What is asked of latent overfitting. Raises `ValueError` where that makes no sense."""
+    given = {name: getattr(arguments, f"lof_{name}") for name in ("steps", "seconds", "method", "lmbda")}
+    if not (given["steps"] or given["seconds"]):
+        return None
+    from gllmm_jax.lof import Overfit
+
+    return Overfit(**{name: value for name, value in given.items() if value})
 
 
 def decompress(arguments: argparse.Namespace) -> None:

@@ -5,12 +5,11 @@ bits of every choice are made for real; position by position the best choice is 
 together is kept where the whole loss falls. Steps that were tried in vain are drawn half as often from then on.
 """
 
-import jax
 import numpy as np
 
 from gllmm_jax.config import HYPER_STRIDE
 from gllmm_jax.lof.judge import Judge, floats
-from gllmm_jax.lof.loss import Steps, curvature, steps
+from gllmm_jax.lof.loss import curvature, steps
 
 CHOICES = 2
 """Choices that are tried at once."""
@@ -30,7 +29,7 @@ class Flips:
 
     def __init__(self, judge: Judge, *, seed: int = 0) -> None:
         self._judge, self._rng, self._rounds = judge, np.random.default_rng(seed), 0
-        self._curvature = curvature(*judge.model, judge.best.y.astype(np.float32), jax.random.key(seed))
+        self._curvature = curvature(*judge.model, judge.best.y.astype(np.float32), seed)
         self._vain = [np.zeros(a.shape, np.float32) for a in judge.best[:2]]
         self._share = [1.0, 1.0]
 
@@ -39,7 +38,7 @@ class Flips:
         best = self._judge.best
         if self._rounds % FRESH == 0:
             found = steps(*self._judge.model, floats(best.y, best.z), self._curvature)
-            self._steps = [Steps(*map(np.array, part)) for part in found]
+            self._steps = [(np.asarray(part.direction), np.array(part.gain)) for part in found]
         self._rounds += 1
         self._try(1 if best.z.size and self._rounds % HYPER_ROUNDS == 0 else 0)
 
@@ -57,7 +56,7 @@ class Flips:
         better = self._judge.take(together)
         if better:
             self._vain[which][taken != 0] = 0
-            self._steps[which].gain[taken != 0] = 0  # until the next look
+            self._steps[which][1][taken != 0] = 0  # until the next look
         # what helps nearly everywhere may be tried more at once, what helps nowhere was too much
         share = won.any(axis=0).mean()
         factor = 0.7 if not better else 1.3 if share > 0.5 else 0.9 if share < 0.2 else 1.0

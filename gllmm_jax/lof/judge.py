@@ -52,7 +52,8 @@ class Judge:
 
     def judge(self, choices: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Judged]:
         """What each choice costs, after what has to be changed for it to fit into a stream."""
-        free = self.free[..., None], self.free[::HYPER_STRIDE, ::HYPER_STRIDE, None]
+        rows, columns = self._first[1].shape[:2]  # of z: none of a progressive model
+        free = self.free[..., None], self.free[::HYPER_STRIDE, ::HYPER_STRIDE, None][:rows, :columns]
         held = [[np.where(f, a, b) for f, a, b in zip(free, pair, self._first, strict=True)] for pair in choices]
         clamped = [self._clamp(y, z) for y, z in held]
         rate, distortion = map(np.asarray, maps(*self.model, floats(*map(np.stack, zip(*clamped, strict=True)))))

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -18,14 +18,12 @@ from gllmm_jax.codec import latents, transforms
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.report import Progress, silent
 from gllmm_jax.codec.windows import Slices, Window, scaled, windows
-from gllmm_jax.config import HYPER_STRIDE, ModelConfig
+from gllmm_jax.config import HYPER_STRIDE, ModelConfig, Search
 from gllmm_jax.lof.flips import Flips
 from gllmm_jax.lof.judge import Judge
 from gllmm_jax.lof.loss import Latents, Picture
 from gllmm_jax.lof.relaxed import Gumbel, StraightThrough
 from gllmm_jax.nn.model import Model, apply
-
-Method = Literal["greedy", "straight-through", "gumbel"]
 
 SIDE = 1024
 """Pixels on a side that are searched at once."""
@@ -70,15 +68,15 @@ class Overfit:
 
     steps: int | None = None  # rounds of each window
     seconds: float | None = None  # of the whole picture
-    method: Method = "greedy"
+    method: Search = "greedy"
     lmbda: float | None = None  # that the weights were trained for, unless given: a smaller one saves more bits
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.steps is None and self.seconds is None:
             raise ValueError("give the length of the search as steps, as seconds, or both")
-        if self.method not in get_args(Method):
-            raise ValueError(f"method must be one of {', '.join(get_args(Method))}, not {self.method!r}")
+        if self.method not in get_args(Search):
+            raise ValueError(f"method must be one of {', '.join(get_args(Search))}, not {self.method!r}")
         for name in ("steps", "seconds", "lmbda"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -168,7 +166,7 @@ class _Window:
         self._config, self._params = config, codec.params
         self._judge = Judge(config, codec.params, picture, *given, clamp=clamp, free=free)
 
-    def go(self, method: Method, seed: int, budget: _Budget) -> tuple[int, tuple[tuple[int, float, float], ...]]:
+    def go(self, method: Search, seed: int, budget: _Budget) -> tuple[int, tuple[tuple[int, float, float], ...]]:
         """Search, and put what was found where it belongs; returns the rounds it took, and the curve."""
         judge, rounds, quiet, used, curve = self._judge, 0, 0, 0.0, []
         search = self._search(method, seed)
@@ -184,7 +182,7 @@ class _Window:
             plane[where] = best
         return rounds, tuple(curve)
 
-    def _search(self, method: Method, seed: int) -> Flips | StraightThrough | Gumbel:
+    def _search(self, method: Search, seed: int) -> Flips | StraightThrough | Gumbel:
         if method == "greedy":
             return Flips(self._judge, seed=seed)
         y = apply(self._config, self._params, self._pixels[None] / 255, method=Model.analysis)

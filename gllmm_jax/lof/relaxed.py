@@ -13,7 +13,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.lof.judge import Judge
@@ -35,7 +34,8 @@ LOOKS = 100
 EDGE = 1e-5
 """How near a whole number counts as one: there the logits of `Gumbel` would be infinite."""
 
-_adam = optax.scale_by_adam()
+DECAY = 0.9, 0.999
+"""Of the averages of gradients and of their squares, as in Adam."""
 
 
 class StraightThrough:
@@ -43,7 +43,7 @@ class StraightThrough:
 
     def __init__(self, judge: Judge, begin: Latents) -> None:
         self._judge, self._at, self._largest = judge, begin, 1.0
-        self._bend = curvature(*judge.model, begin.y, jax.random.key(0))
+        self._bend = curvature(*judge.model, begin.y)
 
     def round(self, _progress: float) -> None:
         """One round: the judge's best is better afterwards, or the same."""
@@ -63,14 +63,17 @@ class Gumbel:
 
     def __init__(self, judge: Judge, begin: Latents, *, seed: int = 0) -> None:
         self._judge, self._at, self._key = judge, begin, jax.random.key(seed)
-        self._adam, self._next = _adam.init(begin), 0.0
+        zeros = jax.tree.map(jnp.zeros_like, begin)
+        self._averages, self._rounds, self._next = (zeros, zeros), 0, 0.0
 
     def round(self, progress: float) -> None:
         """One round, at `progress` from 0 to 1 of the search; the judge's best is better afterwards, or the same."""
         cooling = max(0.0, 1.5 * progress - 0.5)
         self._key, key = jax.random.split(self._key)
         temperature = np.float32(HOT * (COLD / HOT) ** cooling)
-        self._at, self._adam = _gumbel_step(*self._judge.model, self._at, self._adam, key, temperature)
+        self._rounds += 1
+        rest = np.float32(self._rounds), key, temperature
+        self._at, self._averages = _gumbel_step(*self._judge.model, self._at, self._averages, *rest)
         if progress >= self._next:
             self._next += 1 / LOOKS
             self._judge.take(*self._judge.judge([_rounded(self._at)]))
@@ -94,15 +97,32 @@ def _newton(config: ModelConfig, params: Any, picture: Picture, at: Latents, ben
 
 @functools.partial(jax.jit, static_argnums=0)
 def _gumbel_step(
-    config: ModelConfig, params: Any, picture: Picture, at: Latents, adam: Any, key: jax.Array, temperature: jax.Array
-) -> tuple[Latents, Any]:
+    config: ModelConfig,
+    params: Any,
+    picture: Picture,
+    at: Latents,
+    averages: tuple[Latents, Latents],
+    rounds: jax.Array,
+    key: jax.Array,
+    temperature: jax.Array,
+) -> tuple[Latents, tuple[Latents, Latents]]:
+    # one step of Adam, which is this short
     def cost(latents: Latents) -> jax.Array:
         key_y, key_z = jax.random.split(key)
         soft = Latents(_soft(latents.y, key_y, temperature), _soft(latents.z, key_z, temperature))
         return loss(config, params, picture, soft)
 
-    move, adam = _adam.update(jax.grad(cost)(at), adam)
-    return jax.tree.map(lambda a, m: a - RATE * m, at, move), adam
+    slope = jax.grad(cost)(at)
+    mean, square = (
+        jax.tree.map(lambda old, g, d=d, p=p: d * old + (1 - d) * g**p, average, slope)
+        for average, d, p in zip(averages, DECAY, (1, 2), strict=True)
+    )
+
+    def moved(a: jax.Array, m: jax.Array, s: jax.Array) -> jax.Array:
+        m, s = m / (1 - DECAY[0] ** rounds), s / (1 - DECAY[1] ** rounds)
+        return a - RATE * m / (jnp.sqrt(s) + 1e-12)  # gradients are of the loss a pixel, and small
+
+    return jax.tree.map(moved, at, mean, square), (mean, square)
 
 
 def _soft(v: jax.Array, key: jax.Array, temperature: jax.Array) -> jax.Array:
