@@ -2,6 +2,7 @@
 
     python -m experiments.make_golden tests/golden      # with the extra `tfc`, so that both coders write
 
+Presets that are there already are left alone.
 Files that are out in the world must decode for ever. What this writes is therefore written once: should these files
 no longer decode to the same latents, or the same latents give other bytes, then the format has changed and needs a new
 version in `codec.container`, with golden files of its own beside the old ones.
@@ -41,7 +42,7 @@ def sparse_params(config: ModelConfig, seed: int = 0) -> Any:
                 return np.ones(shape.shape, np.float32)
             case "gamma":
                 return np.sqrt(0.1) * np.eye(*shape.shape, dtype=np.float32)
-            case "kernel":
+            case "kernel" | "place" | "out":
                 fan_in = int(np.prod(shape.shape[:-1]))
                 kernel = np.zeros((fan_in, shape.shape[-1]), np.float32)
                 places = rng.integers(0, fan_in, (INPUTS, shape.shape[-1]))
@@ -80,14 +81,17 @@ def make(folder: Path, preset: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Write the golden files, once.")
+    parser = argparse.ArgumentParser(description="Write the golden files, once: of presets that have none yet.")
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    if folder.exists() and any(folder.iterdir()):
-        parser.error(f"{folder} holds golden files already: a change of the format needs a new version, not new files")
     folder.mkdir(parents=True, exist_ok=True)
-    facts = {file: fact for preset in sorted(PRESETS) for file, fact in make(folder, preset).items()}
-    (folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
+    listed = folder / "facts.json"
+    facts = json.loads(listed.read_text()) if listed.exists() else {}
+    new = sorted(PRESETS.keys() - {file.split(".")[0] for file in facts})
+    if not new:
+        parser.error(f"{folder} holds all golden files already: a change of the format needs a new version of it")
+    facts |= {file: fact for preset in new for file, fact in make(folder, preset).items()}
+    listed.write_text(json.dumps(facts, indent=2) + "\n")
 
 
 if __name__ == "__main__":
