@@ -31,6 +31,9 @@ from gllmm_jax.nn.progressive import (
     unfold,
 )
 
+CHUNK = 1024
+"""Blocks whose distributions are made at once, a multiple of the coder's lanes: it bounds memory and changes nothing."""
+
 
 def static(twin: Twin, size: tuple[int, int]) -> Static:
     """Distributions of the coarsest scale in raster order, for y of `size` (h, w)."""
@@ -62,7 +65,7 @@ class Progression:
                     self._config, call.last - call.first, self._nets, planes.truth, planes.fixed, arguments
                 )
             )
-            low, frequency, over = (a[:count] for a in found)
+            low, frequency, over = (a.reshape(-1, a.shape[-1])[:count] for a in found)
             first.append(low.ravel().astype(np.uint16))
             last.append((low + frequency - 1).ravel().astype(np.uint16))
             runs.append(low.size)
@@ -89,9 +92,17 @@ class Progression:
         y_hat = self._begin(outliers)
         for call, planes, arguments, count in self._calls(y_hat, tick):
             width, at = call.last - call.first, group(self._msp, call)
-            mix = programs.mixtures(self._config, width, self._nets, planes.truth, planes.fixed, arguments)
-            found = yield Group(mix, count, lambda y, at=at, width=width: y[at].reshape(-1, width))
-            planes.truth = programs.settle(planes.truth, arguments, jax.device_put(found))
+            x = programs.features(self._config, self._nets, planes.truth, planes.fixed, arguments)
+            for begin in range(0, count, CHUNK):
+                sites = arguments.sites[begin // CHUNK]
+                mix = programs.mixtures(self._config, width, self._nets, x, arguments, sites)
+                part, number = slice(begin, min(begin + CHUNK, count)), min(CHUNK, count - begin)
+
+                def of(y: np.ndarray, at=at, width=width, part=part) -> np.ndarray:
+                    return y[at].reshape(-1, width)[part]
+
+                found = yield Group(mix, number, of)
+                planes.truth = programs.settle(planes.truth, arguments, sites, jax.device_put(found))
         return y_hat
 
     def _begin(self, outliers: Outliers) -> np.ndarray:
@@ -151,8 +162,9 @@ def _arguments(config: ModelConfig, call: Call, sites: np.ndarray, planes: _Plan
     msp = _msp(config)
     i, j = ORDERS[msp.block][call.place]
     numbers = row(msp, call), call.place, i * msp.block[1] + j, call.first
-    padded = np.full(planes.shape[0] * planes.shape[1], -1, np.int32)
-    padded[: len(sites)] = sites
+    blocks = planes.shape[0] * planes.shape[1]
+    padded = np.full((-(-blocks // CHUNK), min(blocks, CHUNK)), -1, np.int32)
+    padded.flat[: len(sites)] = sites
     return programs.Arguments(*jax.device_put((known(msp, config.latents, call), *map(np.int32, numbers), padded)))
 
 

@@ -31,34 +31,44 @@ class Arguments(NamedTuple):
     place: jax.Array  # int32, in the order of the block
     spot: jax.Array  # int32, in a folded plane
     first: jax.Array  # int32, its first channel
-    sites: jax.Array  # int32 [P], its blocks in the bucketed plane; -1 for none
+    sites: jax.Array  # int32 [chunks, P], its blocks in the bucketed plane; -1 for none
 
 
-def distributions(config, width, net, truth, fixed, call) -> IntegerMixture:
-    # fields [P, C, width]; one symbol, for free, where there is no site
+@functools.partial(jax.jit, static_argnums=0)
+def features(config: ModelConfig, net: exact.Nets, truth: jax.Array, fixed: Fixed, call: Arguments) -> jax.Array:
+    """What the network makes of all blocks of the bucketed plane, before one call: [blocks, F]."""
     mixed = jnp.where(call.known & fixed.inside, truth, fixed.guess)
     x = exact.features(config, net, mixed.reshape(*mixed.shape[:2], -1), fixed.size, call.step)
-    x = x.reshape(-1, x.shape[-1]).at[jnp.maximum(call.sites, 0)].get(mode="promise_in_bounds")
-    mix = exact.numbers(config, net, x, call.place, call.first, width)
-    return mix._replace(radius=jnp.where(call.sites[:, None, None] >= 0, mix.radius, 0))
+    return x.reshape(-1, x.shape[-1])
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def mixtures(config: ModelConfig, width: int, net: exact.Nets, truth: jax.Array, fixed: Fixed, call: Arguments):
-    """`distributions` as a program."""
-    return distributions(config, width, net, truth, fixed, call)
+def mixtures(config, width, net, x, call: Arguments, sites) -> IntegerMixture:
+    """Distributions at `sites` [P] of a call, fields [P, C, width]; one symbol, for free, where there is no site.
+
+    Args:
+      width: channels of the call.
+      x: of `features`.
+    """
+    x = x.at[jnp.maximum(sites, 0)].get(mode="promise_in_bounds")
+    mix = exact.numbers(config, net, x, call.place, call.first, width)
+    return mix._replace(radius=jnp.where(sites[:, None, None] >= 0, mix.radius, 0))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def intervals(config: ModelConfig, width: int, net: exact.Nets, truth: jax.Array, fixed: Fixed, call: Arguments):
-    """Low and frequency of what is coded, and what latents exceed it by: int32 [P, width] each."""
-    mix = distributions(config, width, net, truth, fixed, call)
-    flat = truth.reshape(-1, *truth.shape[2:])
-    value = lax.dynamic_slice_in_dim(flat[jnp.maximum(call.sites, 0), call.spot], call.first, width, axis=1)
-    reach = mix.radius[:, 0]
-    k = jnp.clip(value, -reach, reach)
-    low = tables.mixture_cdf(net.families, mix, k)
-    return low, tables.mixture_cdf(net.families, mix, k + 1) - low, value - k
+    """Low and frequency of what is coded, and what latents exceed it by: int32 [chunks, P, width] each."""
+    x, flat = features(config, net, truth, fixed, call), truth.reshape(-1, *truth.shape[2:])
+
+    def chunk(sites):
+        mix = mixtures(config, width, net, x, call, sites)
+        value = lax.dynamic_slice_in_dim(flat[jnp.maximum(sites, 0), call.spot], call.first, width, axis=1)
+        reach = mix.radius[:, 0]
+        k = jnp.clip(value, -reach, reach)
+        low = tables.mixture_cdf(net.families, mix, k)
+        return low, tables.mixture_cdf(net.families, mix, k + 1) - low, value - k
+
+    return lax.map(chunk, call.sites)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=3)
@@ -73,8 +83,27 @@ def decode(
     lanes: Lanes,
 ):
     """The symbols of one call, in whole steps: the plane with them, and the lanes."""
-    mix = distributions(config, width, net, truth, fixed, call)
-    places, n = call.sites.shape[0], lanes.state.shape[0]
+    x = features(config, net, truth, fixed, call)
+    chunks = jnp.sum(call.sites[:, 0] >= 0, dtype=jnp.int32)
+
+    def more(carry):
+        chunk, _truth, lanes = carry
+        return (chunk < chunks) & rans.within(lanes, source)
+
+    def chunk(carry):
+        chunk, truth, lanes = carry
+        sites = call.sites[chunk]
+        symbols, lanes = _decoded(net, mixtures(config, width, net, x, call, sites), sites, source, lanes)
+        return chunk + 1, _put(truth, call, sites, symbols), lanes
+
+    _, truth, lanes = lax.while_loop(more, chunk, (np.int32(0), truth, lanes))
+    return truth, lanes
+
+
+def _decoded(net: exact.Nets, mix: IntegerMixture, sites: jax.Array, source: Source, lanes: Lanes):
+    # the symbols [P, width] of distributions [P, C, width], the real ones first, and the lanes
+    places, _, width = mix.radius.shape
+    n = lanes.state.shape[0]
     steps = -(-places * width // n)
 
     def in_steps(a: jax.Array) -> jax.Array:
@@ -86,7 +115,7 @@ def decode(
     mix = jax.tree.map(in_steps, mix)
     widest = jnp.max(mix.radius, axis=(1, 2))
     widths = jnp.where(widest > 0, widest + 1, 0)
-    count = jnp.sum(call.sites >= 0, dtype=jnp.int32) * width
+    count = jnp.sum(sites >= 0, dtype=jnp.int32) * width
     real = lax.div(count + np.int32(n - 1), np.int32(n))
 
     def more(carry):
@@ -102,13 +131,13 @@ def decode(
         return s + 1, symbols.at[s].set(k), rans.advance(lanes, source, low, frequency)
 
     _, symbols, lanes = lax.while_loop(more, step, (np.int32(0), jnp.zeros((steps, n), jnp.int32), lanes))
-    return _put(truth, call, symbols.reshape(-1)[: places * width].reshape(places, width)), lanes
+    return symbols.reshape(-1)[: places * width].reshape(places, width), lanes
 
 
-def _put(truth: jax.Array, call: Arguments, values: jax.Array) -> jax.Array:
-    # symbols [P, width], added to what is there
+def _put(truth: jax.Array, call: Arguments, sites: jax.Array, values: jax.Array) -> jax.Array:
+    # symbols [P, width] of `sites`, added to what is there
     flat = truth.reshape(-1, *truth.shape[2:])
-    site = jnp.where(call.sites >= 0, call.sites, len(flat))[:, None]
+    site = jnp.where(sites >= 0, sites, len(flat))[:, None]
     channels = call.first + jnp.arange(values.shape[1])
     return flat.at[site, call.spot, channels].add(values, mode="drop").reshape(truth.shape)
 

@@ -1,0 +1,69 @@
+"""The walk of the progressive model: as many calls for every picture, and large planes in parts."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gllmm_jax.codec import progressive, progressive_walk, rans
+from gllmm_jax.codec.latents import decode_latents, encode_latents, prepare
+from gllmm_jax.nn.progressive import calls
+from gllmm_jax.presets import PRESETS
+from gllmm_jax.prob import tables
+from tests.codec.twins import FAST, SEEDS, carried, twin
+
+
+@pytest.mark.parametrize("config", [FAST, SEEDS], ids=lambda c: c.preset)
+def test_large_planes_are_worked_on_in_parts(config, monkeypatch):
+    """Whatever the parts, the same stream, and the same latents from either form of the walk."""
+    monkeypatch.setattr(rans, "lane_count", lambda symbols, channels: 4)
+    y, z = carried(config, 37, 22)
+    y[::5, 2, 3] = 5000  # outliers in every part
+    whole = encode_latents(twin(config), y, z)
+    monkeypatch.setattr(progressive, "CHUNK", 16)
+    assert encode_latents(twin(config), y, z) == whole
+    y_again, _ = decode_latents(twin(config), whole, (37, 22))
+    assert (y_again == y).all()
+    _, walk, content = prepare(twin(config), y, z)
+    assert (_answered(walk.groups(content.outliers), y - content.outliers.plane(y.shape)) == y).all()
+
+
+def _answered(groups, coded):
+    answer = None
+    try:
+        while True:
+            group = groups.send(answer)
+            answer = np.zeros((group.mix.radius.shape[0], group.mix.radius.shape[2]), np.int32)
+            answer[: group.real] = group.of(coded)
+    except StopIteration as end:
+        return end.value
+
+
+@pytest.mark.parametrize("preset", ["msp-fast", "msp-normal", "msp-extra"])
+def test_the_calls_are_as_many_for_every_picture(preset, monkeypatch):
+    """Those of the network, by encoder and decoder, at 256x256 and at 4096x4096 pixels; here it finds all certain."""
+    profile = PRESETS[preset]
+    assert profile.msp is not None
+    small = dataclasses.replace(profile.msp, width=2, depth=1)
+    config = dataclasses.replace(FAST, preset=f"few-{preset}", latents=profile.msp.seeds + 2, msp=small)
+    made = []
+
+    def intervals(_config, width, _nets, _truth, _fixed, call):
+        made.append("intervals")
+        low = np.zeros((*call.sites.shape, width), np.int32)
+        return low, low + tables.TOTAL, low
+
+    def decode(_config, _width, _nets, truth, _fixed, _call, _source, lanes):
+        made.append("decode")
+        return truth, lanes
+
+    monkeypatch.setattr(progressive_walk, "intervals", intervals)
+    monkeypatch.setattr(progressive_walk, "decode", decode)
+    number = len(calls(profile.msp, profile.latents))
+    for side in (256, 4096):
+        y = np.zeros((side // profile.stride, side // profile.stride, config.latents), np.int32)
+        data = encode_latents(twin(config), y, np.zeros((0, 0, 0), int))
+        y_again, _ = decode_latents(twin(config), data, y.shape[:2])
+        assert (y_again == y).all()
+        assert made == ["intervals"] * number + ["decode"] * number
+        made.clear()
