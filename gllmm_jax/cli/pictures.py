@@ -1,6 +1,7 @@
 """`compress` and `decompress`."""
 
 import argparse
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, get_args
@@ -84,7 +85,15 @@ def compress(arguments: argparse.Namespace) -> None:
         print_json(report._asdict() | {"seconds": {"load": seconds, **report.seconds}}, file=beside(output))
     else:
         facts = f"{report.width} x {report.height}, {report.bytes:,} bytes, {report.bpp:.3f} bits a pixel"
-        print(f"{output}: {facts}", file=beside(output))
+        print(f"{output}: {facts}{_gain(report.refined)}", file=beside(output))
+
+
+def _gain(refined: dict[str, float] | None) -> str:
+    if refined is None:
+        return ""
+    bits = 100 * (1 - refined["bpp_after"] / refined["bpp_before"])
+    decibels = 10 * math.log10(refined["mse_before"] / refined["mse_after"]) if refined["mse_after"] else math.inf
+    return f" ({bits:.1f} % fewer and {decibels:+.2f} dB after {refined['rounds']} rounds)"
 
 
 def _refinement(arguments: argparse.Namespace) -> "Overfit | None":

@@ -30,8 +30,10 @@ from gllmm_jax.nn.model import misfit
 
 Bytes = bytes | bytearray | memoryview
 
-Refine = Callable[["Codec", np.ndarray, np.ndarray, np.ndarray, Progress], tuple[np.ndarray, ...]]
-"""(codec, image, y_hat, z_hat, progress) -> other (y_hat, z_hat, ...) of the same shapes."""
+Refine = Callable[
+    ["Codec", np.ndarray, np.ndarray, np.ndarray, Progress], tuple[np.ndarray, np.ndarray, dict[str, float]]
+]
+"""(codec, image, y_hat, z_hat, progress) -> other y_hat and z_hat of the same shapes, and what to report of them."""
 
 
 class Codec:
@@ -84,19 +86,18 @@ class Codec:
     ) -> Encoded:
         """`compress`, with a report, through any of `container.CODERS`.
 
-        `refine` chooses other latents than the networks do: `lof.Overfit`, say.
-        `estimate=False` saves the time of the float model's estimate; `progress` is told of every stage that begins and
-        of every part of it that is done; small pictures have one part a stage. Raises `ImportError` where the coder's
-        extra is missing.
+        `refine` chooses other latents than the networks do: `lof.Overfit`, say. `estimate=False` saves the time of the
+        float model's estimate; `progress` is told of every stage that begins and of every part of it that is done;
+        small pictures have one part a stage. Raises `ImportError` where the coder's extra is missing.
         """
         image = _as_image(image)
         coders.named(coder)  # before anything is computed
         height, width, _ = image.shape
-        watch = Watch()
+        watch, refined = Watch(), None
         y_hat, z_hat = self.analyse(image, progress=progress)
         watch.lap("analysis")
         if refine is not None:
-            y_hat, z_hat = refine(self, image, y_hat, z_hat, progress)[:2]
+            y_hat, z_hat, refined = refine(self, image, y_hat, z_hat, progress)
             watch.lap("refining")
         data = self.pack(y_hat, z_hat, image.shape, coder=coder, progress=progress)
         watch.lap("entropy")
@@ -105,7 +106,8 @@ class Codec:
             bits = self._run(transforms.float_bits, y_hat, z_hat)
             watch.lap("estimate")
         bpp, crc = 8 * len(data) / (height * width), latents_crc32(y_hat, z_hat)
-        return Encoded(data, EncodeReport(len(data), bpp, bits, height, width, self.name, coder, crc, watch.seconds))
+        facts = len(data), bpp, bits, height, width, self.name, coder, crc, refined, watch.seconds
+        return Encoded(data, EncodeReport(*facts))
 
     def decode(
         self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS, progress: Progress = silent

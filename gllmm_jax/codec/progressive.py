@@ -32,7 +32,7 @@ from gllmm_jax.nn.progressive import (
 )
 
 CHUNK = 1024
-"""Blocks whose distributions are made at once, a multiple of the coder's lanes: it bounds memory and changes nothing."""
+"""Blocks whose distributions are made at once, a multiple of the coder's lanes: it bounds memory, no more."""
 
 
 def static(twin: Twin, size: tuple[int, int]) -> Static:

@@ -21,7 +21,10 @@ def silent(*_: object) -> None:
 
 
 class EncodeReport(NamedTuple):
-    """`bits_estimated`: the float model's estimate for the same latents, None unless asked for; `seconds` by stage."""
+    """`bits_estimated`: the float model's estimate for the same latents, None unless asked for; `seconds` by stage.
+
+    `refined` is what a refinement of the latents tells of itself, None without one.
+    """
 
     bytes: int
     bpp: float
@@ -31,6 +34,7 @@ class EncodeReport(NamedTuple):
     model: str
     coder: str
     latents_crc32: int
+    refined: dict[str, float] | None
     seconds: dict[str, float]
 
 

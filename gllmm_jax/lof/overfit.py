@@ -43,10 +43,24 @@ class Cost(NamedTuple):
         return self.bpp + lmbda * self.mse
 
 
+class Point(NamedTuple):
+    """How far a search was after so many rounds and seconds: rate in bits per pixel, lmbda * MSE."""
+
+    rounds: int
+    seconds: float
+    rate: float
+    distortion: float
+
+    @property
+    def loss(self) -> float:
+        """R + lmbda * MSE."""
+        return self.rate + self.distortion
+
+
 class Refined(NamedTuple):
     """Latents int32 as `Codec.analyse` gives them, what they cost before and after, and what it took.
 
-    `curve` has the loss R + lmbda * MSE of the first window after 1, 2, 5, 10 ... rounds: (rounds, seconds, loss).
+    `curve` is of the first window, after 1, 2, 5, 10 ... rounds.
     """
 
     y_hat: np.ndarray
@@ -56,7 +70,16 @@ class Refined(NamedTuple):
     lmbda: float
     rounds: int  # of all windows together
     seconds: float
-    curve: tuple[tuple[int, float, float], ...]
+    curve: tuple[Point, ...]
+
+    def facts(self) -> dict[str, float]:
+        """For a report."""
+        costs = {
+            f"{name}_{when}": value
+            for when in ("before", "after")
+            for name, value in getattr(self, when)._asdict().items()
+        }
+        return {**costs, "lmbda": self.lmbda, "rounds": self.rounds}
 
 
 @dataclass(frozen=True)
@@ -83,6 +106,13 @@ class Overfit:
                 raise ValueError(f"{name} must be above zero and finite, not {value!r}")
 
     def __call__(
+        self, codec: Codec, image: np.ndarray, y_hat: np.ndarray, z_hat: np.ndarray, progress: Progress = silent
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+        """See `codec.Refine`, and `search`."""
+        found = self.search(codec, image, y_hat, z_hat, progress)
+        return found.y_hat, found.z_hat, found.facts()
+
+    def search(
         self, codec: Codec, image: np.ndarray, y_hat: np.ndarray, z_hat: np.ndarray, progress: Progress = silent
     ) -> Refined:
         """Latents of uint8 [height, width, 3 or 1] whose loss is lower than that of the given ones, or those.
@@ -118,7 +148,7 @@ def cost(codec: Codec, image: np.ndarray, y_hat: np.ndarray, z_hat: np.ndarray) 
     height, width, channels = image.shape
     shown = transforms.synthesise(codec.config, codec.params, y_hat, channels == 1)[:height, :width, :channels]
     mse = float(np.mean(np.square(shown.astype(np.float32) - image), dtype=np.float64))
-    return Cost(transforms.float_bits(codec.config, codec.params, y_hat, z_hat) / (height * width), mse)
+    return Cost(float(transforms.float_bits(codec.config, codec.params, y_hat, z_hat)) / (height * width), mse)
 
 
 class _Budget:
@@ -166,7 +196,7 @@ class _Window:
         self._config, self._params = config, codec.params
         self._judge = Judge(config, codec.params, picture, *given, clamp=clamp, free=free)
 
-    def go(self, method: Search, seed: int, budget: _Budget) -> tuple[int, tuple[tuple[int, float, float], ...]]:
+    def go(self, method: Search, seed: int, budget: _Budget) -> tuple[int, tuple[Point, ...]]:
         """Search, and put what was found where it belongs; returns the rounds it took, and the curve."""
         judge, rounds, quiet, used, curve = self._judge, 0, 0, 0.0, []
         search = self._search(method, seed)
@@ -177,7 +207,7 @@ class _Window:
             quiet = 0 if judge.best.loss < loss else quiet + 1
             budget.tell(judge.best.loss, used)
             if str(rounds).rstrip("0") in ("1", "2", "5"):
-                curve.append((rounds, budget.seconds(), judge.best.loss))
+                curve.append(Point(rounds, budget.seconds(), judge.best.rate, judge.best.distortion))
         for (plane, where), best in zip(self._planes, judge.best[:2], strict=True):
             plane[where] = best
         return rounds, tuple(curve)

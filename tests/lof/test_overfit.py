@@ -32,15 +32,15 @@ def test_never_worse_and_mostly_better(codec, photograph, method, shape):
     image, seen = photograph(*shape), []
     y, z = codec.analyse(image)
     given = y.copy(), z.copy()
-    found = Overfit(steps=12, method=method)(codec, image, y, z, lambda *now: seen.append(now))
+    found = Overfit(steps=12, method=method).search(codec, image, y, z, lambda *now: seen.append(now))
     assert np.array_equal(y, given[0]) and np.array_equal(z, given[1]), "the given latents were changed"
     assert found.before == overfit.cost(codec, image, y, z)
     assert found.after == overfit.cost(codec, image, found.y_hat, found.z_hat)
     assert found.after.loss(found.lmbda) <= found.before.loss(found.lmbda)
     if method == "greedy":
         assert found.after.loss(found.lmbda) < 0.999 * found.before.loss(found.lmbda)
-    assert found.rounds == 12 and [rounds for rounds, _, _ in found.curve] == [1, 2, 5, 10]
-    losses = [loss for _, _, loss in found.curve]
+    assert found.rounds == 12 and [point.rounds for point in found.curve] == [1, 2, 5, 10]
+    losses = [point.loss for point in found.curve]
     assert losses == sorted(losses, reverse=True)
     assert seen[0][1] == 0 and seen[-1][1:] == (1000, 1000) and seen[-1][0].startswith("loss ")
 
@@ -49,8 +49,8 @@ def test_the_loss_that_is_told_is_that_of_the_file(codec, photograph):
     """Bytes less the header and the coder's states; the search and the whole picture count alike."""
     image = photograph(72, 100)
     y, z = codec.analyse(image)
-    found = Overfit(steps=10)(codec, image, y, z)
-    assert found.curve[-1][2] == pytest.approx(found.after.loss(found.lmbda), rel=1e-4)
+    found = Overfit(steps=10).search(codec, image, y, z)
+    assert found.curve[-1].loss == pytest.approx(found.after.loss(found.lmbda), rel=1e-4)
     data = codec.pack(found.y_hat, found.z_hat, image.shape)
     shown = codec.decompress(data).astype(np.float64)
     assert np.mean((shown - image) ** 2) == pytest.approx(found.after.mse, rel=1e-6)
@@ -67,7 +67,7 @@ def test_equal_seeds_give_equal_files(codec, photograph):
 
 def test_seconds_end_it(codec, photograph):
     image = photograph(32, 32)
-    found = Overfit(seconds=0.5)(codec, image, *codec.analyse(image))
+    found = Overfit(seconds=0.5).search(codec, image, *codec.analyse(image))
     assert found.rounds >= 1 and found.seconds < 60
 
 
@@ -77,7 +77,7 @@ def test_windows_leave_each_other_alone(codec, photograph, monkeypatch):
     monkeypatch.setattr(transforms, "REACH", {"light": 2})
     image = photograph(200, 180)
     y, z = codec.analyse(image)
-    found = Overfit(steps=5)(codec, image, y, z)
+    found = Overfit(steps=5).search(codec, image, y, z)
     assert found.rounds == 5 * 2
     assert found.after.loss(found.lmbda) < found.before.loss(found.lmbda)
     changed = np.argwhere((found.y_hat != y).any(-1))
@@ -89,7 +89,7 @@ def test_what_is_worse_as_a_whole_is_not_kept(codec, photograph, monkeypatch):
     y, z = codec.analyse(image)
     costs = iter([overfit.Cost(1.0, 1.0), overfit.Cost(2.0, 2.0)])
     monkeypatch.setattr(overfit, "cost", lambda *_: next(costs))
-    found = Overfit(steps=3)(codec, image, y, z)
+    found = Overfit(steps=3).search(codec, image, y, z)
     assert np.array_equal(found.y_hat, y) and np.array_equal(found.z_hat, z) and found.after == found.before
 
 

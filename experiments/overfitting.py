@@ -1,0 +1,132 @@
+"""What latent overfitting is worth: real files of pictures with and without it.
+
+    python experiments/overfitting.py IMAGES_DIR --model light-0.0130 --steps 1000 --count 6
+
+For every picture: bytes and PSNR of the file without the search, after it, and after a fifth as many rounds more at
+half of the lambda; between the last two, on a line in PSNR and the logarithm of bytes, lies the size at the PSNR of the
+first. Then how much of what the loss fell by is rate and how much distortion, the loss after 1, 2, 5, 10 ... rounds,
+and how far the predicted rate is from the bytes that were written (0.5 % and 64 bytes are allowed: exit status 1).
+"""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+import numpy as np
+
+from gllmm_jax import load, metrics
+from gllmm_jax.codec import picture
+from gllmm_jax.codec.codec import Codec
+from gllmm_jax.config import Search
+from gllmm_jax.lof import Overfit, Refined
+
+FURTHER = 0.5
+"""Of lambda, in the rounds that come after: it must bring the PSNR below that of the file without a search."""
+
+TOLERANCE = 0.005, 64
+
+
+class File(NamedTuple):
+    """Bytes of a file and what it decodes to, PSNR in dB."""
+
+    bytes: int
+    psnr: float
+
+
+def written(codec: Codec, image: np.ndarray, y: np.ndarray, z: np.ndarray) -> File:
+    """The file of a picture's latents, decoded from its bytes."""
+    data = codec.pack(y, z, image.shape)
+    return File(len(data), float(metrics.psnr(image, codec.decompress(data), 255.0)))
+
+
+def at_equal_psnr(wanted: float, after: File, further: File) -> float:
+    """Bytes at the PSNR `wanted`, from two files around it; NaN where it is not between them."""
+    if not further.psnr <= wanted <= after.psnr or after.psnr == further.psnr:
+        return math.nan
+    share = (after.psnr - wanted) / (after.psnr - further.psnr)
+    return math.exp((1 - share) * math.log(after.bytes) + share * math.log(further.bytes))
+
+
+class Result(NamedTuple):
+    """One picture: files without the search, after it and after the rounds beyond; and the search itself."""
+
+    without: File
+    after: File
+    further: File
+    found: Refined
+    predicted: float  # bytes of `after`
+
+    @property
+    def saved(self) -> float:
+        """Share of the bytes, at equal PSNR."""
+        return 1 - at_equal_psnr(self.without.psnr, self.after, self.further) / self.without.bytes
+
+    @property
+    def shares(self) -> tuple[float, float]:
+        """What rate and distortion fell by, as shares of the loss without the search."""
+        before, after, lmbda = self.found.before, self.found.after, self.found.lmbda
+        whole = before.loss(lmbda)
+        return (before.bpp - after.bpp) / whole, lmbda * (before.mse - after.mse) / whole
+
+    @property
+    def curve(self) -> dict[int, tuple[float, float]]:
+        """By rounds: the share that the loss has fallen by, and seconds."""
+        whole = self.found.before.loss(self.found.lmbda)
+        return {point.rounds: (1 - point.loss / whole, point.seconds) for point in self.found.curve}
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the file has about as many bytes as was predicted."""
+        return abs(self.after.bytes - self.predicted) <= TOLERANCE[0] * self.predicted + TOLERANCE[1]
+
+
+def examine(codec: Codec, image: np.ndarray, steps: int, method: Search) -> Result:
+    """Search, search further, and write all three files."""
+    y, z = codec.analyse(image)
+    found = Overfit(steps=steps, method=method).search(codec, image, y, z)
+    beyond = Overfit(steps=max(steps // 5, 1), method=method, lmbda=FURTHER * found.lmbda)
+    more = beyond.search(codec, image, found.y_hat, found.z_hat)
+    latents = (y, z), (found.y_hat, found.z_hat), (more.y_hat, more.z_hat)
+    without, after, further = (written(codec, image, *pair) for pair in latents)
+    return Result(without, after, further, found, found.after.bpp * image.shape[0] * image.shape[1] / 8)
+
+
+def line(name: str, result: Result) -> str:
+    """For a reader."""
+    files = " -> ".join(f"{file.bytes:,} bytes {file.psnr:.2f} dB" for file in result[:3])
+    rate, distortion = result.shares
+    search = f"loss {rate:.1%} lower by rate and {distortion:.1%} by distortion, {result.found.rounds} rounds"
+    off = result.after.bytes / result.predicted - 1
+    return f"{name}: {files}; {result.saved:.1%} fewer bytes at equal PSNR; {search}; predicted within {off:+.2%}"
+
+
+def main() -> int:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("images", type=Path, help="a folder of PNG pictures")
+    parser.add_argument("--model", default="light-0.0130")
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--count", type=int, help="so many of the folder's pictures, evenly spread; all unless given")
+    parser.add_argument("--method", choices=get_args(Search), default="greedy")
+    arguments = parser.parse_args()
+    codec, results = load(arguments.model), []
+    paths = sorted(arguments.images.glob("*.png"))
+    for path in paths[:: max(len(paths) // (arguments.count or len(paths)), 1)]:
+        results.append(examine(codec, picture.read(path), arguments.steps, arguments.method))
+        print(line(path.stem, results[-1]), flush=True)
+    bytes_saved = np.mean([1 - r.after.bytes / r.without.bytes for r in results])
+    gained = np.mean([r.after.psnr - r.without.psnr for r in results])
+    equal, (rate, distortion) = np.mean([r.saved for r in results]), np.mean([r.shares for r in results], axis=0)
+    print(f"{bytes_saved:.2%} fewer bytes and {gained:+.2f} dB; at equal PSNR {equal:.2%} fewer bytes")
+    print(f"the loss is {rate + distortion:.2%} lower: {rate:.2%} by rate, {distortion:.2%} by distortion")
+    for rounds in results[0].curve:
+        known = [r.curve[rounds] for r in results if rounds in r.curve]
+        lower, seconds = np.mean(known, axis=0)
+        print(f"{rounds:5} rounds: loss {lower:.2%} lower after {seconds:.0f} s ({len(known)} pictures)")
+    return 0 if all(r.allowed for r in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
