@@ -15,7 +15,8 @@ from gllmm_jax.cli import main, pictures
 from gllmm_jax.config import TrainConfig
 from gllmm_jax.presets import PRESETS
 
-COMPRESS_KEYS = {"bytes", "bpp", "bits_estimated", "height", "width", "model", "coder", "latents_crc32", "seconds"}
+COMPRESS_KEYS = {"bytes", "bpp", "bits_estimated", "height", "width", "model", "coder", "latents_crc32"}
+COMPRESS_KEYS |= {"refined", "seconds"}
 DECOMPRESS_KEYS = {"height", "width", "latents_crc32", "seconds"}
 
 
@@ -60,6 +61,21 @@ def test_there_and_back(capsys, folder, photo, tmp_path):
     assert all(seconds >= 0 for seconds in {**there["seconds"], **back["seconds"]}.values())
     assert np.asarray(Image.open(tmp_path / "out.png")).shape == (20, 20, 3)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "photo.gllm", "photo.png"]
+
+
+def test_latent_overfitting(capsys, folder, photo, tmp_path):
+    before = report(capsys, "compress", photo, "--json")
+    assert before["refined"] is None
+    after = report(capsys, "compress", photo, "--lof-steps", 3, "-o", tmp_path / "smaller.gllm", "--json")
+    loss = {
+        when: after["refined"][f"bpp_{when}"] + 0.013 * after["refined"][f"mse_{when}"] for when in ("before", "after")
+    }
+    assert loss["after"] <= loss["before"]
+    assert after["refined"]["rounds"] == 3
+    assert main(["compress", str(photo), "--lof-seconds", "0.1", "-o", str(tmp_path / "x.gllm")]) == 0
+    assert " dB after " in capsys.readouterr().out
+    assert main(["decompress", str(tmp_path / "smaller.gllm")]) == 0
+    assert "above zero" in fails(capsys, "compress", photo, "--lof-seconds", 0)
 
 
 def test_a_weights_file_stands_for_its_model(capsys, mu_file, photo, tmp_path):
