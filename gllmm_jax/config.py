@@ -11,6 +11,7 @@ Family = Literal["gaussian", "laplace", "logistic"]
 FAMILIES: tuple[Family, ...] = ("gaussian", "laplace", "logistic")
 
 Block = Literal["plain", "leaky", "crm2", "crm3"]
+Order = Literal["raster", "checkerboard"]  # of latents, under the context model
 
 BLOCKS = ((2, 2), (2, 4))
 """Blocks of the progressive entropy model."""
@@ -33,7 +34,16 @@ HYPER_STRIDE = 4
 """Latents per hyper-latent, on each axis."""
 
 CONTEXT_RADIUS = 2
-"""Reach of the causal context (a 5x5 window), in latents."""
+"""Reach of the context (a 5x5 window), in latents."""
+
+TAPS: dict[Order, tuple[tuple[int, int], ...]] = {
+    "raster": tuple((i, j) for i in range(-2, 1) for j in range(-2, 3) if (i, j) < (0, 0)),
+    "checkerboard": tuple((i, j) for i in range(-2, 3) for j in range(-2, 3) if (i + j) % 2),
+}
+"""Neighbours (rows down, columns to the right) that a latent's context sees, row by row.
+
+On a checkerboard only latents of odd row + column have a context, of those of even row + column.
+"""
 
 MS_SSIM_CROP = 192
 """Pixels a side from which a crop, a multiple of 64, has all five scales of MS-SSIM."""
@@ -103,7 +113,8 @@ class ModelConfig:
     components: int = 3  # per family
     block: Block = "crm2"
     attention: bool = True
-    msp: Progressive | None = None  # then hyper has no meaning
+    order: Order = "raster"
+    msp: Progressive | None = None  # then hyper and order have no meaning
 
     def __post_init__(self) -> None:
         length = _WIDTHS.get(self.transform)
@@ -118,6 +129,7 @@ class ModelConfig:
             families=(known and len(self.families) > 0, f"a tuple of some of {', '.join(FAMILIES)}"),
             components=(_is_count(self.components), _COUNT),
             block=(self.block in get_args(Block), " or ".join(get_args(Block))),
+            order=(self.order in get_args(Order), " or ".join(get_args(Order))),
             msp=(
                 self.msp is None or (isinstance(self.msp, Progressive) and self.msp.seeds < self.latents),
                 "a Progressive with fewer seeds than there are latents, or None",

@@ -29,6 +29,7 @@ PRESETS: dict[str, ModelConfig] = {
     "gllmm-192": _gllmm(192),
     "gllmm-256": _gllmm(256),
     "light": LIGHT,
+    "light-checkerboard": dataclasses.replace(LIGHT, preset="light-checkerboard", order="checkerboard"),
     "light-msp": dataclasses.replace(LIGHT, preset="light-msp", msp=Progressive()),
     "msp-fast": _msp("fast", Progressive()),
     "msp-normal": _msp("normal", Progressive(seeds=2)),

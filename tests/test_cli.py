@@ -75,7 +75,6 @@ def test_latent_overfitting(capsys, folder, photo, tmp_path):
     assert main(["compress", str(photo), "--lof-seconds", "0.1", "-o", str(tmp_path / "x.gllm")]) == 0
     assert " dB after " in capsys.readouterr().out
     assert main(["decompress", str(tmp_path / "smaller.gllm")]) == 0
-    assert "above zero" in fails(capsys, "compress", photo, "--lof-seconds", 0)
 
 
 def test_a_weights_file_stands_for_its_model(capsys, mu_file, photo, tmp_path):

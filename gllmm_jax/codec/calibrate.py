@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from gllmm_jax.codec import observe
-from gllmm_jax.codec.exact import TAPS
 from gllmm_jax.codec.integer import Twin
 from gllmm_jax.codec.layers import ENTROPY, HYPER, Spec, specs
 from gllmm_jax.codec.proof import BUDGET, largest_bias, reach
 from gllmm_jax.config import ModelConfig
+from gllmm_jax.nn.entropy import context_mask
 from gllmm_jax.nn.progressive import subsampled
 from gllmm_jax.prob import tables
 
@@ -106,7 +106,9 @@ def float_layers(config: ModelConfig, params: Mapping) -> dict[str, tuple[np.nda
     layers = {}
     for name, spec in specs(config).items():
         kernel = np.asarray(leaves[name]["kernel"], np.float64)
-        kernel = kernel.reshape(-1, *kernel.shape[-2:])[: len(TAPS) if name == "context" else None]
+        kernel = kernel.reshape(-1, *kernel.shape[-2:])
+        if name == "context":
+            kernel = kernel[context_mask(config.order).ravel() > 0]
         layers[name] = kernel, np.asarray(leaves[name].get("bias", np.zeros(kernel.shape[-1])), np.float64)
         assert kernel.shape == spec.kernel, name
     layers["dense2"] = tuple(_regrouped(config, a) for a in layers["dense2"])

@@ -15,13 +15,11 @@ import numpy as np
 from jax import lax
 
 from gllmm_jax.codec.layers import EVEN, HYPER, ODD
-from gllmm_jax.config import CONTEXT_RADIUS, ModelConfig
+from gllmm_jax.config import ModelConfig
 from gllmm_jax.prob import tables
 from gllmm_jax.prob.tables import IntegerMixture
 
 SATURATION = 1 << 16  # so that 205 times an activation stays below 2^24
-TAPS = tuple((dy, dx) for dy in (-2, -1, 0) for dx in range(-2, 3) if (dy, dx) < (0, 0))
-"""The causal neighbours of the 5x5 window, in the kernel's order."""
 
 
 class Layer(NamedTuple):
@@ -128,19 +126,22 @@ def hyper_synthesis(layers: dict[str, Layer], z_hat: jax.Array, size: tuple[jax.
     return x
 
 
-def parameters(config: ModelConfig, net: Nets, taps: jax.Array, phi: jax.Array) -> IntegerMixture:
+def parameters(
+    config: ModelConfig, net: Nets, taps: jax.Array, phi: jax.Array, sees: jax.Array | None = None
+) -> IntegerMixture:
     """Distributions of the latents at P positions.
 
     Args:
-      taps: int32 [P, 12, M], the causal neighbours in `TAPS` order, zero outside the picture.
+      taps: int32 [P, 12, M], the neighbours in the order of `config.TAPS`, zero outside the picture.
       phi: [P, 2M] from `hyper_synthesis`.
+      sees: bool [P], which of them have a context; all unless given.
 
     Returns: fields int32 [P, C, M].
     """
-    assert len(TAPS) == 2 * CONTEXT_RADIUS * (CONTEXT_RADIUS + 1)
     taps = jnp.clip(taps, -net.y_limit[None, None, :], net.y_limit[None, None, :])
     x = taps.astype(jnp.float32).reshape(taps.shape[0], -1)
-    x = jnp.concatenate([dense(x, net.layers["context"], leaky=False), phi], axis=-1)
+    x = dense(x, net.layers["context"], leaky=False)
+    x = jnp.concatenate([x if sees is None else jnp.where(sees[:, None], x, 0.0), phi], axis=-1)
     for name in ("dense0", "dense1", "dense2"):
         x = dense(x, net.layers[name], leaky=name != "dense2")
     return split(config, net, x.astype(jnp.int32).reshape(len(x), -1, config.latents))

@@ -9,7 +9,7 @@ from gllmm_jax import zoo
 from gllmm_jax.codec.calibrate import make_twin
 from gllmm_jax.codec.transforms import analyse
 from gllmm_jax.config import ModelConfig
-from gllmm_jax.nn.entropy import causal_mask
+from gllmm_jax.nn.entropy import context_mask
 
 
 def make_weights(
@@ -29,7 +29,9 @@ def make_weights(
         raise ValueError("the integer twin is calibrated on pictures: give at least one")
     stored = zoo.half(params)
     if "context" in stored:
-        stored["context"]["kernel"] *= causal_mask().astype(np.float16)  # closed taps are noise: zeros cost no bytes
+        stored["context"]["kernel"] *= context_mask(config.order).astype(
+            np.float16
+        )  # closed taps are noise: zeros cost no bytes
     floats = zoo.single(stored)
     calibration = [analyse(config, floats, picture) for picture in pictures]
     twin = make_twin(config, floats, calibration)

@@ -6,7 +6,7 @@ whose residual blocks `block0a block0b ...` add to one stream that begins at `fi
 
 from typing import NamedTuple
 
-from gllmm_jax.config import CONTEXT_RADIUS, ModelConfig, Progressive
+from gllmm_jax.config import TAPS, ModelConfig, Progressive
 from gllmm_jax.nn.progressive import ORDERS
 from gllmm_jax.prob.mixture import numbers_per_latent
 
@@ -31,7 +31,7 @@ def specs(config: ModelConfig) -> dict[str, Spec]:
     if config.msp is not None:
         return _progressive(config, config.msp, numbers)
     m, n, hidden = config.latents, config.hyper, config.hidden
-    wide, taps = 3 * n // 2, 2 * CONTEXT_RADIUS * (CONTEXT_RADIUS + 1)
+    wide, taps = 3 * n // 2, len(TAPS[config.order])
     return {
         "conv0": Spec((9, n, n), ("z",)),
         "up1": Spec((9, n, n), ("conv0",)),

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gllmm_jax.codec.exact import TAPS
 from gllmm_jax.codec.layers import EVEN, HYPER, ODD
-from gllmm_jax.config import ModelConfig
+from gllmm_jax.config import TAPS, ModelConfig
 from gllmm_jax.nn.progressive import calls, mixed, row
 
 SAMPLES = 8192
@@ -35,7 +34,7 @@ def activations(
     key = np.random.default_rng(0)
     for y_hat, z_hat in calibration:
         if config.msp is None:
-            found = _raster(layers, y_hat, z_hat, key, max(SAMPLES // len(calibration), 16))
+            found = _raster(config, layers, y_hat, z_hat, key, max(SAMPLES // len(calibration), 16))
         else:
             found = _progressive(config, layers, y_hat, key, max(SAMPLES // len(calibration), 64))
         for name, value in {**found, "y": y_hat}.items():
@@ -44,7 +43,7 @@ def activations(
     return {name: Range(np.abs(v).max(0), np.square(v).mean(0)) for name, v in whole.items()}
 
 
-def _raster(layers, y_hat, z_hat, key, limit) -> dict[str, np.ndarray]:
+def _raster(config, layers, y_hat, z_hat, key, limit) -> dict[str, np.ndarray]:
     h, w, _ = y_hat.shape
     x, taken = z_hat.astype(np.float32), {}
     for name in HYPER:
@@ -52,7 +51,7 @@ def _raster(layers, y_hat, z_hat, key, limit) -> dict[str, np.ndarray]:
         x = (_upsample if name.startswith("up") else _conv)(x, layers[name])
         x = x if name == HYPER[-1] else _leaky(x)
     sites = key.choice(h * w, min(h * w, limit), replace=False)
-    return taken | _entropy(layers, y_hat, x[:h, :w].reshape(h * w, -1), sites)
+    return taken | _entropy(config, layers, y_hat, x[:h, :w].reshape(h * w, -1), sites)
 
 
 def _progressive(config, layers, y_hat, key, limit) -> dict[str, np.ndarray]:
@@ -78,13 +77,16 @@ def _progressive(config, layers, y_hat, key, limit) -> dict[str, np.ndarray]:
     return {name: a[key.choice(len(a), min(len(a), limit), replace=False)] for name, a in whole.items()}
 
 
-def _entropy(layers, y_hat, phi, sites) -> dict[str, np.ndarray]:
+def _entropy(config, layers, y_hat, phi, sites) -> dict[str, np.ndarray]:
     _h, w, m = y_hat.shape
-    plane = np.pad(y_hat, ((2, 0), (2, 2), (0, 0))).reshape(-1, m)
+    plane = np.pad(y_hat, ((2, 2), (2, 2), (0, 0))).reshape(-1, m)
     rows = (sites // w + 2) * (w + 4) + sites % w + 2
-    taps = plane[rows[:, None] + np.array([dy * (w + 4) + dx for dy, dx in TAPS])]
+    taps = plane[rows[:, None] + np.array([dy * (w + 4) + dx for dy, dx in TAPS[config.order]])]
     x = taps.reshape(len(sites), -1).astype(np.float32)
-    x = np.concatenate([_affine(x, layers["context"]), phi[sites]], axis=1)
+    x = _affine(x, layers["context"])
+    if config.order == "checkerboard":
+        x[(sites // w + sites % w) % 2 == 0] = 0
+    x = np.concatenate([x, phi[sites]], axis=1)
     taken = {"dense0": x}
     for name, following in (("dense0", "dense1"), ("dense1", "dense2")):
         x = taken[following] = _leaky(_affine(x, layers[name]))

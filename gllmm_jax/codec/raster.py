@@ -1,4 +1,4 @@
-"""The walk of the raster context model: positions of a wavefront, each of which sees z and its decoded neighbours."""
+"""The walk of the context model: groups of positions, each of which sees z and its decoded neighbours."""
 
 from collections.abc import Generator
 
@@ -10,9 +10,9 @@ from gllmm_jax.codec.coder import Group, Intervals, Outliers, Static
 from gllmm_jax.codec.integer import Twin, z_support
 from gllmm_jax.codec.rans import Lanes, Source
 from gllmm_jax.codec.report import Tick, silent
-from gllmm_jax.codec.schedule import bucket, chunks, padded, segments, wavefront
+from gllmm_jax.codec.schedule import Schedule, bucket, checkerboard, chunks, padded, segments, wavefront
 from gllmm_jax.codec.windows import HYPER_REACH, HYPER_SIDE, scaled, windows
-from gllmm_jax.config import HYPER_STRIDE
+from gllmm_jax.config import HYPER_STRIDE, ModelConfig
 
 CHUNK = 256
 """Positions the encoder evaluates at once."""
@@ -27,6 +27,11 @@ SEGMENT = 256
 def hyper_size(size: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of z beside those of y."""
     return -(-size[0] // HYPER_STRIDE), -(-size[1] // HYPER_STRIDE)
+
+
+def schedule(config: ModelConfig, size: tuple[int, int]) -> Schedule:
+    """The groups of y of `size` (h, w), in the order of the config."""
+    return wavefront(*size) if config.order == "raster" else checkerboard(*size)
 
 
 def static(twin: Twin, size: tuple[int, int]) -> Static:
@@ -51,7 +56,7 @@ class Raster:
 
     def intervals(self, y_hat: np.ndarray, tick: Tick = silent) -> tuple[Intervals, Outliers]:
         """See `coder.Walk`."""
-        plane, order = self._plane(y_hat), wavefront(*self.size).order()
+        plane, order = self._plane(y_hat), schedule(self._config, self.size).order()
         first, last = (np.empty((len(order), self._channels), np.uint16) for _ in range(2))
         places, values = [], []
         parts = segments(chunks(order, min(CHUNK, bucket(len(order)))), CHUNKS, least=1)
@@ -74,7 +79,7 @@ class Raster:
     def decode(self, outliers: Outliers, source: Source, lanes: Lanes, tick: Tick = silent) -> tuple[np.ndarray, Lanes]:
         """See `coder.Walk`."""
         plane = self._plane(outliers.plane((*self.size, self._channels)))
-        parts = segments(wavefront(*self.size), SEGMENT)
+        parts = segments(schedule(self._config, self.size), SEGMENT)
         tick(0, len(parts))
         for done, part in enumerate(jax.device_put(parts), 1):
             plane, lanes = raster_walk.decode(self._config, self._nets, plane, self._around, part, source, lanes)
@@ -85,11 +90,11 @@ class Raster:
     def groups(self, outliers: Outliers, tick: Tick = silent) -> Generator[Group, np.ndarray, np.ndarray]:
         """See `coder.Walk`."""
         plane = self._plane(outliers.plane((*self.size, self._channels)))
-        schedule = padded(wavefront(*self.size))
-        number = int((schedule.counts > 0).sum())
+        sites_of, counts = padded(schedule(self._config, self.size))
+        number = int((counts > 0).sum())
         tick(0, number)
         for done in range(number):
-            sites, count = schedule.sites[done], int(schedule.counts[done])
+            sites, count = sites_of[done], int(counts[done])
             at = jax.device_put(np.maximum(sites, 0))
             mix, rows = raster_walk.mixtures(self._config, self._nets, plane, self._around, at)
             found = yield Group(mix, count, lambda y, at=sites[:count]: y.reshape(-1, y.shape[-1])[at])

@@ -1,7 +1,7 @@
 """The compiled programs that walk a schedule: distributions of a group, then its symbols, then the next group.
 
-Latents live in a flat plane [rows, M] with a border of zeros: 2 rows above, 2 columns on either side. Sizes enter as
-traced numbers and trip counts are dynamic, so a program compiled for one picture serves all of its bucket.
+Latents live in a flat plane [rows, M] with a border of zeros: 2 rows above and below, 2 columns on either side. Sizes
+enter as traced numbers and trip counts are dynamic, so a program compiled for one picture serves all of its bucket.
 """
 
 import functools
@@ -16,7 +16,7 @@ from gllmm_jax.codec import exact, rans
 from gllmm_jax.codec.rans import Lanes, Source
 from gllmm_jax.codec.schedule import Schedule, bucket
 from gllmm_jax.config import CONTEXT_RADIUS as R
-from gllmm_jax.config import ModelConfig
+from gllmm_jax.config import TAPS, ModelConfig
 from gllmm_jax.prob import tables
 
 
@@ -30,13 +30,13 @@ class Surroundings(NamedTuple):
 
 def empty_plane(size: tuple[int, int], channels: int) -> np.ndarray:
     """Plane of zeros for latents of `size`, int32 [rows, channels], rows bucketed."""
-    return np.zeros((bucket((size[0] + R) * (size[1] + 2 * R)), channels), np.int32)
+    return np.zeros((bucket((size[0] + 2 * R) * (size[1] + 2 * R)), channels), np.int32)
 
 
 def inside(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The picture's part of a plane, a view [h, w, channels]."""
-    h, w = size[0] + R, size[1] + 2 * R
-    return plane[: h * w].reshape(h, w, -1)[R:, R:-R]
+    h, w = size[0] + 2 * R, size[1] + 2 * R
+    return plane[: h * w].reshape(h, w, -1)[R:-R, R:-R]
 
 
 def distributions(
@@ -47,10 +47,11 @@ def distributions(
     j = sites - i * around.width
     pitch = around.width + 2 * R
     rows = (i + R) * pitch + j + R
-    dy, dx = (np.array(steps, np.int32) for steps in zip(*exact.TAPS, strict=True))
+    dy, dx = (np.array(steps, np.int32) for steps in zip(*TAPS[config.order], strict=True))
     taps = plane.at[rows[:, None] + (dy * pitch + dx)[None, :]].get(mode="promise_in_bounds")
     phi = around.phi.at[i * around.phi_width + j].get(mode="promise_in_bounds")
-    return exact.parameters(config, net, taps, phi), rows
+    sees = None if config.order == "raster" else (i + j) % 2 == 1
+    return exact.parameters(config, net, taps, phi, sees), rows
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -33,6 +33,17 @@ def wavefront(height: int, width: int, *, radius: int = 2) -> Schedule:
     return _grouped(order, counts)
 
 
+def checkerboard(height: int, width: int, *, most: int = 1024) -> Schedule:
+    """Positions of even row + column, which see no other, then the rest, which see those; `most` in a group.
+
+    Two groups, but for large pictures in parts, which bounds memory and changes nothing else.
+    """
+    parity = np.indices((height, width)).sum(0).ravel() % 2
+    halves = [np.flatnonzero(parity == p).astype(np.int32) for p in (0, 1)]
+    parts = [half[begin : begin + most] for half in halves for begin in range(0, len(half), most)]
+    return _grouped(np.concatenate(parts), np.array([len(part) for part in parts]))
+
+
 def _grouped(order: np.ndarray, counts: np.ndarray) -> Schedule:
     sites = np.full((len(counts), counts.max()), -1, np.int32)
     sites[np.arange(counts.max()) < counts[:, None]] = order

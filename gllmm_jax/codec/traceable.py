@@ -17,7 +17,7 @@ from jax import lax
 from gllmm_jax.codec import interleaved, latents, rans, raster, raster_walk
 from gllmm_jax.codec.coder import Outliers
 from gllmm_jax.codec.integer import Twin, z_support
-from gllmm_jax.codec.schedule import chunks, wavefront
+from gllmm_jax.codec.schedule import chunks
 from gllmm_jax.config import CONTEXT_RADIUS, HYPER_STRIDE
 from gllmm_jax.prob import tables
 
@@ -38,7 +38,7 @@ def encode_latents(twin: Twin, y_hat: jax.Array, z_hat: jax.Array) -> Stream:
     """
     h, w, m = y_hat.shape
     static, low_z = raster.static(twin, (h, w)), z_support(twin)[0]
-    lanes, order = rans.lane_count(y_hat.size, m), wavefront(h, w).order()
+    lanes, order = rans.lane_count(y_hat.size, m), raster.schedule(twin.config, (h, w)).order()
     sites = chunks(order, min(raster.CHUNK, len(order))).sites
     around = _around(twin, (h, w), z_hat)
     found = raster_walk.intervals(twin.config, _nets(twin), _plane(y_hat), around, sites)
@@ -67,10 +67,11 @@ def decode_latents(twin: Twin, stream: Stream) -> tuple[jax.Array, jax.Array, ja
     symbols, lanes = raster_walk.decode_static(table, rows, np.int32(len(rows)), source, lanes)
     z_hat = symbols.reshape(-1)[: len(static.rows)].reshape(*raster.hyper_size((h, w)), -1) + low_z
     around, plane = _around(twin, (h, w), z_hat), _plane(stream.excess)
-    plane, lanes = raster_walk.decode(twin.config, _nets(twin), plane, around, wavefront(h, w), source, lanes)
+    schedule = raster.schedule(twin.config, (h, w))
+    plane, lanes = raster_walk.decode(twin.config, _nets(twin), plane, around, schedule, source, lanes)
     whole = (lanes.pointer == stream.length) & jnp.all(lanes.state == rans.LOWEST)
     r = CONTEXT_RADIUS
-    return plane.reshape(h + r, w + 2 * r, m)[r:, r:-r], z_hat, whole
+    return plane.reshape(h + 2 * r, w + 2 * r, m)[r:-r, r:-r], z_hat, whole
 
 
 def pack(stream: Stream) -> bytes:
@@ -89,8 +90,8 @@ def _nets(twin):
 def _plane(values):
     h, w, m = values.shape
     r = CONTEXT_RADIUS
-    plane = lax.pad(values, np.int32(0), [(r, 0, 0), (r, r, 0), (0, 0, 0)])
-    return plane.reshape((h + r) * (w + 2 * r), m)
+    plane = lax.pad(values, np.int32(0), [(r, r, 0), (r, r, 0), (0, 0, 0)])
+    return plane.reshape((h + 2 * r) * (w + 2 * r), m)
 
 
 def _around(twin, size, z_hat):

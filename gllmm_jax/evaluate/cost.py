@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gllmm_jax.config import ModelConfig
+from gllmm_jax.config import TAPS, ModelConfig
 from gllmm_jax.nn.model import Model, apply, init_params
 from gllmm_jax.presets import PRESETS
 
@@ -32,7 +32,7 @@ def _multiply_adds(jaxpr: Any) -> int:
 def costs(config: ModelConfig) -> dict[str, float]:
     """kMAC per pixel of every network of `nn.model.Model`, by its method's name.
 
-    The three closed taps that the context's product includes are not counted.
+    The closed taps that the context's product includes are not counted.
     """
     shapes = jax.eval_shape(functools.partial(init_params, config), jax.random.key(0))
     m, n = config.latents, config.hyper
@@ -50,7 +50,8 @@ def costs(config: ModelConfig) -> dict[str, float]:
         return _multiply_adds(traced(shapes, *map(jnp.zeros, arrays)).jaxpr) / 256**2 / 1e3
 
     found = {method.__name__: cost(method, arrays) for method, arrays in inputs.items()}
-    return {**found, "context": found["context"] * 12 / 15}
+    rows = {"raster": 3, "checkerboard": 5}[config.order]
+    return {**found, "context": found["context"] * len(TAPS[config.order]) / (5 * rows)}
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ class Flips:
 
     def __init__(self, judge: Judge, *, seed: int = 0) -> None:
         self._judge, self._rng, self._rounds = judge, np.random.default_rng(seed), 0
-        self._curvature = curvature(*judge.model, judge.best.y.astype(np.float32), seed)
+        self._curvature = curvature(*judge.model, floats(*judge.best[:2]).y, seed)
         self._vain = [np.zeros(a.shape, np.float32) for a in judge.best[:2]]
         self._share = [1.0, 1.0]
 

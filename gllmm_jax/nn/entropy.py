@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gllmm_jax.config import CONTEXT_RADIUS, ModelConfig
+from gllmm_jax.config import CONTEXT_RADIUS, TAPS, ModelConfig, Order
 from gllmm_jax.nn.layers import at_least_single, conv, leaky_relu, up_conv
 from gllmm_jax.prob import factorized
 from gllmm_jax.prob.mixture import numbers_per_latent
@@ -49,31 +49,39 @@ class HyperSynthesis(nn.Module):
         return _conv(2 * self.config.latents, name="conv4")(x)
 
 
-def causal_mask(radius: int = CONTEXT_RADIUS) -> np.ndarray:
-    """[2r + 1, 2r + 1, 1, 1] of 0 and 1: open above the centre and left of it in its row (mask A, no channel order)."""
-    side = 2 * radius + 1
-    mask = (np.arange(side * side) < side * side // 2).astype(np.float32)
-    return mask.reshape(side, side, 1, 1)
+def context_mask(order: Order = "raster") -> np.ndarray:
+    """[5, 5, 1, 1] of 0 and 1: open where a latent's context sees (`config.TAPS`); in no order of channels (mask A)."""
+    side = 2 * CONTEXT_RADIUS + 1
+    mask = np.zeros((side, side, 1, 1), np.float32)
+    for i, j in TAPS[order]:
+        mask[CONTEXT_RADIUS + i, CONTEXT_RADIUS + j] = 1
+    return mask
 
 
 class MaskedContext(nn.Module):
-    """Causal 5x5 convolution of y_hat [B, h, w, M] -> [B, h, w, 2M].
+    """5x5 convolution of y_hat [B, h, w, M] -> [B, h, w, 2M].
 
-    Position (i, j) sees what raster order decoded before it.
+    Position (i, j) sees what raster order decoded before it; on a checkerboard nothing where i + j is even, elsewhere
+    those. Sources: GLLMM, section III; He et al. 2021 ("Checkerboard context model for efficient learned image
+    compression").
     """
 
     config: ModelConfig
 
     @nn.compact
     def __call__(self, y_hat: jax.Array) -> jax.Array:
-        m, side = self.config.latents, 2 * CONTEXT_RADIUS + 1
+        m, side, r = self.config.latents, 2 * CONTEXT_RADIUS + 1, CONTEXT_RADIUS
         kernel = self.param("kernel", nn.initializers.glorot_uniform(), (side, side, m, 2 * m))
         bias = self.param("bias", nn.initializers.zeros_init(), (2 * m,))
-        mask = causal_mask().astype(kernel.dtype)
-        live = (kernel * mask)[: CONTEXT_RADIUS + 1]  # the rows below are closed: do not multiply zeros
-        padding = ((CONTEXT_RADIUS, 0), (CONTEXT_RADIUS, CONTEXT_RADIUS))
+        kernel = kernel * context_mask(self.config.order).astype(kernel.dtype)
+        below = r if self.config.order == "checkerboard" else 0
+        live = kernel[: r + 1 + below]  # rows that are closed: do not multiply zeros
         dimensions = ("NHWC", "HWIO", "NHWC")
-        return jax.lax.conv_general_dilated(y_hat, live, (1, 1), padding, dimension_numbers=dimensions) + bias
+        x = jax.lax.conv_general_dilated(y_hat, live, (1, 1), ((r, below), (r, r)), dimension_numbers=dimensions) + bias
+        if self.config.order == "raster":
+            return x
+        odd = np.indices(x.shape[1:3]).sum(0) % 2 == 1
+        return jnp.where(odd[..., None], x, 0)
 
 
 class EntropyParameters(nn.Module):

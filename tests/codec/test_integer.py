@@ -9,9 +9,10 @@ from gllmm_jax.codec import exact, observe
 from gllmm_jax.codec.calibrate import float_layers, make_twin, output_format
 from gllmm_jax.codec.integer import fingerprint, twin_from_arrays, z_support
 from gllmm_jax.codec.layers import ENTROPY, HYPER
+from gllmm_jax.config import TAPS
 from gllmm_jax.nn import model
 from gllmm_jax.prob import tables
-from tests.codec.twins import MU, PLAIN, carried, draw, tree, twin
+from tests.codec.twins import BOARD, MU, PLAIN, carried, draw, tree, twin
 
 run = jax.jit(exact.parameters, static_argnums=0)
 
@@ -88,12 +89,13 @@ def test_parameters_do_not_depend_on_batch_or_jit():
             assert np.array_equal(a[rows], b) and np.array_equal(a, c)
 
 
-def taps_at_every_site(y):
-    """The causal neighbours of every latent of y [h, w, M], as `exact.parameters` takes them."""
+def taps_at_every_site(config, y):
+    """The neighbours of every latent of y [h, w, M] and who sees them, as `exact.parameters` takes them."""
     (h, w, m), sites = y.shape, np.arange(y.shape[0] * y.shape[1])
-    plane = np.pad(y, ((2, 0), (2, 2), (0, 0))).reshape(-1, m)
+    plane = np.pad(y, ((2, 2), (2, 2), (0, 0))).reshape(-1, m)
     rows = (sites // w + 2) * (w + 4) + sites % w + 2
-    return h * w, plane[rows[:, None] + np.array([dy * (w + 4) + dx for dy, dx in exact.TAPS])]
+    sees = (sites // w + sites % w) % 2 == 1 if config.order == "checkerboard" else np.ones(h * w, bool)
+    return h * w, sees, plane[rows[:, None] + np.array([dy * (w + 4) + dx for dy, dx in TAPS[config.order]])]
 
 
 def test_the_twin_is_close_to_the_float_model():
@@ -104,10 +106,10 @@ def test_the_twin_is_close_to_the_float_model():
     for name in HYPER:
         x = (observe._upsample if name.startswith("up") else observe._conv)(x, layers[name])
         x = x if name == "conv4" else observe._leaky(x)
-    taken = observe._entropy(layers, y, x.reshape(96, -1), np.arange(96))
+    taken = observe._entropy(MU, layers, y, x.reshape(96, -1), np.arange(96))
     wanted = observe._affine(taken["dense2"], layers["dense2"])
     phi = jax.jit(exact.hyper_synthesis)(twin().nets.layers, jnp.asarray(z), z.shape[:2]).reshape(96, -1)
-    _, taps = taps_at_every_site(y)
+    _, _, taps = taps_at_every_site(MU, y)
     mean = np.asarray(run(MU, twin().nets, jnp.asarray(taps), phi).mean)
     exponent, _ = output_format(MU)
     wanted = wanted[:, : 9 * MU.latents] * 2.0 ** exponent[0]
@@ -115,13 +117,13 @@ def test_the_twin_is_close_to_the_float_model():
     assert error.std() < 0.02 * wanted.std() + 1
 
 
-@pytest.mark.parametrize("config", [MU, PLAIN], ids=lambda c: c.preset)
+@pytest.mark.parametrize("config", [MU, PLAIN, BOARD], ids=lambda c: c.preset)
 def test_every_component_is_that_of_the_float_model(config):
     """Weights in their order and to the right base. They differ by 0.001 on average, means and scales by 0.008."""
     y, z = carried(config, 8, 12, seed=100)
-    sites, taps = taps_at_every_site(y)
+    sites, sees, taps = taps_at_every_site(config, y)
     phi = jax.jit(exact.hyper_synthesis)(twin(config).nets.layers, jnp.asarray(z), z.shape[:2]).reshape(sites, -1)
-    ours = run(config, twin(config).nets, jnp.asarray(taps), phi)
+    ours = run(config, twin(config).nets, jnp.asarray(taps), phi, sees)
     y, z = (jnp.asarray(a[None], jnp.float32) for a in (y, z))
     float_phi = model.apply(config, tree(config), z, method=model.Model.hyper_synthesis)
     wanted = model.apply(config, tree(config), y, float_phi, method=model.Model.mixture)

@@ -6,13 +6,12 @@ import pytest
 from gllmm_jax.codec import interleaved, rans, raster, raster_walk, varint
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.latents import clamp_latents, decode_latents, encode_latents, estimated_bits, prepare
-from gllmm_jax.codec.schedule import wavefront
-from tests.codec.twins import FAST, MU, PLAIN, SEEDS, carried, twin
+from tests.codec.twins import BOARD, FAST, MU, PLAIN, SEEDS, carried, twin
 
 SIZES = [(1, 1), (1, 5), (5, 1), (7, 3), (16, 24)]
 
 
-@pytest.mark.parametrize("config", [MU, PLAIN, FAST, SEEDS], ids=lambda c: c.preset)
+@pytest.mark.parametrize("config", [MU, PLAIN, BOARD, FAST, SEEDS], ids=lambda c: c.preset)
 @pytest.mark.parametrize("size", SIZES)
 def test_round_trip_and_rate(config, size):
     y, z = carried(config, *size)
@@ -51,31 +50,32 @@ def test_large_planes_are_worked_on_in_parts(monkeypatch):
         assert counts == [(i, len(counts) - 1) for i in range(len(counts))] and len(counts) > least
 
 
-def test_decoder_parameters_equal_the_encoders(monkeypatch):
+@pytest.mark.parametrize("config", [MU, BOARD], ids=lambda c: c.preset)
+def test_decoder_parameters_equal_the_encoders(config, monkeypatch):
     """A decoder that sees only what it has decoded gets the numbers of an encoder that saw everything."""
-    y, z = carried(MU, 9, 6)
+    y, z = carried(config, 9, 6)
     monkeypatch.setattr(raster, "CHUNK", 54)
-    _, given, whole = prepare(twin(), y, z)
+    _, given, whole = prepare(twin(config), y, z)
     assert isinstance(given, raster.Raster)
     monkeypatch.setattr(raster, "CHUNK", 1)
-    single = prepare(twin(), y, z)[2]
+    single = prepare(twin(config), y, z)[2]
     for a, b in zip(whole.intervals, single.intervals, strict=True):
         assert np.array_equal(a, b)
     # garbage in every position not yet decoded changes nothing of a group
-    schedule = wavefront(9, 6)
-    plane = raster_walk.empty_plane((9, 6), MU.latents)
+    schedule = raster.schedule(config, (9, 6))
+    plane = raster_walk.empty_plane((9, 6), config.latents)
     raster_walk.inside(plane, (9, 6))[:] = y
-    for sites, count in zip(schedule.sites[::5], schedule.counts[::5], strict=True):
-        later = np.full(plane.shape, 99, np.int32)
+    step = max(len(schedule.counts) // 6, 1)
+    for sites, count in zip(schedule.sites[::step], schedule.counts[::step], strict=True):
+        later = np.zeros(plane.shape, np.int32)
         inner, hidden = raster_walk.inside(later, (9, 6)), raster_walk.inside(plane, (9, 6))
-        later[:] = 0
         inner[:] = 99
         known = schedule.order()[: list(schedule.order()).index(sites[0])]
         now = sites[:count]
         for site in (*known, *now):
             inner[divmod(site, 6)] = hidden[divmod(site, 6)]
-        full = raster_walk.intervals(MU, twin().nets, plane, given._around, sites[None])
-        part = raster_walk.intervals(MU, twin().nets, later, given._around, sites[None])
+        full = raster_walk.intervals(config, twin(config).nets, plane, given._around, sites[None])
+        part = raster_walk.intervals(config, twin(config).nets, later, given._around, sites[None])
         assert all(np.array_equal(a, b) for a, b in zip(full, part, strict=True))
 
 

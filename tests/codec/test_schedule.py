@@ -3,16 +3,21 @@
 import numpy as np
 import pytest
 
-from gllmm_jax.codec.exact import TAPS
-from gllmm_jax.codec.schedule import bucket, chunks, padded, segments, wavefront
+from gllmm_jax.codec.schedule import bucket, checkerboard, chunks, padded, segments, wavefront
+from gllmm_jax.config import TAPS
 
 SIZES = [(1, 1), (1, 9), (9, 1), (2, 3), (7, 3), (5, 11), (16, 24), (13, 40)]
 
 
+def in_parts(height, width):
+    return checkerboard(height, width, most=7)
+
+
+@pytest.mark.parametrize("make", [wavefront, checkerboard, in_parts])
 @pytest.mark.parametrize("size", SIZES)
-def test_every_position_once_and_after_all_it_sees(size):
+def test_every_position_once_and_after_all_it_sees(size, make):
     h, w = size
-    schedule = wavefront(h, w)
+    schedule, taps = make(h, w), TAPS["raster" if make is wavefront else "checkerboard"]
     when = np.full((h, w), -1)
     for g, (sites, count) in enumerate(zip(schedule.sites, schedule.counts, strict=True)):
         assert count >= 1 and (sites[:count] >= 0).all() and (sites[count:] == -1).all()
@@ -21,14 +26,16 @@ def test_every_position_once_and_after_all_it_sees(size):
             when[divmod(site, w)] = g
     assert (when >= 0).all()
     for i, j in np.ndindex(h, w):
-        for dy, dx in TAPS:
-            if i + dy >= 0 and 0 <= j + dx < w:
+        for dy, dx in taps if make is wavefront or (i + j) % 2 else ():
+            if 0 <= i + dy < h and 0 <= j + dx < w:
                 assert when[i + dy, j + dx] < when[i, j]
 
 
 def test_number_of_groups():
     assert wavefront(32, 48).sites.shape == (141, 16)
     assert wavefront(76, 76).sites.shape[0] == 301
+    assert checkerboard(32, 48).sites.shape == (2, 768)
+    assert checkerboard(1, 1).sites.shape == (1, 1)
     assert wavefront(40, 1).sites.shape == (40, 1)  # empty groups are dropped
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from gllmm_jax.codec import latents, traceable
-from tests.codec.twins import MU, PLAIN, carried, twin
+from tests.codec.twins import BOARD, MU, carried, twin
 
 
-@pytest.mark.parametrize("config", [MU, PLAIN], ids=lambda config: config.preset)
+@pytest.mark.parametrize("config", [MU, BOARD], ids=lambda config: config.preset)
 @pytest.mark.parametrize("size", [(1, 1), (7, 10)])
 def test_same_streams_and_same_latents(config, size):
     pairs = [carried(config, *size, seed=seed) for seed in range(3)]

@@ -16,6 +16,7 @@ from gllmm_jax.presets import PRESETS
 MU = PRESETS["mu"]
 PLAIN = ModelConfig(preset="plain", widths=(16,), latents=8, hyper=4, hidden=(16, 16), components=1)
 
+BOARD = dataclasses.replace(PLAIN, preset="board", order="checkerboard")
 FAST = dataclasses.replace(PLAIN, preset="fast", msp=Progressive(width=8, depth=1))
 SEEDS = dataclasses.replace(MU, preset="seeds", msp=Progressive(scales=2, block=(2, 4), seeds=1, width=8, depth=2))
 

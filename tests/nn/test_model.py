@@ -10,7 +10,7 @@ import pytest
 
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.evaluate.cost import costs
-from gllmm_jax.nn.entropy import causal_mask
+from gllmm_jax.nn.entropy import context_mask
 from gllmm_jax.nn.model import Model, apply, init_params
 from gllmm_jax.presets import PRESETS
 
@@ -109,20 +109,36 @@ def test_thirty_numbers_for_each_latent():
 
 def test_mask():
     expected = [[1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
-    np.testing.assert_array_equal(causal_mask()[..., 0, 0], expected)
+    np.testing.assert_array_equal(context_mask()[..., 0, 0], expected)
 
 
-def test_context_is_causal():
-    """No parameter at (3, 4) moves with a latent at or after (3, 4), and all before within reach do move it."""
-    y = jax.random.normal(jax.random.key(1), (1, 7, 9, MU.latents))
+BOARD = dataclasses.replace(MU, order="checkerboard")
+BEFORE = [[0, 0, 1, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1, 1], [0, 0, 1, 1, 0, 0, 0]]
+AROUND = [[0, 0, 0, 1, 0, 1, 0], [0, 0, 1, 0, 1, 0, 1]]
 
-    def at(y):
-        context = apply(MU, params(MU), y, method=Model.context)
-        return jnp.abs(apply(MU, params(MU), context, jnp.zeros_like(context), method=Model.parameters)[0, 3, 4]).sum()
 
-    moved = np.abs(np.asarray(jax.grad(at)(y)))[0].sum(-1) > 0
+@pytest.mark.parametrize(
+    ("config", "at", "seen"),
+    [
+        (MU, (3, 4), BEFORE),
+        (BOARD, (3, 4), [*AROUND, AROUND[0], AROUND[1], AROUND[0]]),
+        (BOARD, (3, 3), []),
+    ],
+)
+def test_context_sees_what_is_decoded_before(config, at, seen):
+    """No parameter at a position moves with a latent that comes with it or after it; all before within reach do."""
+    y = jax.random.normal(jax.random.key(1), (1, 7, 9, config.latents))
+
+    def numbers(y):
+        context = apply(config, params(MU), y, method=Model.context)
+        return jnp.abs(
+            apply(config, params(MU), context, jnp.zeros_like(context), method=Model.parameters)[0][at]
+        ).sum()
+
+    moved = np.abs(np.asarray(jax.grad(numbers)(y)))[0].sum(-1) > 0
     expected = np.zeros((7, 9), bool)
-    expected[1:3, 2:7] = expected[3, 2:4] = True
+    for i, row in enumerate(seen):
+        expected[i + 1, : len(row)] = row
     np.testing.assert_array_equal(moved, expected)
 
 
