@@ -63,20 +63,6 @@ def test_there_and_back(capsys, folder, photo, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.png", "photo.gllm", "photo.png"]
 
 
-def test_latent_overfitting(capsys, folder, photo, tmp_path):
-    before = report(capsys, "compress", photo, "--json")
-    assert before["refined"] is None
-    after = report(capsys, "compress", photo, "--lof-steps", 3, "-o", tmp_path / "smaller.gllm", "--json")
-    loss = {
-        when: after["refined"][f"bpp_{when}"] + 0.013 * after["refined"][f"mse_{when}"] for when in ("before", "after")
-    }
-    assert loss["after"] <= loss["before"]
-    assert after["refined"]["rounds"] == 3
-    assert main(["compress", str(photo), "--lof-seconds", "0.1", "-o", str(tmp_path / "x.gllm")]) == 0
-    assert " dB after " in capsys.readouterr().out
-    assert main(["decompress", str(tmp_path / "smaller.gllm")]) == 0
-
-
 def test_a_weights_file_stands_for_its_model(capsys, mu_file, photo, tmp_path):
     assert main(["compress", str(photo), "--model", str(mu_file), "-o", str(tmp_path / "x.gllm")]) == 0
     assert "20 x 20" in capsys.readouterr().out

@@ -7,8 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gllmm_jax.config import TAPS, ModelConfig
+from gllmm_jax.codec.schedule import wavefront
+from gllmm_jax.config import HYPER_STRIDE, TAPS, TRANSFORMS, ModelConfig
 from gllmm_jax.nn.model import Model, apply, init_params
+from gllmm_jax.nn.progressive import calls
 from gllmm_jax.presets import PRESETS
 
 
@@ -30,37 +32,62 @@ def _multiply_adds(jaxpr: Any) -> int:
 
 
 def costs(config: ModelConfig) -> dict[str, float]:
-    """kMAC per pixel of every network of `nn.model.Model`, by its method's name.
+    """kMAC per pixel of every network of `nn.model.Model`, by its method's name, at 256x256 pixels.
 
-    The closed taps that the context's product includes are not counted.
+    The closed taps that the context's product includes are not counted. `progression` is all calls together.
     """
-    shapes = jax.eval_shape(functools.partial(init_params, config), jax.random.key(0))
-    m, n = config.latents, config.hyper
-    inputs = {
-        Model.analysis: [(1, 256, 256, 3)],
-        Model.hyper_analysis: [(1, 16, 16, m)],
-        Model.hyper_synthesis: [(1, 4, 4, n)],
-        Model.context: [(1, 16, 16, m)],
-        Model.parameters: [(1, 16, 16, 2 * m), (1, 16, 16, 2 * m)],
-        Model.synthesis: [(1, 16, 16, m)],
-    }
+    side, m, n = 256 // config.stride, config.latents, config.hyper
+    y = (1, side, side, m)
+    inputs: dict[Any, list[tuple[int, ...]]] = {Model.analysis: [(1, 256, 256, 3)]}
+    if config.msp is None:
+        numbers = (1, side, side, 2 * m)
+        hyper = {Model.hyper_analysis: [y], Model.hyper_synthesis: [(1, side // HYPER_STRIDE, side // HYPER_STRIDE, n)]}
+        inputs |= {**hyper, Model.context: [y], Model.parameters: [numbers, numbers]}
+    else:
+        inputs |= {Model.progression: [y]}
+    inputs |= {Model.synthesis: [y]}
 
     def cost(method: Any, arrays: list[tuple[int, ...]]) -> float:
         traced = jax.make_jaxpr(lambda p, *arrays: apply(config, p, *arrays, method=method))
-        return _multiply_adds(traced(shapes, *map(jnp.zeros, arrays)).jaxpr) / 256**2 / 1e3
+        return _multiply_adds(traced(_shapes(config), *map(jnp.zeros, arrays)).jaxpr) / 256**2 / 1e3
 
     found = {method.__name__: cost(method, arrays) for method, arrays in inputs.items()}
-    rows = {"raster": 3, "checkerboard": 5}[config.order]
-    return {**found, "context": found["context"] * len(TAPS[config.order]) / (5 * rows)}
+    if config.msp is None:
+        rows = {"raster": 3, "checkerboard": 5}[config.order]
+        found["context"] *= len(TAPS[config.order]) / (5 * rows)
+    return found
+
+
+@functools.cache
+def _shapes(config: ModelConfig) -> Any:
+    return jax.eval_shape(functools.partial(init_params, config), jax.random.key(0))
+
+
+def parameters(config: ModelConfig) -> dict[str, int]:
+    """How many numbers are trained in each of `config.parts`."""
+    return {part: sum(leaf.size for leaf in jax.tree.leaves(tree)) for part, tree in _shapes(config).items()}
+
+
+def rounds(config: ModelConfig, size: tuple[int, int]) -> int:
+    """How many times in turn a decoder runs the entropy model for a picture of `size` (height, width) in pixels."""
+    if config.msp is not None:
+        return len(calls(config.msp, config.latents))
+    h, w = (-(-side // config.stride) for side in size)
+    return min(2, h * w) if config.order == "checkerboard" else len(wavefront(h, w).counts)
 
 
 def main() -> None:
-    """Every preset's, as the codec runs it."""
+    """Every preset's, as the codec runs it; rounds of 768x512 pixels."""
+    heads = "rounds", "parameters", "of the entropy model", "its kMAC a pixel", "encoding in all", "decoding in all"
+    print(f"| | {' | '.join(heads)} |")
+    print("|---|---|---|---|---|---|---|")
     for preset, config in PRESETS.items():
-        found = costs(config)
-        decode = sum(found[name] for name in ("hyper_synthesis", "context", "parameters", "synthesis"))
-        encode = sum(found.values()) - found["synthesis"]
-        print(f"{preset:10} encode {encode:7.1f} decode {decode:7.1f} kMAC a pixel")
+        found, numbers = costs(config), parameters(config)
+        entropy = sum(cost for name, cost in found.items() if name not in ("analysis", "synthesis", "hyper_analysis"))
+        trained = sum(count for part, count in numbers.items() if part not in (*TRANSFORMS, "h_a"))
+        facts = f"{sum(numbers.values()) / 1e6:.2f} M | {trained / 1e6:.2f} M | {entropy:.1f}"
+        encode, decode = sum(found.values()) - found["synthesis"], entropy + found["synthesis"]
+        print(f"| {preset} | {rounds(config, (512, 768))} | {facts} | {encode:.1f} | {decode:.1f} |")
 
 
 if __name__ == "__main__":

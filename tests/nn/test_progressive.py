@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gllmm_jax.config import ModelConfig, Progressive
+from gllmm_jax.evaluate.cost import costs
 from gllmm_jax.nn import progressive
 from gllmm_jax.nn.model import Model, apply, init_params
 from gllmm_jax.nn.progressive import calls, fold, group, subsampled, unfold
 from gllmm_jax.presets import PRESETS
+from gllmm_jax.prob.mixture import numbers_per_latent
 
 PROFILES = {
     "fast": Progressive(),
@@ -157,6 +159,21 @@ def test_gradients_reach_every_parameter():
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradients):
         assert np.isfinite(leaf).all(), path
         assert leaf.any(), path
+
+
+@pytest.mark.parametrize(("preset", "kmac"), [("msp-fast", 26.6), ("msp-normal", 49.5), ("msp-extra", 229.5)])
+def test_nothing_is_computed_that_no_call_needs(preset, kmac):
+    """Nokia's code runs each of the 120 calls of its largest profile on whole planes: 1,472 kMAC a pixel."""
+    config = PRESETS[preset]
+    assert config.msp is not None
+    (rows, columns), f, m, (wide, wider) = config.msp.block, config.msp.width, config.latents, config.hidden
+    a_site = 9 * (rows * columns * m * f + 2 * config.msp.depth * f * f) + f * wide + wide * wider
+    a_channel = wider * numbers_per_latent(config.families, config.components)
+    needed = sum(
+        (a_site + a_channel * (call.last - call.first)) / (config.stride * 2**call.scale) ** 2 / rows / columns
+        for call in calls(config.msp, m)
+    )
+    assert costs(config)["progression"] == pytest.approx(needed / 1e3) == pytest.approx(kmac, abs=0.05)
 
 
 def test_configs_travel_as_json():

@@ -1,0 +1,22 @@
+"""Latent overfitting on the command line."""
+
+import json
+
+from gllmm_jax.cli import main
+
+
+def test_compress(capsys, mu_file, photo, tmp_path, monkeypatch):
+    monkeypatch.setenv("GLLMM_JAX_CACHE", "")
+
+    def compressed(*more):
+        arguments = ["compress", photo, "--model", mu_file, "-o", tmp_path / "out.gllm", *more]
+        assert main([str(argument) for argument in arguments]) == 0
+        return capsys.readouterr().out
+
+    assert json.loads(compressed("--json"))["refined"] is None
+    refined = json.loads(compressed("--json", "--lof-steps", 3))["refined"]
+    before, after = (refined[f"bpp_{when}"] + 0.013 * refined[f"mse_{when}"] for when in ("before", "after"))
+    assert after <= before
+    assert refined["rounds"] == 3
+    assert " dB after " in compressed("--lof-seconds", 0.1)
+    assert main(["decompress", str(tmp_path / "out.gllm"), "--model", str(mu_file)]) == 0
