@@ -1,4 +1,4 @@
-"""What each part of a model is worth: mixture, residual block and attention, one changed at a time, trained alike.
+"""What each part of a model is worth: mixture, block, attention, transforms, entropy model; changed and trained alike.
 
     python experiments/ablation.py --data PHOTOGRAPHS --workdir runs/ablation --preset gllmm-128 --steps 20000
     python experiments/ablation.py --data PHOTOGRAPHS --workdir runs/ablation --preset mu --steps 200     # a rehearsal
@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.config import ModelConfig, Progressive, TrainConfig
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.train.loop import train
 
@@ -27,6 +27,10 @@ SWITCHES: dict[str, dict[str, object]] = {
     "block leaky": {"block": "leaky"},
     "block crm3": {"block": "crm3"},
     "no attention": {"attention": False},
+    "checkerboard": {"order": "checkerboard"},
+    "msp": {"msp": Progressive()},
+    "residual": {"transform": "residual"},
+    "residual, msp": {"transform": "residual", "msp": Progressive()},
 }
 
 
@@ -62,7 +66,7 @@ def main() -> None:
     found = {}
     for name, model in variants(arguments.preset):
         if name in arguments.only:
-            outcome = train(model, config, arguments.workdir / name.replace(" ", "-"))
+            outcome = train(model, config, arguments.workdir / name.replace(", ", "-").replace(" ", "-"))
             if not outcome.finished:
                 return
             found[name] = best(outcome.folder / "log.csv")

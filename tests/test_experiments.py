@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.config import ModelConfig, Progressive, TrainConfig
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 RECIPES = sorted(path for path in (EXPERIMENTS / "recipes").glob("*.py") if path.stem != "common")
@@ -35,9 +35,10 @@ def test_ablation(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(EXPERIMENTS))
     ablation = importlib.import_module("ablation")
     models = dict(ablation.variants("gllmm-128"))
-    assert len({str(model.to_dict()) for model in models.values()}) == len(models) == 9
+    assert len({str(model.to_dict()) for model in models.values()}) == len(models) == 13
     assert models["mixture GMM3"].families == ("gaussian",)
     assert not models["no attention"].attention
+    assert (models["residual, msp"].transform, models["residual, msp"].msp) == ("residual", Progressive())
     with (tmp_path / "log.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerows([["split", "loss", "bpp", "psnr"], ["validation", 2.0, 0.5, 30.0], ["train", 0.1, 0.1, 40.0]])

@@ -18,6 +18,8 @@ from gllmm_jax.presets import PRESETS
 SMALL = dataclasses.replace(PRESETS["light"], widths=(8, 8, 8), latents=16, hyper=8, hidden=(16, 16), block="plain")
 MODELS = {"raster": SMALL, "progressive": dataclasses.replace(SMALL, msp=Progressive(scales=2, width=8, depth=1))}
 
+SHAPE = 40, 56, 3  # of most pictures: each shape is compiled
+
 
 @pytest.fixture(scope="module", params=MODELS)
 def codec(request, random_params, photograph):
@@ -27,7 +29,7 @@ def codec(request, random_params, photograph):
 
 
 @pytest.mark.parametrize("method", ["greedy", "straight-through", "gumbel"])
-@pytest.mark.parametrize("shape", [(40, 56, 3), (17, 9, 1)])
+@pytest.mark.parametrize("shape", [SHAPE, (17, 9, 1)])
 def test_never_worse_and_mostly_better(codec, photograph, method, shape):
     image, seen = photograph(*shape), []
     y, z = codec.analyse(image)
@@ -47,7 +49,7 @@ def test_never_worse_and_mostly_better(codec, photograph, method, shape):
 
 def test_the_loss_that_is_told_is_that_of_the_file(codec, photograph):
     """Bytes less the header and the coder's states; the search and the whole picture count alike."""
-    image = photograph(72, 100)
+    image = photograph(*SHAPE)
     y, z = codec.analyse(image)
     found = Overfit(steps=10).search(codec, image, y, z)
     assert found.curve[-1].loss == pytest.approx(found.after.loss(found.lmbda), rel=1e-4)
@@ -60,13 +62,13 @@ def test_the_loss_that_is_told_is_that_of_the_file(codec, photograph):
 
 
 def test_equal_seeds_give_equal_files(codec, photograph):
-    image = photograph(48, 48)
+    image = photograph(*SHAPE)
     first, again, other = (codec.encode(image, refine=Overfit(steps=4, seed=seed)).data for seed in (1, 1, 2))
     assert first == again != other
 
 
 def test_seconds_end_it(codec, photograph):
-    image = photograph(32, 32)
+    image = photograph(*SHAPE)
     found = Overfit(seconds=0.5).search(codec, image, *codec.analyse(image))
     assert found.rounds >= 1 and found.seconds < 60
 
@@ -85,7 +87,7 @@ def test_windows_leave_each_other_alone(codec, photograph, monkeypatch):
 
 
 def test_what_is_worse_as_a_whole_is_not_kept(codec, photograph, monkeypatch):
-    image = photograph(32, 32)
+    image = photograph(*SHAPE)
     y, z = codec.analyse(image)
     costs = iter([overfit.Cost(1.0, 1.0), overfit.Cost(2.0, 2.0)])
     monkeypatch.setattr(overfit, "cost", lambda *_: next(costs))
@@ -95,7 +97,7 @@ def test_what_is_worse_as_a_whole_is_not_kept(codec, photograph, monkeypatch):
 
 def test_a_decoder_needs_none_of_it(codec, photograph, tmp_path):
     """A process in which the room cannot be imported decodes the file to the same latents."""
-    image = photograph(40, 40)
+    image = photograph(*SHAPE)
     data, report = codec.encode(image, refine=Overfit(steps=3))
     weights = zoo.Weights(codec.name, codec.config, codec.params, codec.twin.arrays, codec.provenance)
     zoo.save(tmp_path / "w.npz", weights)
@@ -133,4 +135,4 @@ def test_searches_that_cannot_be(settings, words):
 def test_weights_that_say_too_little(codec, photograph, provenance, words, monkeypatch):
     monkeypatch.setattr(codec, "provenance", provenance)
     with pytest.raises(ValueError, match=words):
-        codec.encode(photograph(16, 16), refine=Overfit(steps=1))
+        codec.encode(photograph(*SHAPE), refine=Overfit(steps=1))
