@@ -1,6 +1,7 @@
 """The models that have a name."""
 
 import dataclasses
+from typing import Any
 
 from gllmm_jax.config import ModelConfig, Progressive
 
@@ -9,8 +10,9 @@ def _gllmm(n: int) -> ModelConfig:
     return ModelConfig(preset=f"gllmm-{n}", widths=(n,), latents=n, hyper=n)
 
 
-def _msp(profile: str, msp: Progressive, *, width: int = 128) -> ModelConfig:
-    return ModelConfig(preset=f"msp-{profile}", transform="residual", widths=(width,), hidden=(256, 256), msp=msp)
+def _msp(profile: str, msp: Progressive, **smaller: Any) -> ModelConfig:
+    model = ModelConfig(preset=f"msp-{profile}", transform="residual", hidden=(256, 256), msp=msp)
+    return dataclasses.replace(model, **smaller)
 
 
 LIGHT = ModelConfig(
@@ -31,7 +33,7 @@ PRESETS: dict[str, ModelConfig] = {
     "light": LIGHT,
     "light-checkerboard": dataclasses.replace(LIGHT, preset="light-checkerboard", order="checkerboard"),
     "light-msp": dataclasses.replace(LIGHT, preset="light-msp", msp=Progressive()),
-    "msp-fast": _msp("fast", Progressive(), width=64),
+    "msp-fast": _msp("fast", Progressive(), widths=(48,), latents=64, components=1),
     "msp-normal": _msp("normal", Progressive(seeds=2)),
     "msp-extra": _msp("extra", Progressive(scales=4, block=(2, 4), seeds=4, width=128)),
     "mu": ModelConfig(preset="mu", widths=(16,), latents=16, hyper=16, hidden=(32, 32)),
