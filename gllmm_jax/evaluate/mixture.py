@@ -12,6 +12,7 @@ import numpy as np
 
 from gllmm_jax.config import Family, ModelConfig
 from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.nn.progressive import subsampled
 from gllmm_jax.prob.mixture import Mixture, bin_bits, log_mass
 
 if TYPE_CHECKING:
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 
 
 class Fit(NamedTuple):
-    """The latents of one photograph, `y_hat` [h, w, M] whole numbers, and the mixture of each, arrays [h, w, C, M]."""
+    """The latents of one photograph, `y_hat` [h, w, M] whole numbers, and the mixture of each, arrays [h, w, C, M].
+
+    `mixed` [h, w, 1] is where they are coded under it: all but the coarsest scale of a progressive model, 0 there.
+    """
 
     families: tuple[Family, ...]
     y_hat: np.ndarray
     mixture: Mixture
+    mixed: np.ndarray
 
 
 class ChannelFit(NamedTuple):
@@ -39,7 +44,11 @@ class ChannelFit(NamedTuple):
 def fit(codec: "Codec", image: np.ndarray) -> Fit:
     """The latents that the codec chooses for uint8 [height, width, 3 or 1], and the distribution it gives each."""
     y_hat, z_hat = codec.analyse(image)
-    return Fit(codec.config.families, y_hat, _mixture(codec.config, codec.params, y_hat, z_hat))
+    mixed = np.ones((*y_hat.shape[:2], 1), np.float32)
+    if codec.config.msp is not None:
+        at = subsampled(codec.config.msp.scales)
+        mixed[at, at] = 0
+    return Fit(codec.config.families, y_hat, _mixture(codec.config, codec.params, y_hat, z_hat), mixed)
 
 
 def family_weights(fit: Fit) -> np.ndarray:
@@ -50,14 +59,15 @@ def family_weights(fit: Fit) -> np.ndarray:
 
 
 def family_shares(fit: Fit) -> np.ndarray:
-    """Share of each family in the probability of the latents that occurred -> [h, w, families], summing to 1.
+    """Share of each family in the probability of the latents that occurred -> [h, w, families], summing to `mixed`.
 
     Averaged over channels by the bits each latent costs, so that the many latents that are surely zero do not drown the
     few that are not.
     """
     carried, bits = _latents(fit)
     shares = jax.nn.softmax(carried, axis=-2)
-    return np.asarray((shares * bits[..., None, :]).sum(axis=-1) / bits.sum(axis=-1, keepdims=True))
+    whole = bits.sum(axis=-1, keepdims=True)
+    return np.asarray((shares * bits[..., None, :]).sum(axis=-1) / jnp.where(fit.mixed > 0, whole, 1))
 
 
 def bits_map(fit: Fit) -> np.ndarray:
@@ -76,28 +86,29 @@ def channel_fit(fit: Fit, channel: int, *, reach: int | None = None) -> ChannelF
     The numbers are those from the channel's smallest latent to its largest, or those within `reach` of zero.
     `predicted` is the mean over positions of the mixture's probability, split by family.
     """
-    latents = fit.y_hat[..., channel]
+    here = fit.mixed[..., 0] > 0
+    latents = fit.y_hat[here, channel]
     low, high = (latents.min(), latents.max()) if reach is None else (-reach, reach)
     values = np.arange(low, high + 1)
-    observed = np.mean(latents[..., None] == values, axis=(0, 1))
-    own = Mixture(*(array[..., channel, None] for array in fit.mixture))  # [h, w, C, 1]: broadcasts against the values
-    v = jnp.broadcast_to(jnp.float32(values), (*fit.y_hat.shape[:2], values.size))
-    predicted = jnp.exp(_log_mass(v, own, fit.families)).mean(axis=(0, 1))
+    observed = np.mean(latents[..., None] == values, axis=0)
+    own = Mixture(
+        *(array[here][..., channel, None] for array in fit.mixture)
+    )  # [n, C, 1]: broadcasts against the values
+    v = jnp.broadcast_to(jnp.float32(values), (len(latents), values.size))
+    predicted = jnp.exp(_log_mass(v, own, fit.families)).mean(axis=0)
     return ChannelFit(channel, fit.families, values, observed, np.asarray(predicted).T)
 
 
 def _latents(fit: Fit) -> tuple[jax.Array, jax.Array]:
     """Natural log of the probability each family brings [h, w, families, M], and the bits of each latent [h, w, M]."""
     y_hat = jnp.asarray(fit.y_hat, jnp.float32)
-    return _log_mass(y_hat, fit.mixture, fit.families), bin_bits(y_hat, fit.mixture, fit.families)
+    return _log_mass(y_hat, fit.mixture, fit.families), fit.mixed * bin_bits(y_hat, fit.mixture, fit.families)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _mixture(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array) -> Mixture:
     y_hat, z_hat = y_hat[None].astype(jnp.float32), z_hat[None].astype(jnp.float32)
-    phi = apply(config, params, z_hat, method=Model.hyper_synthesis)
-    phi = phi[:, : y_hat.shape[1], : y_hat.shape[2]]
-    mixture = apply(config, params, y_hat, phi, method=Model.mixture)
+    mixture = apply(config, params, y_hat, z_hat, method=Model.distributions)
     return jax.tree.map(lambda array: array[0], mixture)
 
 

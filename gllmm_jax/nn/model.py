@@ -101,6 +101,12 @@ class Model(nn.Module):
         raw = at_least_single(self.progressive(y_hat))
         return mixture.split(raw, self.config.families, self.config.components)
 
+    def distributions(self, y_hat: jax.Array, z_hat: jax.Array) -> Mixture:
+        """Either of these, whichever model it is: of latents [B, h, w, M] and hyper-latents as of `hyper_analysis`."""
+        if self.config.msp is not None:
+            return self.progression(y_hat)
+        return self.mixture(y_hat, self.hyper_synthesis(z_hat)[:, : y_hat.shape[1], : y_hat.shape[2]])
+
     def prior_bits(self, z: jax.Array) -> jax.Array:
         """Information content of every z [..., N], in bits."""
         return self.prior(z)
@@ -125,14 +131,12 @@ class Model(nn.Module):
     ) -> tuple[jax.Array, jax.Array]:
         """`element_bits` of y and z under the distributions that the networks make of `seen_y` and `seen_z`."""
         dtype = dtype or seen_y.dtype
-        if self.config.msp is not None:
-            distributions = self.progression(seen_y.astype(dtype))
-            bits_y = mixture.bin_bits(at_least_single(y), distributions, self.config.families)
-            at = subsampled(self.config.msp.scales)
-            return bits_y.at[:, at, at].set(0.0), self.prior_bits(y[:, at, at])
-        phi = self.hyper_synthesis(seen_z.astype(dtype))[:, : seen_y.shape[1], : seen_y.shape[2]]
-        distributions = self.mixture(seen_y.astype(dtype), phi)
-        return mixture.bin_bits(at_least_single(y), distributions, self.config.families), self.prior_bits(z)
+        distributions = self.distributions(seen_y.astype(dtype), seen_z.astype(dtype))
+        bits_y = mixture.bin_bits(at_least_single(y), distributions, self.config.families)
+        if self.config.msp is None:
+            return bits_y, self.prior_bits(z)
+        at = subsampled(self.config.msp.scales)
+        return bits_y.at[:, at, at].set(0.0), self.prior_bits(y[:, at, at])
 
     def __call__(self, x: jax.Array, key: jax.Array | None = None, noisy: jax.Array | bool = False) -> Output:
         """Everything at once, for images [B, H, W, 3] with sides multiples of 64.
