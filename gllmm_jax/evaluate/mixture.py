@@ -102,7 +102,9 @@ def channel_fit(fit: Fit, channel: int, *, reach: int | None = None) -> ChannelF
 def _latents(fit: Fit) -> tuple[jax.Array, jax.Array]:
     """Natural log of the probability each family brings [h, w, families, M], and the bits of each latent [h, w, M]."""
     y_hat = jnp.asarray(fit.y_hat, jnp.float32)
-    return _log_mass(y_hat, fit.mixture, fit.families), fit.mixed * bin_bits(y_hat, fit.mixture, fit.families)
+    return _log_mass(y_hat, fit.mixture, fit.families), jnp.asarray(fit.mixed) * bin_bits(
+        y_hat, fit.mixture, fit.families
+    )
 
 
 @functools.partial(jax.jit, static_argnums=0)
