@@ -5,7 +5,7 @@ import numpy as np
 
 from gllmm_jax.codec import rans
 from gllmm_jax.codec.coder import Content, Intervals, Outliers, Static, Walk
-from gllmm_jax.codec.raster_walk import decode_static
+from gllmm_jax.codec.context_walk import decode_static
 from gllmm_jax.codec.report import Tick, silent
 from gllmm_jax.codec.schedule import bucket
 from gllmm_jax.prob import tables

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gllmm_jax.codec import progressive, raster, varint
+from gllmm_jax.codec import context, progressive, varint
 from gllmm_jax.codec.coder import Content, Outliers, Static, Walk
 from gllmm_jax.codec.coders import named
 from gllmm_jax.codec.container import CODERS
@@ -106,22 +106,22 @@ def prepare(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray, tick: Tick = silen
         raise ValueError("latents outside what a stream can carry: call clamp_latents first")
     y_hat, z_hat = (a.astype(np.int32, copy=False) for a in (y_hat, z_hat))
     room = _room(twin)
-    symbols = room.static_symbols(twin, z_hat if room is raster else y_hat)
+    symbols = room.static_symbols(twin, z_hat if room is context else y_hat)
     walk = _begin(twin, size, symbols)
     return room.static(twin, size), walk, Content(symbols, y_hat, *walk.intervals(y_hat, tick))
 
 
 def hyper_shape(config: ModelConfig, size: tuple[int, int]) -> tuple[int, int, int]:
     """The shape of z beside y of `size` (h, w)."""
-    return (*raster.hyper_size(size), config.hyper) if config.msp is None else (0, 0, 0)
+    return (*context.hyper_size(size), config.hyper) if config.msp is None else (0, 0, 0)
 
 
 def _room(twin: Twin):
-    return raster if twin.config.msp is None else progressive
+    return context if twin.config.msp is None else progressive
 
 
 def _begin(twin: Twin, size: tuple[int, int], symbols: np.ndarray) -> Walk:
-    return (raster.Raster if twin.config.msp is None else progressive.Progression)(twin, size, symbols)
+    return (context.Context if twin.config.msp is None else progressive.Progression)(twin, size, symbols)
 
 
 def pack_outliers(outliers: Outliers) -> bytes:

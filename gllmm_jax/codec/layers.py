@@ -1,7 +1,8 @@
 """The layers of an integer twin: what each takes, and the shapes of its arrays.
 
-A raster model has hyper-synthesis, context and entropy net; a progressive one has the network of `nn.progressive`,
-whose residual blocks `block0a block0b ...` add to one stream that begins at `first` and ends at `place`.
+A model with a context has hyper-synthesis, context and entropy net; a progressive one has the network of
+`nn.progressive`, whose residual blocks `block0a block0b ...` add to one stream that begins at `first` and ends at
+`place`.
 """
 
 from typing import NamedTuple

@@ -34,7 +34,7 @@ def activations(
     key = np.random.default_rng(0)
     for y_hat, z_hat in calibration:
         if config.msp is None:
-            found = _raster(config, layers, y_hat, z_hat, key, max(SAMPLES // len(calibration), 16))
+            found = _with_context(config, layers, y_hat, z_hat, key, max(SAMPLES // len(calibration), 16))
         else:
             found = _progressive(config, layers, y_hat, key, max(SAMPLES // len(calibration), 64))
         for name, value in {**found, "y": y_hat}.items():
@@ -43,7 +43,7 @@ def activations(
     return {name: Range(np.abs(v).max(0), np.square(v).mean(0)) for name, v in whole.items()}
 
 
-def _raster(config, layers, y_hat, z_hat, key, limit) -> dict[str, np.ndarray]:
+def _with_context(config, layers, y_hat, z_hat, key, limit) -> dict[str, np.ndarray]:
     h, w, _ = y_hat.shape
     x, taken = z_hat.astype(np.float32), {}
     for name in HYPER:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gllmm_jax.codec import interleaved, latents, rans, raster, raster_walk
+from gllmm_jax.codec import context, context_walk, interleaved, latents, rans
 from gllmm_jax.codec.coder import Outliers
 from gllmm_jax.codec.integer import Twin, z_support
 from gllmm_jax.codec.schedule import chunks
@@ -34,14 +34,15 @@ class Stream(NamedTuple):
 def encode_latents(twin: Twin, y_hat: jax.Array, z_hat: jax.Array) -> Stream:
     """Stream of y_hat int32 [h, w, M] and z_hat int32 [ceil(h/4), ceil(w/4), N].
 
-    They are taken to be what `latents.clamp_latents` leaves: nothing is checked under a trace. Of raster models.
+    They are taken to be what `latents.clamp_latents` leaves: nothing is checked under a trace. Of models with a
+    context, not of progressive ones.
     """
     h, w, m = y_hat.shape
-    static, low_z = raster.static(twin, (h, w)), z_support(twin)[0]
-    lanes, order = rans.lane_count(y_hat.size, m), raster.schedule(twin.config, (h, w)).order()
-    sites = chunks(order, min(raster.CHUNK, len(order))).sites
+    static, low_z = context.static(twin, (h, w)), z_support(twin)[0]
+    lanes, order = rans.lane_count(y_hat.size, m), context.schedule(twin.config, (h, w)).order()
+    sites = chunks(order, min(context.CHUNK, len(order))).sites
     around = _around(twin, (h, w), z_hat)
-    found = raster_walk.intervals(twin.config, _nets(twin), _plane(y_hat), around, sites)
+    found = context_walk.intervals(twin.config, _nets(twin), _plane(y_hat), around, sites)
     low, frequency, excess = (a.reshape(-1, m)[: len(order)] for a in found)
     symbols = (z_hat - low_z).reshape(-1)
     first, last = (jnp.asarray(static.table)[static.rows, symbols + i] for i in (0, 1))
@@ -57,18 +58,18 @@ def encode_latents(twin: Twin, y_hat: jax.Array, z_hat: jax.Array) -> Stream:
 def decode_latents(twin: Twin, stream: Stream) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Inverse of `encode_latents`: y_hat int32 [h, w, M], z_hat int32, and whether the stream was whole (bool)."""
     h, w, m = stream.excess.shape
-    static, low_z = raster.static(twin, (h, w)), z_support(twin)[0]
+    static, low_z = context.static(twin, (h, w)), z_support(twin)[0]
     following = jnp.concatenate([stream.data[1:], jnp.zeros(2, jnp.uint8)]).astype(jnp.uint32)
     pairs = jnp.append(stream.data, jnp.uint8(0)).astype(jnp.uint32) << 8 | following
     # without an end: under vmap a walk that may stop would copy its planes at every group
     source, lanes = rans.Source(pairs, None), rans.Lanes(stream.states, jnp.int32(0))
     rows = _steps(len(stream.states), len(static.table), static.rows, np.zeros(0, np.int32))
     table = interleaved.with_certain(static.table)
-    symbols, lanes = raster_walk.decode_static(table, rows, np.int32(len(rows)), source, lanes)
-    z_hat = symbols.reshape(-1)[: len(static.rows)].reshape(*raster.hyper_size((h, w)), -1) + low_z
+    symbols, lanes = context_walk.decode_static(table, rows, np.int32(len(rows)), source, lanes)
+    z_hat = symbols.reshape(-1)[: len(static.rows)].reshape(*context.hyper_size((h, w)), -1) + low_z
     around, plane = _around(twin, (h, w), z_hat), _plane(stream.excess)
-    schedule = raster.schedule(twin.config, (h, w))
-    plane, lanes = raster_walk.decode(twin.config, _nets(twin), plane, around, schedule, source, lanes)
+    schedule = context.schedule(twin.config, (h, w))
+    plane, lanes = context_walk.decode(twin.config, _nets(twin), plane, around, schedule, source, lanes)
     whole = (lanes.pointer == stream.length) & jnp.all(lanes.state == rans.LOWEST)
     r = CONTEXT_RADIUS
     return plane.reshape(h + 2 * r, w + 2 * r, m)[r:-r, r:-r], z_hat, whole
@@ -95,9 +96,9 @@ def _plane(values):
 
 
 def _around(twin, size, z_hat):
-    hz, wz = (np.int32(n) for n in raster.hyper_size(size))
-    phi = raster_walk.phi(_nets(twin), z_hat, hz, wz)
-    return raster_walk.Surroundings(phi.reshape(-1, phi.shape[-1]), jnp.int32(HYPER_STRIDE * wz), jnp.int32(size[1]))
+    hz, wz = (np.int32(n) for n in context.hyper_size(size))
+    phi = context_walk.phi(_nets(twin), z_hat, hz, wz)
+    return context_walk.Surroundings(phi.reshape(-1, phi.shape[-1]), jnp.int32(HYPER_STRIDE * wz), jnp.int32(size[1]))
 
 
 def _steps(lanes, certain, static, latents):

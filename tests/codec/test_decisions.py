@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gllmm_jax.codec import decisions, raster_walk
+from gllmm_jax.codec import context_walk, decisions
 from gllmm_jax.codec.latents import estimated_bits, prepare
 from tests.codec.twins import MU, PLAIN, SEEDS, carried, twin
 
@@ -56,13 +56,13 @@ def test_what_is_certain_is_not_asked(monkeypatch):
     y = np.zeros_like(y)
     y[..., 3] = 1
     _, around, content = prepare(twin(), y, z)
-    mixtures = raster_walk.mixtures
+    mixtures = context_walk.mixtures
 
     def narrow(*args):
         mix, rows = mixtures(*args)
         return mix._replace(radius=np.broadcast_to(y[0, :1], mix.radius.shape)), rows
 
-    monkeypatch.setattr(raster_walk, "mixtures", narrow)
+    monkeypatch.setattr(context_walk, "mixtures", narrow)
     tape = Tape()
     decisions.latents(tape, around, content.outliers, y)
     # one channel of -1, 0, 1: first whether at least 1, which all are, and then there is nothing above 1

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from gllmm_jax.codec import rans, raster_walk
+from gllmm_jax.codec import context_walk, rans
 from gllmm_jax.codec.schedule import padded, wavefront
 from gllmm_jax.config import ModelConfig
 from tests.codec.twins import MU, PLAIN, twin
@@ -59,16 +59,17 @@ def faults(function: Callable[..., Any], *arguments: Any) -> set[str]:
 def programs(config: ModelConfig) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
     """The compiled programs between latents and bytes, each with arguments."""
     nets, (h, w), m = twin(config).nets, SIZE, config.latents
-    plane, schedule = jnp.asarray(raster_walk.empty_plane(SIZE, m)), jax.tree.map(jnp.asarray, padded(wavefront(*SIZE)))
-    around = raster_walk.Surroundings(jnp.zeros((h * w, 2 * m)), jnp.int32(w), jnp.int32(w))
+    plane = jnp.asarray(context_walk.empty_plane(SIZE, m))
+    schedule = jax.tree.map(jnp.asarray, padded(wavefront(*SIZE)))
+    around = context_walk.Surroundings(jnp.zeros((h * w, 2 * m)), jnp.int32(w), jnp.int32(w))
     source = rans.source(np.zeros(8, np.uint8))
     lanes = rans.Lanes(jnp.zeros(LANES, jnp.uint32), jnp.int32(0))
     table, rows = jnp.zeros((3, 9), jnp.int32), jnp.zeros((5, LANES), jnp.int32)
     return {
-        "phi": (raster_walk.phi, (nets, jnp.zeros((h // 4, w // 4, config.hyper), jnp.int32), h // 4, w // 4)),
-        "intervals": (raster_walk.intervals, (nets, plane, around, schedule.sites)),
-        "decode": (raster_walk.decode, (nets, plane, around, schedule, source, lanes)),
-        "decode_static": (raster_walk.decode_static, (table, rows, 5, source, lanes)),
+        "phi": (context_walk.phi, (nets, jnp.zeros((h // 4, w // 4, config.hyper), jnp.int32), h // 4, w // 4)),
+        "intervals": (context_walk.intervals, (nets, plane, around, schedule.sites)),
+        "decode": (context_walk.decode, (nets, plane, around, schedule, source, lanes)),
+        "decode_static": (context_walk.decode_static, (table, rows, 5, source, lanes)),
         "encode": (rans.encode, (lanes.state, rows, rows + 1)),
     }
 

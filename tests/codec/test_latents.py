@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gllmm_jax.codec import interleaved, rans, raster, raster_walk, varint
+from gllmm_jax.codec import context, context_walk, interleaved, rans, varint
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.latents import clamp_latents, decode_latents, encode_latents, estimated_bits, prepare
 from tests.codec.twins import BOARD, FAST, MU, PLAIN, SEEDS, carried, twin
@@ -37,11 +37,11 @@ def test_large_planes_are_worked_on_in_parts(monkeypatch):
     y, z = carried(MU, 37, 22)
     y[:, 5, 3] = 5000  # some outliers in every part
     whole, seen = encode_latents(twin(), y, z), []
-    monkeypatch.setattr(raster, "CHUNK", 16)
-    monkeypatch.setattr(raster, "CHUNKS", 8)
-    monkeypatch.setattr(raster, "HYPER_SIDE", 9)
+    monkeypatch.setattr(context, "CHUNK", 16)
+    monkeypatch.setattr(context, "CHUNKS", 8)
+    monkeypatch.setattr(context, "HYPER_SIDE", 9)
     monkeypatch.setattr(interleaved, "BLOCK", 200)
-    monkeypatch.setattr(raster, "SEGMENT", 16)
+    monkeypatch.setattr(context, "SEGMENT", 16)
     assert encode_latents(twin(), y, z, progress=lambda *found: seen.append(found)) == whole
     y_again, z_again = decode_latents(twin(), whole, (37, 22), progress=lambda *found: seen.append(found))
     assert (y_again == y).all() and (z_again == z).all()
@@ -54,28 +54,28 @@ def test_large_planes_are_worked_on_in_parts(monkeypatch):
 def test_decoder_parameters_equal_the_encoders(config, monkeypatch):
     """A decoder that sees only what it has decoded gets the numbers of an encoder that saw everything."""
     y, z = carried(config, 9, 6)
-    monkeypatch.setattr(raster, "CHUNK", 54)
+    monkeypatch.setattr(context, "CHUNK", 54)
     _, given, whole = prepare(twin(config), y, z)
-    assert isinstance(given, raster.Raster)
-    monkeypatch.setattr(raster, "CHUNK", 1)
+    assert isinstance(given, context.Context)
+    monkeypatch.setattr(context, "CHUNK", 1)
     single = prepare(twin(config), y, z)[2]
     for a, b in zip(whole.intervals, single.intervals, strict=True):
         assert np.array_equal(a, b)
     # garbage in every position not yet decoded changes nothing of a group
-    schedule = raster.schedule(config, (9, 6))
-    plane = raster_walk.empty_plane((9, 6), config.latents)
-    raster_walk.inside(plane, (9, 6))[:] = y
+    schedule = context.schedule(config, (9, 6))
+    plane = context_walk.empty_plane((9, 6), config.latents)
+    context_walk.inside(plane, (9, 6))[:] = y
     step = max(len(schedule.counts) // 6, 1)
     for sites, count in zip(schedule.sites[::step], schedule.counts[::step], strict=True):
         later = np.zeros(plane.shape, np.int32)
-        inner, hidden = raster_walk.inside(later, (9, 6)), raster_walk.inside(plane, (9, 6))
+        inner, hidden = context_walk.inside(later, (9, 6)), context_walk.inside(plane, (9, 6))
         inner[:] = 99
         known = schedule.order()[: list(schedule.order()).index(sites[0])]
         now = sites[:count]
         for site in (*known, *now):
             inner[divmod(site, 6)] = hidden[divmod(site, 6)]
-        full = raster_walk.intervals(config, twin(config).nets, plane, given._around, sites[None])
-        part = raster_walk.intervals(config, twin(config).nets, later, given._around, sites[None])
+        full = context_walk.intervals(config, twin(config).nets, plane, given._around, sites[None])
+        part = context_walk.intervals(config, twin(config).nets, later, given._around, sites[None])
         assert all(np.array_equal(a, b) for a, b in zip(full, part, strict=True))
 
 
@@ -132,8 +132,8 @@ def test_every_truncation_is_an_error():
 def test_a_short_stream_cannot_announce_much(monkeypatch):
     """Neither networks nor planes of the announced size are made where z alone asks for more bytes than there are."""
     data = encode_latents(twin(), *carried(MU, 5, 4))
-    monkeypatch.delattr(raster_walk, "phi")
-    monkeypatch.delattr(raster_walk, "empty_plane")
+    monkeypatch.delattr(context_walk, "phi")
+    monkeypatch.delattr(context_walk, "empty_plane")
     with pytest.raises(BitstreamError, match="truncated"):
         decode_latents(twin(), data, (375, 375))
 
@@ -142,17 +142,17 @@ def test_a_cut_stream_stops_the_walk(monkeypatch):
     """The group that reads past the end is the last: nothing after it is decoded."""
     y, z = carried(MU, 16, 24)
     data = encode_latents(twin(), y, z)
-    planes, decode = [], raster_walk.decode
+    planes, decode = [], context_walk.decode
 
     def watched(*args):
         plane, lanes = decode(*args)
         planes.append(np.asarray(plane))
         return plane, lanes
 
-    monkeypatch.setattr(raster_walk, "decode", watched)
+    monkeypatch.setattr(context_walk, "decode", watched)
     with pytest.raises(BitstreamError, match="truncated"):
         decode_latents(twin(), data[: len(data) * 3 // 4], (16, 24))
-    i, j = np.nonzero(raster_walk.inside(planes[0], (16, 24)).any(-1))
+    i, j = np.nonzero(context_walk.inside(planes[0], (16, 24)).any(-1))
     assert 40 < (j + 3 * i).max() < 60  # of 69 groups
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gllmm_jax.cli import main
-from gllmm_jax.codec import container, raster_walk
+from gllmm_jax.codec import container, context_walk
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.latents import decode_latents, encode_latents
@@ -67,7 +67,7 @@ def test_damage_is_an_error(mu_codec, photograph):
 def test_a_small_file_cannot_announce_much(mu_codec, photograph, monkeypatch):
     """Nothing of the picture's size is made or walked: what comes first does not add up."""
     header, stream = container.unpack(mu_codec.encode(photograph(20, 30), coder="tfc").data)
-    monkeypatch.delattr(raster_walk, "phi")
+    monkeypatch.delattr(context_walk, "phi")
     with pytest.raises(BitstreamError, match="damaged"):
         mu_codec.decompress(container.pack(header._replace(height=3000, width=3000), stream))
 

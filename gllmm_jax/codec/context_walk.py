@@ -1,4 +1,4 @@
-"""The compiled programs that walk a schedule: distributions of a group, then its symbols, then the next group.
+"""The compiled programs of the context's walk: distributions of a group, then its symbols, then the next group.
 
 Latents live in a flat plane [rows, M] with a border of zeros: 2 rows above and below, 2 columns on either side. Sizes
 enter as traced numbers and trip counts are dynamic, so a program compiled for one picture serves all of its bucket.

@@ -5,7 +5,7 @@ from collections.abc import Generator
 import jax
 import numpy as np
 
-from gllmm_jax.codec import rans, raster_walk
+from gllmm_jax.codec import context_walk, rans
 from gllmm_jax.codec.coder import Group, Intervals, Outliers, Static
 from gllmm_jax.codec.integer import Twin, z_support
 from gllmm_jax.codec.rans import Lanes, Source
@@ -45,7 +45,7 @@ def static_symbols(twin: Twin, z_hat: np.ndarray) -> np.ndarray:
     return (z_hat - z_support(twin)[0]).ravel()
 
 
-class Raster:
+class Context:
     """See `coder.Walk`."""
 
     def __init__(self, twin: Twin, size: tuple[int, int], symbols: np.ndarray) -> None:
@@ -63,7 +63,7 @@ class Raster:
         begin = 0
         tick(0, len(parts))
         for done, part in enumerate(parts, 1):
-            found = raster_walk.intervals(self._config, self._nets, plane, self._around, jax.device_put(part.sites))
+            found = context_walk.intervals(self._config, self._nets, plane, self._around, jax.device_put(part.sites))
             low, frequency, excess = (a.reshape(-1, self._channels)[: part.counts.sum()] for a in jax.device_get(found))
             end = begin + len(low)
             first[begin:end], last[begin:end] = low, low + frequency - 1
@@ -82,10 +82,10 @@ class Raster:
         parts = segments(schedule(self._config, self.size), SEGMENT)
         tick(0, len(parts))
         for done, part in enumerate(jax.device_put(parts), 1):
-            plane, lanes = raster_walk.decode(self._config, self._nets, plane, self._around, part, source, lanes)
+            plane, lanes = context_walk.decode(self._config, self._nets, plane, self._around, part, source, lanes)
             rans.check_within(lanes, source)
             tick(done, len(parts))
-        return raster_walk.inside(np.asarray(plane), self.size).copy(), lanes
+        return context_walk.inside(np.asarray(plane), self.size).copy(), lanes
 
     def groups(self, outliers: Outliers, tick: Tick = silent) -> Generator[Group, np.ndarray, np.ndarray]:
         """See `coder.Walk`."""
@@ -96,15 +96,15 @@ class Raster:
         for done in range(number):
             sites, count = sites_of[done], int(counts[done])
             at = jax.device_put(np.maximum(sites, 0))
-            mix, rows = raster_walk.mixtures(self._config, self._nets, plane, self._around, at)
+            mix, rows = context_walk.mixtures(self._config, self._nets, plane, self._around, at)
             found = yield Group(mix, count, lambda y, at=sites[:count]: y.reshape(-1, y.shape[-1])[at])
-            plane = raster_walk.settle(plane, rows, *jax.device_put((found, np.int32(count))))
+            plane = context_walk.settle(plane, rows, *jax.device_put((found, np.int32(count))))
             tick(done + 1, number)
-        return raster_walk.inside(np.asarray(plane), self.size).copy()
+        return context_walk.inside(np.asarray(plane), self.size).copy()
 
     def _plane(self, y_hat: np.ndarray) -> jax.Array:
-        plane = raster_walk.empty_plane(self.size, self._channels)
-        raster_walk.inside(plane, self.size)[:] = y_hat
+        plane = context_walk.empty_plane(self.size, self._channels)
+        context_walk.inside(plane, self.size)[:] = y_hat
         return jax.device_put(plane)
 
 
@@ -115,7 +115,7 @@ def _around(twin, size, z_hat):
     phi = rows[: height * width].reshape(height, width, -1)
     for where, kept, to in windows((hz, wz), HYPER_SIDE, HYPER_REACH):
         phi[scaled(to, HYPER_STRIDE)] = _phi(twin, z_hat[where])[scaled(kept, HYPER_STRIDE)]
-    return raster_walk.Surroundings(*jax.device_put((rows, np.int32(width), np.int32(size[1]))))
+    return context_walk.Surroundings(*jax.device_put((rows, np.int32(width), np.int32(size[1]))))
 
 
 def _phi(twin, z_hat):
@@ -123,4 +123,4 @@ def _phi(twin, z_hat):
     hz, wz, n = z_hat.shape
     plane = np.zeros((bucket(hz, least=4), bucket(wz, least=4), n), np.int32)
     plane[:hz, :wz] = z_hat
-    return np.asarray(raster_walk.phi(twin.nets, *jax.device_put((plane, np.int32(hz), np.int32(wz)))))
+    return np.asarray(context_walk.phi(twin.nets, *jax.device_put((plane, np.int32(hz), np.int32(wz)))))
