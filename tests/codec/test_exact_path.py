@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 from jax import lax
 
-from gllmm_jax.codec import context_walk, rans
-from gllmm_jax.codec.schedule import padded, wavefront
+from gllmm_jax.codec import context, context_walk, progressive, progressive_walk, rans
+from gllmm_jax.codec.schedule import padded
 from gllmm_jax.config import ModelConfig
-from tests.codec.twins import MU, PLAIN, twin
+from gllmm_jax.nn.progressive import calls
+from tests.codec.twins import BOARD, FAST, MU, PLAIN, SEEDS, twin
 
 SIZE, LANES = (8, 12), 4
 
 MOVES = "broadcast_in_dim concatenate copy dynamic_slice dynamic_update_slice gather iota pad scatter select_n slice"
-LAYOUT = "reshape squeeze stack transpose"
+LAYOUT = "reshape squeeze stack tile transpose"
 COMPARISONS = "and argmax clamp eq ge gt le lt max min ne or reduce_max"
-INTEGERS = "clz div rem shift_left shift_right_arithmetic shift_right_logical reduce_sum"
+INTEGERS = "clz div rem shift_left shift_right_arithmetic shift_right_logical reduce_sum scatter-add"
 WHOLE_NUMBERS = "abs add mul neg sub convert_element_type dot_general floor"
 CONTROL = "cond jit pjit scan while"
 FOR_INTEGERS_ALONE = set(INTEGERS.split())
@@ -60,7 +61,7 @@ def programs(config: ModelConfig) -> dict[str, tuple[Callable[..., Any], tuple[A
     """The compiled programs between latents and bytes, each with arguments."""
     nets, (h, w), m = twin(config).nets, SIZE, config.latents
     plane = jnp.asarray(context_walk.empty_plane(SIZE, m))
-    schedule = jax.tree.map(jnp.asarray, padded(wavefront(*SIZE)))
+    schedule = jax.tree.map(jnp.asarray, padded(context.schedule(config, SIZE)))
     around = context_walk.Surroundings(jnp.zeros((h * w, 2 * m)), jnp.int32(w), jnp.int32(w))
     source = rans.source(np.zeros(8, np.uint8))
     lanes = rans.Lanes(jnp.zeros(LANES, jnp.uint32), jnp.int32(0))
@@ -74,7 +75,19 @@ def programs(config: ModelConfig) -> dict[str, tuple[Callable[..., Any], tuple[A
     }
 
 
-@pytest.mark.parametrize("config", [MU, PLAIN], ids=lambda config: config.preset)
+@pytest.mark.parametrize("config", [FAST, SEEDS], ids=lambda config: config.preset)
+@pytest.mark.parametrize("name", ["intervals", "decode"])
+def test_every_operation_of_the_progressive_walk_is_exact(config, name):
+    call = calls(config.msp, config.latents)[-1]
+    planes = progressive._Planes(config.msp, np.zeros((*SIZE, config.latents), np.int32), call.scale)
+    arguments = progressive._arguments(config, call, planes.sites(call), planes)
+    lanes = rans.Lanes(jnp.zeros(LANES, jnp.uint32), jnp.int32(0))
+    more = () if name == "intervals" else (rans.source(np.zeros(8, np.uint8)), lanes)
+    program = jax.tree_util.Partial(getattr(progressive_walk, name), config, call.last - call.first)
+    assert faults(program, twin(config).nets, planes.truth, planes.fixed, arguments, *more) == set()
+
+
+@pytest.mark.parametrize("config", [MU, PLAIN, BOARD], ids=lambda config: config.preset)
 @pytest.mark.parametrize("name", ["phi", "intervals", "decode", "decode_static", "encode"])
 def test_every_operation_is_exact(config, name):
     program, arguments = programs(config)[name]
