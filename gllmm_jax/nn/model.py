@@ -102,10 +102,14 @@ class Model(nn.Module):
         return mixture.split(raw, self.config.families, self.config.components)
 
     def distributions(self, y_hat: jax.Array, z_hat: jax.Array) -> Mixture:
-        """Either of these, whichever model it is: of latents [B, h, w, M] and hyper-latents as of `hyper_analysis`."""
+        """Either of these, whichever model it is: of latents [B, h, w, M] and hyper-latents as of `hyper_analysis`.
+
+        Networks run in the dtype of `y_hat`; of a progressive model `z_hat` is left alone.
+        """
         if self.config.msp is not None:
             return self.progression(y_hat)
-        return self.mixture(y_hat, self.hyper_synthesis(z_hat)[:, : y_hat.shape[1], : y_hat.shape[2]])
+        phi = self.hyper_synthesis(z_hat.astype(y_hat.dtype))
+        return self.mixture(y_hat, phi[:, : y_hat.shape[1], : y_hat.shape[2]])
 
     def prior_bits(self, z: jax.Array) -> jax.Array:
         """Information content of every z [..., N], in bits."""
@@ -131,7 +135,7 @@ class Model(nn.Module):
     ) -> tuple[jax.Array, jax.Array]:
         """`element_bits` of y and z under the distributions that the networks make of `seen_y` and `seen_z`."""
         dtype = dtype or seen_y.dtype
-        distributions = self.distributions(seen_y.astype(dtype), seen_z.astype(dtype))
+        distributions = self.distributions(seen_y.astype(dtype), seen_z)
         bits_y = mixture.bin_bits(at_least_single(y), distributions, self.config.families)
         if self.config.msp is None:
             return bits_y, self.prior_bits(z)
