@@ -52,7 +52,7 @@ def _add_train(commands: Any) -> None:
                         help="its peak (%(default)s)")  # fmt: skip
     parser.add_argument("--validate-minutes", type=positive_number, default=TrainConfig.validate_minutes, metavar="M",
                         help="between validations, with a checkpoint each (%(default)s)")  # fmt: skip
-    parser.add_argument("--init", metavar="NAME|FILE", help="start from the weights of a model of the same preset")
+    parser.add_argument("--init", metavar="NAME|FILE", help="start from given weights; of another entropy model, from the transforms alone")
     parser.add_argument("--seed", type=int, default=TrainConfig.seed, help="of weights, crops and noise (%(default)s)")
     parser.add_argument(
         "--resident", action="store_true", help="keep all photographs in device memory and draw crops there"

@@ -104,17 +104,19 @@ def _fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: Se
 
 
 def _trained_params(model_config: ModelConfig, name_or_path: str) -> dict[str, Any]:
-    """Parameters of given weights: all, or the transforms where another entropy model is to be trained."""
+    """Parameters of given weights: all, or the transforms where another entropy model is to be trained.
+
+    Another order of the same entropy model starts from all of them.
+    """
     weights = zoo.read(name_or_path)
-    there, here = (
-        dataclasses.replace(config, preset="", hyper=1, hidden=(1, 1), families=FAMILIES, components=1, msp=None)
-        for config in (weights.config, model_config)
-    )
+    both = [dataclasses.replace(config, preset="", order="raster") for config in (weights.config, model_config)]
+    of_entropy = {"hyper": 1, "hidden": (1, 1), "families": FAMILIES, "components": 1, "msp": None}
+    there, here = (dataclasses.replace(config, **of_entropy) for config in both)
     if there != here:
         raise ValueError(
             f"{name_or_path} holds a {weights.config.preset}, and a {model_config.preset} is to be trained"
         )
-    parts = model_config.parts if weights.config == model_config else TRANSFORMS
+    parts = model_config.parts if both[0] == both[1] else TRANSFORMS
     if parts == TRANSFORMS:
         _log.warning("only the transforms of %s are taken: it has another entropy model", name_or_path)
     params = zoo.single(weights.params)

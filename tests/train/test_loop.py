@@ -1,6 +1,7 @@
 """Stop and resume, the clock, the end on bad numbers; a tiny model where its arithmetic matters, else a stub."""
 
 import csv
+import dataclasses
 import os
 import signal
 import time
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from gllmm_jax import zoo
-from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.config import ModelConfig, Progressive, TrainConfig
 from gllmm_jax.files import WriteError
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.train import loop, run
@@ -218,3 +219,13 @@ def test_starts_from_given_weights(folder, mu_file, mu_weights):
     jax.tree.map(np.testing.assert_array_equal, dict(state.params), zoo.single(mu_weights.params))
     with pytest.raises(ValueError, match="holds a mu, and a light is to be trained"):
         loop._fresh_state(PRESETS["light"], settings, [])
+
+
+def test_what_is_taken_of_given_weights(mu_file):
+    def parts(**changes):
+        return set(loop._trained_params(dataclasses.replace(PRESETS["mu"], preset="other", **changes), str(mu_file)))
+
+    assert parts() == parts(order="checkerboard") == set(PRESETS["mu"].parts)
+    assert parts(msp=Progressive()) == parts(components=1) == {"g_a", "g_s"}
+    with pytest.raises(ValueError, match="holds a mu, and a other is to be trained"):
+        parts(widths=(8,))
