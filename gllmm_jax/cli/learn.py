@@ -52,7 +52,8 @@ def _add_train(commands: Any) -> None:
                         help="its peak (%(default)s)")  # fmt: skip
     parser.add_argument("--validate-minutes", type=positive_number, default=TrainConfig.validate_minutes, metavar="M",
                         help="between validations, with a checkpoint each (%(default)s)")  # fmt: skip
-    parser.add_argument("--init", metavar="NAME|FILE", help="start from given weights; of another entropy model, from the transforms alone")
+    start = "start from given weights: from the transforms alone where the entropy model is another"
+    parser.add_argument("--init", metavar="NAME|FILE", help=start)
     parser.add_argument("--seed", type=int, default=TrainConfig.seed, help="of weights, crops and noise (%(default)s)")
     parser.add_argument(
         "--resident", action="store_true", help="keep all photographs in device memory and draw crops there"
