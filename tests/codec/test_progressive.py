@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gllmm_jax.codec import progressive, progressive_walk, rans
-from gllmm_jax.codec.latents import decode_latents, encode_latents, prepare
+from gllmm_jax.codec.latents import decode_latents, encode_latents, estimated_bits, prepare
 from gllmm_jax.nn.progressive import calls
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.prob import tables
@@ -26,6 +26,17 @@ def test_large_planes_are_worked_on_in_parts(config, monkeypatch):
     assert (y_again == y).all()
     _, walk, content = prepare(twin(config), y, z)
     assert (_answered(walk.groups(content.outliers), y - content.outliers.plane(y.shape)) == y).all()
+
+
+@pytest.mark.parametrize("components", [1, 3], ids=["gaussian", "mixture of gaussians"])
+def test_other_heads(components):
+    """Beside the mixtures of three families that the other tests have."""
+    config = dataclasses.replace(FAST, preset="head", families=("gaussian",), components=components)
+    y, z = carried(config, 6, 7)
+    data = encode_latents(twin(config), y, z)
+    assert (decode_latents(twin(config), data, (6, 7))[0] == y).all()
+    bits = sum(estimated_bits(twin(config), y, z))
+    assert 0 < len(data) - bits / 8 < 8
 
 
 def _answered(groups, coded):
