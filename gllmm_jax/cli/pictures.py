@@ -62,7 +62,7 @@ def add_lof(parser: argparse.ArgumentParser) -> None:
     """The options of latent overfitting."""
     group = parser.add_argument_group("latent overfitting: smaller files for time, which any decoder reads")
     group.add_argument("--lof-steps", type=whole, default=0, metavar="N", help="rounds of the search (0: none)")
-    group.add_argument("--lof-seconds", type=positive_number, metavar="S", help="as long as this at most")
+    group.add_argument("--lof-seconds", type=positive_number, metavar="S", help="begin no round after so many")
     group.add_argument("--lof-method", choices=get_args(Search), help="greedy unless given")
     what = "weight of the distortion, that of the training unless given; a smaller one saves more bytes"
     group.add_argument("--lof-lmbda", type=positive_number, metavar="L", help=what)
@@ -91,15 +91,18 @@ def compress(arguments: argparse.Namespace) -> None:
 def _gain(refined: dict[str, float] | None) -> str:
     if refined is None:
         return ""
-    bits = 100 * (1 - refined["bpp_after"] / refined["bpp_before"])
-    decibels = 10 * math.log10(refined["mse_before"] / refined["mse_after"]) if refined["mse_after"] else math.inf
-    return f" ({bits:.1f} % fewer and {decibels:+.2f} dB after {refined['rounds']} rounds)"
+    bits = 100 * (refined["bpp_after"] / refined["bpp_before"] - 1)
+    mse = refined["mse_before"], refined["mse_after"]
+    decibels = f", {10 * math.log10(mse[0] / mse[1]):+.2f} dB" if min(mse) > 0 else ""
+    return f" ({bits:+.1f} % bits{decibels} by {refined['rounds']} rounds of search)"
 
 
 def _refinement(arguments: argparse.Namespace) -> "Overfit | None":
     """What is asked of latent overfitting. Raises `ValueError` where that makes no sense."""
     given = {name: getattr(arguments, f"lof_{name}") for name in ("steps", "seconds", "method", "lmbda")}
     if not (given["steps"] or given["seconds"]):
+        if given["method"] or given["lmbda"]:
+            raise ValueError("--lof-method and --lof-lmbda are for a search: give --lof-steps or --lof-seconds too")
         return None
     from gllmm_jax.lof import Overfit
 

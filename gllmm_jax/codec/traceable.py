@@ -35,8 +35,10 @@ def encode_latents(twin: Twin, y_hat: jax.Array, z_hat: jax.Array) -> Stream:
     """Stream of y_hat int32 [h, w, M] and z_hat int32 [ceil(h/4), ceil(w/4), N].
 
     They are taken to be what `latents.clamp_latents` leaves: nothing is checked under a trace. Of models with a
-    context, not of progressive ones.
+    context: raises `ValueError` for a progressive one.
     """
+    if twin.config.msp is not None:
+        raise ValueError("progressive models have no traceable form: use codec.latents")
     h, w, m = y_hat.shape
     static, low_z = context.static(twin, (h, w)), z_support(twin)[0]
     lanes, order = rans.lane_count(y_hat.size, m), context.schedule(twin.config, (h, w)).order()

@@ -9,13 +9,13 @@ import numpy as np
 
 from gllmm_jax.config import HYPER_STRIDE
 from gllmm_jax.lof.judge import Judge, floats
-from gllmm_jax.lof.loss import curvature, steps
+from gllmm_jax.lof.loss import curvature, moves
 
 CHOICES = 2
 """Choices that are tried at once."""
 
 FRESH = 3
-"""Rounds between looks at what steps would save."""
+"""Rounds for which it stands what moves would save."""
 
 HYPER_ROUNDS = 8
 """Of so many rounds, one is about z."""
@@ -37,8 +37,8 @@ class Flips:
         """One round: the judge's best is better afterwards, or the same."""
         best = self._judge.best
         if self._rounds % FRESH == 0:
-            found = steps(*self._judge.model, floats(best.y, best.z), self._curvature)
-            self._steps = [(np.asarray(part.direction), np.array(part.gain)) for part in found]
+            found = moves(*self._judge.model, floats(best.y, best.z), self._curvature)
+            self._moves = [(np.asarray(part.direction), np.array(part.gain)) for part in found]
         self._rounds += 1
         self._try(1 if best.z.size and self._rounds % HYPER_ROUNDS == 0 else 0)
 
@@ -56,7 +56,7 @@ class Flips:
         better = self._judge.take(together)
         if better:
             self._vain[which][taken != 0] = 0
-            self._steps[which][1][taken != 0] = 0  # until the next look
+            self._moves[which][1][taken != 0] = 0  # until the next look
         # what helps nearly everywhere may be tried more at once, what helps nowhere was too much
         share = won.any(axis=0).mean()
         factor = 0.7 if not better else 1.3 if share > 0.5 else 0.9 if share < 0.2 else 1.0
@@ -64,7 +64,7 @@ class Flips:
 
     def _drawn(self, which: int, free: np.ndarray) -> np.ndarray:
         # choices of steps, int32 [CHOICES, ...]
-        direction, gain = self._steps[which]
+        direction, gain = self._moves[which]
         hoped = np.where(free[..., None], np.maximum(gain, 0), 0)
         typical = np.median(hoped[hoped > 0]) if hoped.any() else 1.0
         chance = self._share[which] * hoped / (hoped + typical) * 0.5 ** self._vain[which]

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gllmm_jax.config import HYPER_STRIDE, ModelConfig
+from gllmm_jax.config import HYPER_STRIDE, ModelConfig, Progressive
 from gllmm_jax.nn.model import Model, apply
 from gllmm_jax.nn.progressive import subsampled
 
@@ -34,7 +34,7 @@ class Latents(NamedTuple):
     z: jax.Array
 
 
-class Steps(NamedTuple):
+class Moves(NamedTuple):
     """For each latent of y or z, in their shapes: the better direction, 1 or -1, and what it is expected to save."""
 
     direction: jax.Array
@@ -47,11 +47,15 @@ def maps(config: ModelConfig, params: Any, picture: Picture, latents: Latents) -
 
     The rate of a hyper-latent is shared out among the latents around it.
     """
-    x_hat = apply(config, params, latents.y, method=Model.synthesis)
-    x_hat = jnp.where(picture.gray, x_hat.mean(axis=-1, keepdims=True), x_hat)
+    x_hat = _shown(config, params, picture, latents.y)
     squares = _squares(config, picture, jnp.round(jnp.clip(x_hat, 0, 1) * 255))
     bits_y, bits_z = apply(config, params, latents.y, latents.z, method=Model.element_bits)
     return _spread(config, bits_y.sum(-1), bits_z.sum(-1)) / _pixels(picture), picture.lmbda * squares
+
+
+def _shown(config: ModelConfig, params: Any, picture: Picture, y: jax.Array) -> jax.Array:
+    x_hat = apply(config, params, y, method=Model.synthesis)
+    return jnp.where(picture.gray, x_hat.mean(axis=-1, keepdims=True), x_hat)
 
 
 def _pixels(picture: Picture) -> jax.Array:
@@ -73,8 +77,7 @@ def _squares(config: ModelConfig, picture: Picture, shown: jax.Array) -> jax.Arr
 def _spread(config: ModelConfig, bits_y: jax.Array, bits_z: jax.Array) -> jax.Array:
     # bits of positions [K, h, w], and those of what the factorised prior codes, in one map
     if config.msp is not None:
-        at = subsampled(config.msp.scales)
-        return bits_y.at[:, at, at].add(bits_z)
+        return _with_coarsest(config.msp, bits_y, bits_z)
     _, h, w = bits_y.shape
     shares = [jnp.minimum(HYPER_STRIDE, n - HYPER_STRIDE * jnp.arange(-(-n // HYPER_STRIDE))) for n in (h, w)]
     share = bits_z / (shares[0][:, None] * shares[1])
@@ -82,15 +85,15 @@ def _spread(config: ModelConfig, bits_y: jax.Array, bits_z: jax.Array) -> jax.Ar
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def steps(config: ModelConfig, params: Any, picture: Picture, latents: Latents, curvature: jax.Array):
-    """`Steps` of y and of z, for whole latents [h, w, M] and [hz, wz, N]: what moving each alone by one would save.
+def moves(config: ModelConfig, params: Any, picture: Picture, latents: Latents, curvature: jax.Array):
+    """`Moves` of y and of z, for whole latents [h, w, M] and [hz, wz, N]: what moving each alone by one would save.
 
     A latent's own bits are looked up on either side. What it does to the distributions of others, and to the picture,
     is taken to first order, and for the picture to second with `curvature`.
     """
 
     def smooth(latents: Latents) -> jax.Array:
-        x_hat = apply(config, params, latents.y[None], method=Model.synthesis) * 255
+        x_hat = _shown(config, params, picture, latents.y[None]) * 255
         bits = sum(part.sum() for part in _bits(config, params, latents, lax.stop_gradient(latents)))
         return picture.lmbda * _squares(config, picture, x_hat).sum() + bits / _pixels(picture)
 
@@ -103,7 +106,7 @@ def steps(config: ModelConfig, params: Any, picture: Picture, latents: Latents, 
         up = -(g + h / 2) - (more - own) / _pixels(picture)
         down = -(h / 2 - g) - (less - own) / _pixels(picture)
         gain = jnp.maximum(up, down)
-        found.append(Steps(jnp.where(up > down, 1.0, -1.0), jnp.where(jnp.isfinite(gain), gain, 0.0)))
+        found.append(Moves(jnp.where(up > down, 1.0, -1.0), jnp.where(jnp.isfinite(gain), gain, 0.0)))
     return tuple(found)
 
 
@@ -113,8 +116,13 @@ def _bits(config: ModelConfig, params: Any, seen: Latents, values: Latents) -> L
     bits_y, bits_z = apply(config, params, *arrays, method=Model.bits_of)
     if config.msp is None:
         return Latents(bits_y[0], bits_z[0])
-    at = subsampled(config.msp.scales)
-    return Latents(bits_y[0].at[at, at].add(bits_z[0]), values.z)
+    return Latents(_with_coarsest(config.msp, bits_y, bits_z)[0], values.z)
+
+
+def _with_coarsest(msp: Progressive, bits_y: jax.Array, bits_z: jax.Array) -> jax.Array:
+    # [K, h, w, ...], of all scales
+    at = subsampled(msp.scales)
+    return bits_y.at[:, at, at].add(bits_z)
 
 
 def curvature(config: ModelConfig, params: Any, picture: Picture, y: jax.Array, seed: int = 0) -> jax.Array:
@@ -139,7 +147,7 @@ def _probe(config: ModelConfig, params: Any, picture: Picture, y: jax.Array, key
 
 
 def loss(config: ModelConfig, params: Any, picture: Picture, latents: Latents) -> jax.Array:
-    """R + lmbda * MSE of latents [h, w, M] and [hz, wz, N], any floats; with a gradient: pixels are not rounded."""
-    x_hat = apply(config, params, latents.y[None], method=Model.synthesis) * 255
+    """R + lmbda * MSE of latents [h, w, M] and [hz, wz, N], any floats; pixels are neither rounded nor clipped."""
+    x_hat = _shown(config, params, picture, latents.y[None]) * 255
     bits_y, bits_z = apply(config, params, latents.y[None], latents.z[None], method=Model.bits)
     return picture.lmbda * _squares(config, picture, x_hat).sum() + (bits_y + bits_z)[0] / _pixels(picture)

@@ -90,7 +90,7 @@ class Overfit:
     """
 
     steps: int | None = None  # rounds of each window
-    seconds: float | None = None  # of the whole picture
+    seconds: float | None = None  # of the whole picture, after which no round begins; compiling comes on top
     method: Search = "greedy"
     lmbda: float | None = None  # that the weights were trained for, unless given: a smaller one saves more bits
     seed: int = 0
@@ -100,6 +100,10 @@ class Overfit:
             raise ValueError("give the length of the search as steps, as seconds, or both")
         if self.method not in get_args(Search):
             raise ValueError(f"method must be one of {', '.join(get_args(Search))}, not {self.method!r}")
+        if not isinstance(self.steps, int | None) or self.steps is True:
+            raise ValueError(f"steps must be a whole number, not {self.steps!r}")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ValueError(f"seed must be a whole number, not below zero, not {self.seed!r}")
         for name in ("steps", "seconds", "lmbda"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -117,8 +121,9 @@ class Overfit:
     ) -> Refined:
         """Latents of uint8 [height, width, 3 or 1] whose loss is lower than that of the given ones, or those.
 
-        `progress` is told the loss so far and how much of the budget is used. Raises `ValueError` where lmbda is not
-        known, or the weights were trained for MS-SSIM, which this does not know how to search for.
+        `progress` is told the loss so far and how much of the budget is used. Of a progressive model the rate of the
+        whole picture is counted at once, however large it is. Raises `ValueError` where lmbda is not known, or the
+        weights were trained for MS-SSIM, which this does not know how to search for.
         """
         lmbda, start = self._lmbda(codec), time.monotonic()
         before = cost(codec, image, y_hat, z_hat)
@@ -172,6 +177,10 @@ class _Budget:
             shares.append(self.seconds() / max(end - self._began, 1e-9))
         return min(1.0, max(shares))
 
+    def used_before(self) -> float:
+        """The share that is used up before the first round, of which the first window has one in any case."""
+        return self.used(0) if self._number else 0.0
+
     def tell(self, loss: float, used: float) -> None:
         self._progress(f"loss {loss:.4f}", round(1000 * (self._number + used)), 1000 * self._of)
 
@@ -198,10 +207,10 @@ class _Window:
 
     def go(self, method: Search, seed: int, budget: _Budget) -> tuple[int, tuple[Point, ...]]:
         """Search, and put what was found where it belongs; returns the rounds it took, and the curve."""
-        judge, rounds, quiet, used, curve = self._judge, 0, 0, 0.0, []
-        search = self._search(method, seed)
+        judge, rounds, quiet, used, curve = self._judge, 0, 0, budget.used_before(), []
+        search = self._search(method, seed) if used < 1.0 else None
         budget.tell(judge.best.loss, 0.0)
-        while used < 1.0 and (quiet < PATIENCE or method == "gumbel"):
+        while search and used < 1.0 and (quiet < PATIENCE or method == "gumbel"):
             rounds, loss, used = rounds + 1, judge.best.loss, budget.used(rounds + 1)
             search.round(used)
             quiet = 0 if judge.best.loss < loss else quiet + 1
@@ -218,7 +227,10 @@ class _Window:
         y = apply(self._config, self._params, self._pixels[None] / 255, method=Model.analysis)
         more = [(0, -n % HYPER_STRIDE) for n in y.shape[1:3]]
         z = apply(self._config, self._params, jnp.pad(y, ((0, 0), *more, (0, 0)), "edge"), method=Model.hyper_analysis)
-        begin = Latents(y[0], z[0])
+        # unrounded, where that is what the given latents come from
+        begin = Latents(
+            *(jnp.where(jnp.round(a[0]) == b, a[0], b) for a, b in zip((y, z), self._judge.best[:2], strict=True))
+        )
         if method == "gumbel":
             return Gumbel(self._judge, begin, seed=seed)
         return StraightThrough(self._judge, begin)

@@ -64,7 +64,7 @@ class Gumbel:
     def __init__(self, judge: Judge, begin: Latents, *, seed: int = 0) -> None:
         self._judge, self._at, self._key = judge, begin, jax.random.key(seed)
         zeros = jax.tree.map(jnp.zeros_like, begin)
-        self._averages, self._rounds, self._next = (zeros, zeros), 0, 0.0
+        self._averages, self._rounds, self._next = (zeros, zeros), 0, 0
 
     def round(self, progress: float) -> None:
         """One round, at `progress` from 0 to 1 of the search; the judge's best is better afterwards, or the same."""
@@ -74,8 +74,8 @@ class Gumbel:
         self._rounds += 1
         rest = np.float32(self._rounds), key, temperature
         self._at, self._averages = _gumbel_step(*self._judge.model, self._at, self._averages, *rest)
-        if progress >= self._next:
-            self._next += 1 / LOOKS
+        if int(progress * LOOKS) >= self._next:
+            self._next = int(progress * LOOKS) + 1
             self._judge.take(*self._judge.judge([_rounded(self._at)]))
 
 

@@ -134,8 +134,8 @@ def _of_each_device(tree: Any, axis_name: str) -> Any:
 
 
 def _thawed(gradients: Any, config: TrainConfig) -> Any:
-    # zeros for what is frozen
-    still = {name: jax.tree.map(jnp.zeros_like, gradients[name]) for name in config.frozen}
+    # zeros for what is frozen, where the model has it
+    still = {name: jax.tree.map(jnp.zeros_like, gradients[name]) for name in config.frozen if name in gradients}
     return gradients | still if still else gradients
 
 

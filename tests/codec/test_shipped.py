@@ -7,6 +7,7 @@ from skimage import data
 import gllmm_jax
 from gllmm_jax import zoo
 from gllmm_jax.codec import latents
+from gllmm_jax.lof import Overfit
 from gllmm_jax.metrics import psnr
 
 
@@ -36,3 +37,15 @@ def test_gray_stays_gray(codec):
     decoded = codec.decompress(codec.compress(image))
     assert decoded.shape == image.shape
     assert psnr(decoded, image, peak=255.0) > 28
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_latent_overfitting_predicts_the_bytes(name):
+    image, codec = data.chelsea()[:256, :256], gllmm_jax.load(name)
+    encoded = codec.encode(image, refine=Overfit(steps=2))
+    assert psnr(codec.decompress(encoded.data), image, peak=255.0) > 28
+    refined = encoded.report.refined
+    losses = [refined[f"bpp_{when}"] + refined["lmbda"] * refined[f"mse_{when}"] for when in ("before", "after")]
+    assert losses[1] < 0.99 * losses[0]
+    predicted = refined["bpp_after"] * 256 * 256 / 8
+    assert abs(encoded.report.bytes - predicted) <= 0.005 * predicted + 64

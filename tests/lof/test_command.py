@@ -18,5 +18,7 @@ def test_compress(capsys, mu_file, photo, tmp_path, monkeypatch):
     before, after = (refined[f"bpp_{when}"] + 0.013 * refined[f"mse_{when}"] for when in ("before", "after"))
     assert after <= before
     assert refined["rounds"] == 3
-    assert " dB after " in compressed("--lof-seconds", 0.1)
+    assert " dB by 1 rounds of search" in compressed("--lof-seconds", 0.001)
+    assert main(["compress", str(photo), "--lof-method", "gumbel"]) == 2
+    assert "give --lof-steps or --lof-seconds too" in capsys.readouterr().err
     assert main(["decompress", str(tmp_path / "out.gllm"), "--model", str(mu_file)]) == 0

@@ -1,8 +1,10 @@
 """Latents that are chosen for one picture: never worse, within the budget, and for the same decoder."""
 
 import dataclasses
+import itertools
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from gllmm_jax import zoo
 from gllmm_jax.codec import container, transforms
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.export import make_weights
+from gllmm_jax.codec.latents import clamp_latents
 from gllmm_jax.config import Progressive
 from gllmm_jax.lof import Overfit, overfit
 from gllmm_jax.presets import PRESETS
@@ -34,14 +37,17 @@ def test_never_worse_and_mostly_better(codec, photograph, method, shape):
     image, seen = photograph(*shape), []
     y, z = codec.analyse(image)
     given = y.copy(), z.copy()
-    found = Overfit(steps=12, method=method).search(codec, image, y, z, lambda *now: seen.append(now))
+    found = Overfit(steps=10, method=method).search(codec, image, y, z, lambda *now: seen.append(now))
     assert np.array_equal(y, given[0]) and np.array_equal(z, given[1]), "the given latents were changed"
     assert found.before == overfit.cost(codec, image, y, z)
     assert found.after == overfit.cost(codec, image, found.y_hat, found.z_hat)
     assert found.after.loss(found.lmbda) <= found.before.loss(found.lmbda)
     if method == "greedy":
         assert found.after.loss(found.lmbda) < 0.999 * found.before.loss(found.lmbda)
-    assert found.rounds == 12 and [point.rounds for point in found.curve] == [1, 2, 5, 10]
+    assert found.rounds == 10 and [point.rounds for point in found.curve] == [1, 2, 5, 10]
+    assert found.curve[-1].loss == pytest.approx(found.after.loss(found.lmbda), rel=1e-3)
+    clamped = clamp_latents(codec.twin, found.y_hat, found.z_hat)
+    assert np.array_equal(clamped[0], found.y_hat) and np.array_equal(clamped[1], found.z_hat)
     losses = [point.loss for point in found.curve]
     assert losses == sorted(losses, reverse=True)
     assert seen[0][1] == 0 and seen[-1][1:] == (1000, 1000) and seen[-1][0].startswith("loss ")
@@ -67,14 +73,32 @@ def test_equal_seeds_give_equal_files(codec, photograph):
     assert first == again != other
 
 
-def test_seconds_end_it(codec, photograph):
+def test_seconds_end_it(codec, photograph, monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr(overfit, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
     image = photograph(*SHAPE)
-    found = Overfit(seconds=0.5).search(codec, image, *codec.analyse(image))
-    assert found.rounds >= 1 and found.seconds < 60
+    assert Overfit(seconds=12).search(codec, image, *codec.analyse(image)).rounds in range(2, 12)
+
+
+def test_a_search_without_success_ends_early(codec, photograph, monkeypatch):
+    monkeypatch.setattr(overfit, "PATIENCE", 3)
+    monkeypatch.setattr(overfit.Judge, "take", lambda self, judged: False)
+    image = photograph(*SHAPE)
+    found = Overfit(steps=50).search(codec, image, *codec.analyse(image))
+    assert found.rounds == 3 and found.after == found.before
 
 
 def test_windows_leave_each_other_alone(codec, photograph, monkeypatch):
     """A picture larger than a window: its parts are searched in turn, and together they are better."""
+    seen = []
+
+    class Watched(overfit.Judge):
+        def judge(self, choices):
+            found = super().judge(choices)
+            seen.extend((self._first[0].copy(), self.free, each) for each in found)
+            return found
+
+    monkeypatch.setattr(overfit, "Judge", Watched)
     monkeypatch.setattr(overfit, "SIDE", 128)
     monkeypatch.setattr(transforms, "REACH", {"light": 2})
     image = photograph(200, 180)
@@ -84,6 +108,9 @@ def test_windows_leave_each_other_alone(codec, photograph, monkeypatch):
     assert found.after.loss(found.lmbda) < found.before.loss(found.lmbda)
     changed = np.argwhere((found.y_hat != y).any(-1))
     assert (changed.min(axis=0) < 4).all() and (changed.max(axis=0) > 8).all()
+    assert not all(free.all() for _, free, _ in seen)
+    for first, free, judged in seen:
+        np.testing.assert_array_equal(judged.y[~free], first[~free])
 
 
 def test_what_is_worse_as_a_whole_is_not_kept(codec, photograph, monkeypatch):
@@ -119,6 +146,8 @@ def test_a_decoder_needs_none_of_it(codec, photograph, tmp_path):
         ({}, "as steps, as seconds, or both"),
         ({"steps": 0}, "steps must be above zero"),
         ({"seconds": float("nan")}, "seconds must be above zero"),
+        ({"steps": 2.5}, "steps must be a whole number, not 2.5"),
+        ({"steps": 3, "seed": -1}, "seed must be a whole number"),
         ({"steps": 3, "method": "luck"}, "greedy, straight-through, gumbel, not 'luck'"),
         ({"steps": 3, "lmbda": -1.0}, "lmbda must be above zero"),
     ],
