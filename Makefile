@@ -8,7 +8,7 @@
 #   make clean   all of the above goes
 
 PYTHON ?= python3
-PYTEST ?= -q -n 2 --dist loadfile
+PYTEST ?= -q -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test lint tfc clean
 
