@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ from gllmm_jax.config import HYPER_STRIDE, ModelConfig, Search
 from gllmm_jax.lof.flips import Flips
 from gllmm_jax.lof.judge import Judge
 from gllmm_jax.lof.loss import Latents, Picture
+from gllmm_jax.lof.refined import Cost, Point, Refined
 from gllmm_jax.lof.relaxed import Gumbel, StraightThrough
 from gllmm_jax.nn.model import Model, apply
 
@@ -30,56 +31,6 @@ SIDE = 1024
 
 PATIENCE = 100
 """Rounds without success after which a search ends; `gumbel` goes on, since it succeeds last."""
-
-
-class Cost(NamedTuple):
-    """Of a whole picture, by the float model: rate in bits per pixel, mean squared error on 0..255."""
-
-    bpp: float
-    mse: float
-
-    def loss(self, lmbda: float) -> float:
-        """R + lmbda * MSE."""
-        return self.bpp + lmbda * self.mse
-
-
-class Point(NamedTuple):
-    """How far a search was after so many rounds and seconds: rate in bits per pixel, lmbda * MSE."""
-
-    rounds: int
-    seconds: float
-    rate: float
-    distortion: float
-
-    @property
-    def loss(self) -> float:
-        """R + lmbda * MSE."""
-        return self.rate + self.distortion
-
-
-class Refined(NamedTuple):
-    """Latents int32 as `Codec.analyse` gives them, what they cost before and after, and what it took.
-
-    `curve` is of the first window, after 1, 2, 5, 10 ... rounds.
-    """
-
-    y_hat: np.ndarray
-    z_hat: np.ndarray
-    before: Cost
-    after: Cost
-    lmbda: float
-    rounds: int  # of all windows together
-    seconds: float
-    curve: tuple[Point, ...]
-
-    def facts(self) -> dict[str, float]:
-        """For a report."""
-        costs = {
-            f"{name}_{when}": value
-            for when in ("before", "after")
-            for name, value in getattr(self, when)._asdict().items()
-        }
-        return {**costs, "lmbda": self.lmbda, "rounds": self.rounds}
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ def test_latent_overfitting_predicts_the_bytes(name):
     encoded = codec.encode(image, refine=Overfit(steps=2))
     assert psnr(codec.decompress(encoded.data), image, peak=255.0) > 28
     refined = encoded.report.refined
+    assert refined is not None
     losses = [refined[f"bpp_{when}"] + refined["lmbda"] * refined[f"mse_{when}"] for when in ("before", "after")]
     assert losses[1] < 0.99 * losses[0]
     predicted = refined["bpp_after"] * 256 * 256 / 8

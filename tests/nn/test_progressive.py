@@ -87,7 +87,7 @@ def test_guesses_are_the_nearest_of_the_coarser_scale():
 
 
 @pytest.mark.parametrize("name", PROFILES)
-@pytest.mark.parametrize("size", [(11, 13), (8, 16), (1, 5), (1, 1)])
+@pytest.mark.parametrize("size", [(11, 13), (1, 5)])
 def test_a_call_sees_what_was_coded_before_it_and_nothing_else(name, size):
     """All at once, as in training, is call after call, as in decoding: unknown latents may be anything, NaN here."""
     profile = SMALL[name]
