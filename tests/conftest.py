@@ -2,6 +2,7 @@
 
 import functools
 import gc
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -20,9 +21,26 @@ from gllmm_jax.presets import PRESETS
 gc.set_threshold(100_000, 50, 50)
 
 
+LEARNING = ("train", "lof", "nn")
+"""Rooms whose tests have large programs, gradients above all, and run them a few times."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first: with one file a process, what is begun last should not take long."""
-    items.sort(key=lambda item: item.path.parent.name not in ("train", "lof"))
+    items.sort(key=lambda item: item.path.parent.name not in LEARNING)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_in_a_hurry(request: pytest.FixtureRequest) -> Iterator[None]:
+    # of what the tests of a room with large programs take, most would be XLA's optimisation; files are made with it
+    if request.path.parent.name not in LEARNING:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # for processes that tests start
+        jax.config.update("jax_disable_most_optimizations", True)
+        yield
+        jax.config.update("jax_disable_most_optimizations", False)
 
 
 def _photograph(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:

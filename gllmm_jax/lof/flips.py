@@ -2,7 +2,8 @@
 
 Each round draws a few choices of steps at random, those that promise more with more probability. The picture and the
 bits of every choice are made for real; position by position the best choice is taken, or none, and what comes of it
-together is kept where the whole loss falls. Steps that were tried in vain are drawn half as often from then on.
+together is kept where the whole loss falls. Steps that were tried in vain are drawn half as often, until that is
+forgotten: what surrounds them changes.
 """
 
 import numpy as np
@@ -19,6 +20,9 @@ FRESH = 3
 
 HYPER_ROUNDS = 8
 """Of so many rounds, one is about z."""
+
+MEMORY = 0.9
+"""Share of what was tried in vain that is remembered after another round."""
 
 LEAST = 0.01
 """Of the steps that promise much, the share that is tried at least."""
@@ -51,6 +55,7 @@ class Flips:
         winner = np.where(change.min(axis=0) < 0, change.argmin(axis=0), -1)
         won = (winner == np.arange(CHOICES)[:, None, None])[..., None]
         taken = (choices * won).sum(axis=0)
+        self._vain[which] *= MEMORY
         self._vain[which][(choices * ~won).any(axis=0)] += 1
         (together,) = self._judge.judge([self._stepped(which, taken)])
         better = self._judge.take(together)

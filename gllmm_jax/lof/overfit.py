@@ -4,11 +4,11 @@ Large pictures go window by window: a window's latents change only where what th
 compared with what was given as a whole.
 """
 
+import functools
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -152,7 +152,7 @@ class _Window:
         free[part.kept] = True
         self._planes = ((y, part.where), (z, _around(part.where)))
         given = [plane[where] for plane, where in self._planes]
-        clamp: Callable[..., Any] = lambda y, z: latents.clamp_latents(codec.twin, y, z)  # noqa: E731
+        clamp = functools.partial(latents.clamp_latents, codec.twin)
         self._config, self._params = config, codec.params
         self._judge = Judge(config, codec.params, picture, *given, clamp=clamp, free=free)
 

@@ -4,7 +4,8 @@
 Newton step, as long as the loss of what they round to does not rise. Reconstruction, after Campos et al. 2019.
 
 `Gumbel`: rounding is a random choice between both neighbours, soft at first and hard in the end, whose gradient is
-followed. Source: Yang, Bamler, Mandt 2020 (stochastic Gumbel annealing); step size and temperatures as theirs.
+followed. Source: Yang, Bamler, Mandt 2020 (stochastic Gumbel annealing), temperatures as theirs. Reconstruction: twice
+their step size, for searches that are shorter, and single steps (`Flips`) in the rounds that are left.
 """
 
 import functools
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gllmm_jax.config import ModelConfig
+from gllmm_jax.lof.flips import Flips
 from gllmm_jax.lof.judge import Judge
 from gllmm_jax.lof.loss import Latents, Picture, curvature, loss
 from gllmm_jax.prob.quantize import round_straight_through
@@ -22,14 +24,17 @@ from gllmm_jax.prob.quantize import round_straight_through
 SIZES = (1.0, 0.5, 0.25, 0.125)
 """Shares of a Newton step that `StraightThrough` tries at once; half of them after every round that failed."""
 
-RATE = 5e-3
+RATE = 1e-2
 """Adam's step of `Gumbel`, in quantisation steps."""
 
+ANNEALING = 0.7
+"""The share of a search that `Gumbel` follows gradients for."""
+
 HOT, COLD = 0.5, 0.01
-"""Temperatures of `Gumbel`: hot for a third of the search, then falling until its end."""
+"""Temperatures of `Gumbel`: hot for a third of the annealing, then falling until its end."""
 
 LOOKS = 100
-"""How often `Gumbel` has what it would round to judged."""
+"""How often `Gumbel` has what it would round to judged, while annealing."""
 
 EDGE = 1e-5
 """How near a whole number counts as one: there the logits of `Gumbel` would be infinite."""
@@ -62,12 +67,20 @@ class Gumbel:
     """See above. `begin` as of `StraightThrough`; `seed`: of the random choices."""
 
     def __init__(self, judge: Judge, begin: Latents, *, seed: int = 0) -> None:
-        self._judge, self._at, self._key = judge, begin, jax.random.key(seed)
+        self._judge, self._at, self._key, self._seed = judge, begin, jax.random.key(seed), seed
         zeros = jax.tree.map(jnp.zeros_like, begin)
         self._averages, self._rounds, self._next = (zeros, zeros), 0, 0
+        self._flips: Flips | None = None
 
     def round(self, progress: float) -> None:
         """One round, at `progress` from 0 to 1 of the search; the judge's best is better afterwards, or the same."""
+        if progress <= ANNEALING:
+            self._anneal(progress / ANNEALING)
+        else:
+            self._flips = self._flips or Flips(self._judge, seed=self._seed)
+            self._flips.round(progress)
+
+    def _anneal(self, progress: float) -> None:
         cooling = max(0.0, 1.5 * progress - 0.5)
         self._key, key = jax.random.split(self._key)
         temperature = np.float32(HOT * (COLD / HOT) ** cooling)
