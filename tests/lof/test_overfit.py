@@ -44,7 +44,7 @@ def test_never_worse_and_mostly_better(codec, photograph, method, shape):
     assert found.before == overfit.cost(codec, image, y, z)
     assert found.after == overfit.cost(codec, image, found.y_hat, found.z_hat)
     assert found.after.loss(found.lmbda) <= found.before.loss(found.lmbda)
-    if method == "greedy":
+    if method != "straight-through":  # `gumbel` ends with single steps too
         assert found.after.loss(found.lmbda) < 0.999 * found.before.loss(found.lmbda)
     assert found.rounds == 10 and [point.rounds for point in found.curve] == [1, 2, 5, 10]
     assert found.curve[-1].loss == pytest.approx(found.after.loss(found.lmbda), rel=1e-3)
