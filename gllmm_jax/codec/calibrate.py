@@ -159,7 +159,7 @@ def choose_input(consumers: Sequence[tuple[str, np.ndarray]], seen: observe.Rang
 
     Finer activations leave fewer bits for the weights.
     """
-    top = max(float(seen.peak.max()), 2.0**-8)  # an input that is always zero still needs an exponent
+    top = max(float(seen.peak.max()), 2.0**-4)  # an input that is always zero leaves room for the bias too
     best, choice = np.inf, None
     for bits in PRECISIONS:
         exponent = bits - int(np.ceil(np.log2(top)))
