@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from gllmm_jax.codec import progressive, progressive_walk, rans
+from gllmm_jax.codec.calibrate import make_twin
 from gllmm_jax.codec.latents import decode_latents, encode_latents, estimated_bits, prepare
 from gllmm_jax.nn.progressive import calls
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.prob import tables
-from tests.codec.twins import FAST, SEEDS, carried, twin
+from tests.codec.twins import FAST, SEEDS, carried, tree, twin
 
 
 def test_large_planes_are_worked_on_in_parts(monkeypatch):
@@ -79,3 +80,16 @@ def test_the_calls_are_as_many_for_every_picture(preset, monkeypatch):
         assert (y_again == y).all()
         assert made == ["intervals"] * number + ["decode"] * number
         made.clear()
+
+
+def test_an_input_that_is_always_zero_leaves_room_for_the_bias():
+    """Untrained weights may give latents that are all zero: then nothing is seen in any layer."""
+    params = tree(FAST)
+    net = params["progressive"]
+    biases = [layer["bias"] for name, layer in net.items() if name.startswith("block") or name == "dense"]
+    for part in (net["step"], net["place_bias"], *biases):
+        part[:] = 0
+    net["out"] *= 0.2
+    net["out_bias"][:] = 1
+    made = make_twin(FAST, params, [(np.zeros((8, 8, FAST.latents), np.int32), np.zeros((0, 0, 0), np.int32))])
+    assert made.arrays["dense2.kernel"].any()
