@@ -17,15 +17,19 @@ BLOCKS = ((2, 2), (2, 4))
 """Blocks of the progressive entropy model."""
 
 Distortion = Literal["mse", "ms-ssim"]
-Schedule = Literal["cosine", "linear", "halving", "constant"]
+Schedule = Literal["cosine", "linear", "halving", "constant", "stable"]
+Optimizer = Literal["adam", "soap", "muon"]
 Compute = Literal["float32", "bfloat16"]
 Search = Literal["greedy", "straight-through", "gumbel"]  # for latents, `lof`
 
 TRANSFORMS = ("g_a", "g_s")
 """The parts of a model that know pixels; the others are its entropy model."""
 
-PARTS = ("g_a", "g_s", "h_a", "h_s", "context", "entropy", "progressive", "prior")
-"""Networks as a model's parameters name them; it has `h_a h_s context entropy`, or `progressive`."""
+PARTS = ("g_a", "g_s", "h_a", "h_s", "context", "entropy", "progressive", "prior", "gain")
+"""Networks as a model's parameters name them: `h_a h_s context entropy`, or `progressive`; `gain` with a rate."""
+
+QUALITIES = 256
+"""Of a model with a variable rate: 0 for the smallest files, 255 for the best pictures."""
 
 STRIDES = {"paper": 16, "light": 16, "residual": 8}
 """Pixels per latent, on each axis, of each kind of transforms."""
@@ -93,6 +97,35 @@ class Progressive:
 
 
 @dataclasses.dataclass(frozen=True)
+class VariableRate:
+    """One model for every quality q = 0 ... 255, at lambdas that grow by equal factors from `lowest` to `highest`.
+
+    Raises `ValueError` where the fields make no range.
+    """
+
+    lowest: float = 0.0008
+    highest: float = 0.12
+    anchors: int = 8  # qualities with parameters of their own, evenly spread: in between they are interpolated
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            lowest=(0 < self.lowest < math.inf, "finite and above zero"),
+            highest=(self.lowest < self.highest < math.inf, f"finite and above {self.lowest}"),
+            anchors=(_is_count(self.anchors) and 2 <= self.anchors <= QUALITIES, f"from 2 to {QUALITIES}"),
+        )
+
+    @property
+    def middle(self) -> float:
+        """lambda in the middle of the qualities, where gains start at one."""
+        return (self.lowest * self.highest) ** 0.5
+
+    def lmbda(self, quality: Any) -> Any:
+        """lambda of a quality, 0 ... 255: a number, or an array of any library."""
+        return self.lowest * (self.highest / self.lowest) ** (quality / (QUALITIES - 1))
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """Everything that fixes the shapes and wiring of one codec.
 
@@ -115,6 +148,9 @@ class ModelConfig:
     attention: bool = True
     order: Order = "raster"
     msp: Progressive | None = None  # then hyper and order have no meaning
+    rate: VariableRate | None = None  # then one model serves every quality
+    analysis_widths: tuple[int, ...] | None = None  # of the `light` g_a alone, where it is wider than g_s
+    analysis_depth: int = 1  # residual blocks at strides 8 and 16 of the `light` g_a
 
     def __post_init__(self) -> None:
         length = _WIDTHS.get(self.transform)
@@ -134,6 +170,16 @@ class ModelConfig:
                 self.msp is None or (isinstance(self.msp, Progressive) and self.msp.seeds < self.latents),
                 "a Progressive with fewer seeds than there are latents, or None",
             ),
+            rate=(self.rate is None or isinstance(self.rate, VariableRate), "a VariableRate or None"),
+            analysis_widths=(
+                self.analysis_widths is None
+                or (self.transform == "light" and _are_counts(self.analysis_widths, _WIDTHS["light"])),
+                f"a tuple of {_WIDTHS['light']} for the light transforms, each {_COUNT}, or None",
+            ),
+            analysis_depth=(
+                _is_count(self.analysis_depth) and (self.transform == "light" or self.analysis_depth == 1),
+                f"{_COUNT}, and 1 but for the light transforms",
+            ),
         )
 
     @property
@@ -145,7 +191,7 @@ class ModelConfig:
     def parts(self) -> tuple[str, ...]:
         """Names of its networks, of PARTS."""
         entropy = ("h_a", "h_s", "context", "entropy") if self.msp is None else ("progressive",)
-        return (*TRANSFORMS, *entropy, "prior")
+        return (*TRANSFORMS, *entropy, "prior", *(() if self.rate is None else ("gain",)))
 
     @property
     def static_channels(self) -> int:
@@ -162,6 +208,8 @@ class ModelConfig:
         values = _with_tuples(values)
         if values.get("msp") is not None:
             values["msp"] = Progressive(**_with_tuples(values["msp"]))
+        if values.get("rate") is not None:
+            values["rate"] = VariableRate(**values["rate"])
         return cls(**values)
 
 
@@ -180,19 +228,23 @@ class TrainConfig:
     """
 
     data: str
-    lmbda: float = 0.013
+    lmbda: float | tuple[float, float] = 0.013  # or lowest and highest of a model with a variable rate
     distortion: Distortion = "mse"  # on 0..255, or 1 - MS-SSIM, whose lmbda is a few hundred times as large
     batch: int = 8  # images, of all devices together
     crop: int = 192  # pixels a side, a multiple of 64
     learning_rate: float = 1e-3  # peak
     warmup: float = 0.02  # fraction of the run
-    schedule: Schedule = "cosine"  # after it
+    schedule: Schedule = "cosine"  # after it; `stable` is constant but for the last part
+    decay: float = 0.2  # fraction of the run that the `stable` schedule takes to come down to zero
+    optimizer: Optimizer = "adam"
     clip: float = 1.0  # gradient norm
     ema: float = 0.999  # decay of the averaged weights a step
     compute: Compute = "float32"  # what the networks calculate in; parameters, rates and losses are float32
     noise: float = 0.0  # fraction of the run in which g_s sees additive noise, before it sees rounded latents
+    settle: float = 0.0  # fraction of the run, its end, in which g_a rests and the rate sees rounded latents as well
     frozen: tuple[str, ...] = ()  # of PARTS: not trained
     resident: bool = False  # keep the whole training set in device memory and draw crops there
+    augment: bool = False  # of a resident set: crops also scaled down, transposed, and with other contrast and colours
     seed: int = 0
     minutes: float | None = None
     steps: int | None = None
@@ -207,7 +259,12 @@ class TrainConfig:
             raise ValueError(f"crop must be at least {MS_SSIM_CROP} pixels for ms-ssim, not {self.crop}")
         _check(
             self,
-            lmbda=(0 < self.lmbda < math.inf, "finite and above zero"),
+            lmbda=(
+                all(0 < lmbda < math.inf for lmbda in self.lmbda) and self.lmbda[0] < self.lmbda[-1]
+                if isinstance(self.lmbda, tuple)
+                else 0 < self.lmbda < math.inf,
+                "finite and above zero, or two such numbers, the lower one first",
+            ),
             batch=(_is_count(self.batch), _COUNT),
             crop=(_is_count(self.crop) and self.crop % reach == 0, f"a multiple of {reach} pixels"),
             learning_rate=(0 <= self.learning_rate < math.inf, "finite and not below zero"),
@@ -216,6 +273,10 @@ class TrainConfig:
             ema=(0 <= self.ema < 1, "at least 0 and below 1"),
             distortion=(self.distortion in get_args(Distortion), " or ".join(get_args(Distortion))),
             schedule=(self.schedule in get_args(Schedule), " or ".join(get_args(Schedule))),
+            optimizer=(self.optimizer in get_args(Optimizer), " or ".join(get_args(Optimizer))),
+            decay=(0 < self.decay <= 1, "above 0 and at most 1"),
+            settle=(0 <= self.settle < 1, "at least 0 and below 1"),
+            augment=(not self.augment or self.resident, "False unless the training set is resident"),
             compute=(self.compute in get_args(Compute), " or ".join(get_args(Compute))),
             noise=(0 <= self.noise <= 1, "from 0 to 1"),
             frozen=(

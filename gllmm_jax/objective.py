@@ -8,12 +8,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gllmm_jax.config import Distortion
+from gllmm_jax.config import Distortion, VariableRate
 from gllmm_jax.metrics import ms_ssim
 
 
 class Terms(NamedTuple):
-    """Scalars of one batch: `loss`, rates `bpp_y` and `bpp_z` in bits per pixel, distortion `mse` on 0..255."""
+    """Of one batch, scalars: `loss`, rates `bpp_y` and `bpp_z` in bits per pixel, distortion `mse` on 0..255.
+
+    All are means over its images.
+    """
 
     loss: jax.Array
     bpp_y: jax.Array
@@ -22,8 +25,8 @@ class Terms(NamedTuple):
 
 
 def mean_squared_error(x: jax.Array, x_hat: jax.Array) -> jax.Array:
-    """Mean over everything of the squared difference of images in [0, 1], on the 0..255 scale."""
-    return jnp.mean(jnp.square((x - x_hat) * 255.0))
+    """Mean squared difference of images [..., H, W, C] in [0, 1], on the 0..255 scale: [...]."""
+    return jnp.mean(jnp.square((x - x_hat) * 255.0), axis=(-3, -2, -1))
 
 
 def rate_distortion(
@@ -32,18 +35,29 @@ def rate_distortion(
     bits_y: jax.Array,
     bits_z: jax.Array,
     *,
-    lmbda: float,
+    lmbda: jax.Array | float,
+    weight: jax.Array | float = 1.0,
     distortion: Distortion = "mse",
 ) -> Terms:
     """R + lmbda * D of images `x`, decoded as `x_hat` (both [B, H, W, 3] in [0, 1]), at rates `bits_y`, `bits_z` [B].
 
-    Rates are in bits per image, as `Model.__call__` gives them. Gradients flow through all four. The terms hold the MSE
-    whatever the `distortion`.
+    Rates are in bits per image, as `Model.__call__` gives them. `lmbda` is one number or one for each image [B], and so
+    is the `weight` that an image's R + lmbda * D has in the mean. Gradients flow through all four. The terms hold the
+    MSE whatever the `distortion`.
 
     Source: GLLMM, section on training.
     """
-    pixels = x.shape[0] * x.shape[1] * x.shape[2]
-    bpp_y, bpp_z = jnp.sum(bits_y) / pixels, jnp.sum(bits_z) / pixels
+    pixels = x.shape[1] * x.shape[2]
+    bpp_y, bpp_z = bits_y / pixels, bits_z / pixels
     mse = mean_squared_error(x, x_hat)
-    d = mse if distortion == "mse" else 1.0 - jnp.mean(ms_ssim(x, x_hat))
-    return Terms(bpp_y + bpp_z + lmbda * d, bpp_y, bpp_z, mse)
+    d = mse if distortion == "mse" else 1.0 - ms_ssim(x, x_hat)
+    return Terms(*map(jnp.mean, (weight * (bpp_y + bpp_z + lmbda * d), bpp_y, bpp_z, mse)))
+
+
+def balance(rate: VariableRate, quality: jax.Array) -> jax.Array:
+    """Weights that make the losses of all qualities of about one size: 1 / sqrt(lambda), one in the middle.
+
+    R + lambda * D itself grows with about the square root of lambda, so that the highest qualities would have the
+    gradient to themselves.
+    """
+    return jnp.sqrt(rate.middle / rate.lmbda(quality))

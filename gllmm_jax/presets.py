@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from gllmm_jax.config import ModelConfig, Progressive
+from gllmm_jax.config import ModelConfig, Progressive, VariableRate
 
 
 def _gllmm(n: int) -> ModelConfig:
@@ -26,11 +26,16 @@ LIGHT = ModelConfig(
     attention=False,
 )
 
+LIGHT_VR = dataclasses.replace(
+    LIGHT, preset="light-vr", rate=VariableRate(), analysis_widths=(96, 160, 224), analysis_depth=2
+)
+
 PRESETS: dict[str, ModelConfig] = {
     "gllmm-128": _gllmm(128),
     "gllmm-192": _gllmm(192),
     "gllmm-256": _gllmm(256),
     "light": LIGHT,
+    "light-vr": LIGHT_VR,
     "light-checkerboard": dataclasses.replace(LIGHT, preset="light-checkerboard", order="checkerboard"),
     "light-msp": dataclasses.replace(LIGHT, preset="light-msp", msp=Progressive()),
     "msp-fast": _msp("fast", Progressive(), widths=(48,), latents=64, components=1),

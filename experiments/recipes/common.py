@@ -23,9 +23,12 @@ def launch(about: str | None, model: Callable[[float], ModelConfig], **settings:
     parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
     parser.add_argument("--data", required=True, help="a folder of photographs")
     parser.add_argument("--workdir", type=Path, required=True, help="keeps the checkpoints and the log")
-    parser.add_argument("--lmbda", type=float, default=settings.get("lmbda"), help="(%(default)s)")
+    if not isinstance(settings.get("lmbda"), tuple):  # a range belongs to its model
+        parser.add_argument("--lmbda", type=float, default=settings.get("lmbda"), help="(%(default)s)")
     parser.add_argument("--init", default=settings.get("init"), help="weights to start from (%(default)s)")
-    parser.add_argument("--batch", type=int, default=settings.get("batch", TrainConfig.batch), help="(%(default)s)")
+    for name, kind in (("batch", int), ("crop", int), ("learning_rate", float), ("compute", str)):
+        default = settings.get(name, getattr(TrainConfig, name))
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help="(%(default)s)")
     parser.add_argument("--preset", choices=sorted(PRESETS), help="another model, for a rehearsal")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=int, default=argparse.SUPPRESS)

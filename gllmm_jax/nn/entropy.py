@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from gllmm_jax.config import CONTEXT_RADIUS, TAPS, ModelConfig, Order
-from gllmm_jax.nn.layers import at_least_single, conv, leaky_relu, up_conv
+from gllmm_jax.nn.layers import at_least_single, conv, dense, leaky_relu, up_conv
+from gllmm_jax.nn.quality import Level, Rows, log_gains
 from gllmm_jax.prob import factorized
 from gllmm_jax.prob.mixture import numbers_per_latent
 
@@ -27,7 +28,7 @@ class HyperAnalysis(nn.Module):
     @nn.compact
     def __call__(self, y: jax.Array) -> jax.Array:
         n = self.config.hyper
-        x = leaky_relu(_conv(n, name="conv0")(y))
+        x = leaky_relu(Level(self.config.rate, name="level")(_conv(n, name="conv0")(y)))
         x = leaky_relu(_conv(n, name="conv1")(x))
         x = leaky_relu(_conv(n, stride=2, name="conv2")(x))
         x = leaky_relu(_conv(n, name="conv3")(x))
@@ -76,7 +77,7 @@ class MaskedContext(nn.Module):
         kernel = kernel * context_mask(self.config.order).astype(kernel.dtype)
         below = r if self.config.order == "checkerboard" else 0
         live = kernel[: r + 1 + below]  # rows that are closed: do not multiply zeros
-        dimensions = ("NHWC", "HWIO", "NHWC")
+        dimensions, y_hat = ("NHWC", "HWIO", "NHWC"), y_hat.astype(live.dtype)
         x = jax.lax.conv_general_dilated(y_hat, live, (1, 1), ((r, below), (r, r)), dimension_numbers=dimensions) + bias
         if self.config.order == "raster":
             return x
@@ -96,15 +97,18 @@ class EntropyParameters(nn.Module):
     def __call__(self, context: jax.Array, phi: jax.Array) -> jax.Array:
         c = self.config
         x = jnp.concatenate([context, phi], axis=-1)
-        x = leaky_relu(nn.Dense(c.hidden[0], name="dense0")(x))
-        x = leaky_relu(nn.Dense(c.hidden[1], name="dense1")(x))
-        return nn.Dense(numbers_per_latent(c.families, c.components) * c.latents, use_bias=False, name="dense2")(x)
+        for i, features in enumerate(c.hidden):
+            x = dense(features, name=f"dense{i}")(x)
+            if c.rate is not None:
+                x = x + Rows(c.rate, features, name=f"level{i}")().astype(x.dtype)
+            x = leaky_relu(x)
+        return dense(numbers_per_latent(c.families, c.components) * c.latents, bias=False, name="dense2")(x)
 
 
 class Prior(nn.Module):
     """The factorised prior: bits of every z [..., N], or of every y [..., M] of a progressive model's coarsest scale.
 
-    Start as in TensorFlow-Compression 1.2 (`init_scale` 10).
+    Start as in TensorFlow-Compression 1.2 (`init_scale` 10). With a rate each quality stretches and moves the densities.
     """
 
     config: ModelConfig
@@ -120,7 +124,14 @@ class Prior(nn.Module):
             params[f"bias{i}"] = self.param(f"bias{i}", _centred_uniform, (n, outer, 1))
             if i < len(filters) - 2:
                 params[f"factor{i}"] = self.param(f"factor{i}", nn.initializers.zeros_init(), (n, outer, 1))
-        return factorized.bin_bits(jax.tree.map(at_least_single, params), at_least_single(z))
+        params, z = jax.tree.map(at_least_single, params), at_least_single(z)
+        rate = self.config.rate
+        if rate is None:
+            return factorized.bin_bits(params, z)
+        # y grows with the quality and z need not
+        start = nn.initializers.zeros_init() if self.config.msp is None else log_gains(rate)
+        log_width, shift = Rows(rate, n, start, name="log_width")(), Rows(rate, n, name="shift")()
+        return factorized.bin_bits(params, z, width=jnp.exp(log_width), shift=shift)
 
 
 def _centred_uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:

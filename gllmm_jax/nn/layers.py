@@ -12,6 +12,8 @@ Kernels start in one of three ways, biases at zero:
 `nn.light.Linear` and `nn.entropy.Prior` have starts of their own.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -33,6 +35,11 @@ def at_least_single(x: jax.Array) -> jax.Array:
     return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
 
 
+def in_kernel_dtype(x: jax.Array, *parameters: jax.Array | None, **_: Any) -> list[jax.Array | None]:
+    """For Flax's layers: each calculates in the dtype of its own kernel, whatever comes in."""
+    return [x.astype(parameters[0].dtype), *parameters]  # pyright: ignore[reportOptionalMemberAccess]
+
+
 def conv(
     features: int,
     kernel: int = 3,
@@ -50,13 +57,19 @@ def conv(
     pad = kernel // 2
     init = nn.initializers.variance_scaling(variance, "fan_in", "uniform") if variance else nn.initializers.zeros_init()
     padding = ((pad, pad), (pad, pad))
-    form = {"kernel_init": init, "conv_general_dilated": convolve}
+    form = {"kernel_init": init, "conv_general_dilated": convolve, "promote_dtype": in_kernel_dtype}
     return nn.Conv(features, (kernel, kernel), (stride, stride), padding, use_bias=bias, name=name, **form)
 
 
 def up_conv(features: int, *, name: str | None = None) -> nn.ConvTranspose:
     """3x3 convolution of the input spread to twice its size: out[2i] sees x[i], out[2i + 1] sees x[i] and x[i + 1]."""
-    return nn.ConvTranspose(features, (3, 3), (2, 2), padding=((1, 2), (1, 2)), name=name)
+    padding = (1, 2), (1, 2)
+    return nn.ConvTranspose(features, (3, 3), (2, 2), padding=padding, promote_dtype=in_kernel_dtype, name=name)
+
+
+def dense(features: int, *, bias: bool = True, name: str | None = None) -> nn.Dense:
+    """Affine layer over the last axis."""
+    return nn.Dense(features, use_bias=bias, promote_dtype=in_kernel_dtype, name=name)
 
 
 def depth_to_space(x: jax.Array, block: int = 2) -> jax.Array:

@@ -19,7 +19,8 @@ import jax.numpy as jnp
 
 from gllmm_jax.config import STRIDES, ModelConfig
 from gllmm_jax.nn.blocks import LeakyResidual, residual
-from gllmm_jax.nn.layers import GDN, conv, depth_to_space, leaky_relu, space_to_depth
+from gllmm_jax.nn.layers import GDN, at_least_single, conv, depth_to_space, leaky_relu, space_to_depth
+from gllmm_jax.nn.quality import Level
 
 STRIDE = STRIDES["light"]
 
@@ -35,7 +36,7 @@ LATENT_SCALE = 1 / 8
 
 
 class Linear(nn.Module):
-    """x @ (kernel / sqrt(768)) * exp(log_gain) + bias over the last axis.
+    """x @ (kernel / sqrt(768)) * exp(log_gain) + bias over the last axis, in float32 at least.
 
     The kernel of an orthonormal transform then has entries around one and the gains are logarithms, so Adam's steps
     of one size fit both.
@@ -49,28 +50,39 @@ class Linear(nn.Module):
         kernel = self.param("kernel", nn.initializers.normal(1.0), (x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
         channels = x.shape[-1] if self.gain_on_input else self.features
-        gain = jnp.exp(self.param("log_gain", nn.initializers.zeros_init(), (channels,)))
-        product = (x * gain if self.gain_on_input else x) @ (kernel / BLOCK_VALUES**0.5)
+        log_gain = self.param("log_gain", nn.initializers.zeros_init(), (channels,))
+        # what is rounded, or shown, hangs on this sum
+        x, kernel, bias, log_gain = map(at_least_single, (x, kernel, bias, log_gain))
+        gain = jnp.exp(log_gain)
+        product = jnp.matmul(x * gain if self.gain_on_input else x, kernel / BLOCK_VALUES**0.5, precision="highest")
         return product + bias if self.gain_on_input else product * gain + bias
 
 
 class LightAnalysis(nn.Module):
-    """g_a: x [B, H, W, 3] in [0, 1], H and W multiples of 16 -> y [B, H/16, W/16, M]."""
+    """g_a: x [B, H, W, 3] in [0, 1], H and W multiples of 16 -> y [B, H/16, W/16, M].
+
+    It knows of no quality, so that a search for one needs it once.
+    """
 
     config: ModelConfig
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        c, (fine, middle, coarse) = self.config, self.config.widths
+        c, (fine, middle, coarse) = self.config, self.config.analysis_widths or self.config.widths
         x = x - 0.5
         linear = Linear(c.latents, name="linear")(space_to_depth(x, STRIDE))
         h = leaky_relu(conv(fine, name="first")(space_to_depth(x, FINE)))
         h = LeakyResidual(name="block0")(h)
         h = GDN(name="gdn0")(conv(middle, 1, name="down0")(space_to_depth(h)))
-        h = residual(c.block, name="block1")(h)
+        h = self._blocks("block1", h)
         h = GDN(name="gdn1")(conv(coarse, 1, name="down1")(space_to_depth(h)))
-        h = residual(c.block, name="block2")(h)
-        return linear + conv(c.latents, variance=0, name="last")(h)
+        h = self._blocks("block2", h)
+        return linear + at_least_single(conv(c.latents, variance=0, name="last")(h))
+
+    def _blocks(self, name: str, h: jax.Array) -> jax.Array:
+        for i in range(self.config.analysis_depth):
+            h = residual(self.config.block, name=f"{name}_{i}" if i else name)(h)
+        return h
 
 
 class LightSynthesis(nn.Module):
@@ -83,9 +95,12 @@ class LightSynthesis(nn.Module):
         c, (fine, middle, coarse) = self.config, self.config.widths
         blocks = Linear(BLOCK_VALUES, gain_on_input=True, name="linear")(y_hat)
         picture = space_to_depth(depth_to_space(blocks, STRIDE), FINE)
-        h = residual(c.block, name="block0")(conv(coarse, name="first")(y_hat * LATENT_SCALE))
+        h = Level(c.rate, name="level0")(conv(coarse, name="first")(y_hat * LATENT_SCALE))
+        h = residual(c.block, name="block0")(h)
         h = GDN(inverse=True, name="igdn0")(depth_to_space(conv(4 * middle, 1, name="up0")(h)))
-        h = residual(c.block, name="block1")(h)
+        h = residual(c.block, name="block1")(Level(c.rate, name="level1")(h))
         h = GDN(inverse=True, name="igdn1")(depth_to_space(conv(4 * fine, 1, name="up1")(h)))
-        h = LeakyResidual(name="block2")(leaky_relu(h + conv(fine, name="from_picture")(picture)))
-        return depth_to_space(picture + conv(picture.shape[-1], variance=0, name="last")(h), FINE) + 0.5
+        h = Level(c.rate, name="level2")(h + conv(fine, name="from_picture")(picture))
+        h = LeakyResidual(name="block2")(leaky_relu(h))
+        mended = at_least_single(conv(picture.shape[-1], variance=0, name="last")(h))
+        return depth_to_space(picture + mended, FINE) + 0.5

@@ -8,9 +8,10 @@
 
 With `config.msp` there is no z, and one network (`nn.progressive`) stands where h_a, h_s, context and entropy net do.
 
-Pure functions of parameters: `apply(config, params, x, method=Model.analysis)`, and so on. Networks run in the dtype
-of parameters and inputs (cast both to bfloat16, say), distributions and rates in float32 at least. `nn.blocks` shows
-how to take one module alone; mixtures are plain functions (`prob.mixture`).
+Pure functions of parameters: `apply(config, params, x, method=Model.analysis)`, and so on. A model with `config.rate`
+takes parameters of one quality (`nn.quality.at_quality`). Every layer calculates in the dtype of its parameters (cast
+them to bfloat16, say), distributions and rates in float32 at least. `nn.blocks` shows how to take one module alone;
+mixtures are plain functions (`prob.mixture`).
 """
 
 import functools
@@ -28,6 +29,7 @@ from gllmm_jax.nn.layers import at_least_single
 from gllmm_jax.nn.light import LightAnalysis, LightSynthesis
 from gllmm_jax.nn.paper import PaperAnalysis, PaperSynthesis
 from gllmm_jax.nn.progressive import ProgressiveNet, subsampled
+from gllmm_jax.nn.quality import Gains, at_quality
 from gllmm_jax.nn.residual import ResidualAnalysis, ResidualSynthesis
 from gllmm_jax.prob import mixture
 from gllmm_jax.prob.mixture import Mixture
@@ -60,6 +62,7 @@ class Model(nn.Module):
         analysis, synthesis = TRANSFORMS[self.config.transform]
         self.g_a, self.g_s = analysis(self.config), synthesis(self.config)
         self.prior = entropy.Prior(self.config)
+        self.gain = None if self.config.rate is None else Gains(self.config.rate, self.config.latents)
         if self.config.msp is not None:
             self.progressive = ProgressiveNet(self.config)
             return
@@ -69,11 +72,12 @@ class Model(nn.Module):
 
     def analysis(self, x: jax.Array) -> jax.Array:
         """g_a: x [B, H, W, 3] in [0, 1], sides multiples of the stride S -> y [B, H/S, W/S, M]."""
-        return self.g_a(x)
+        y = self.g_a(x)
+        return y if self.gain is None else self.gain.analysis(at_least_single(y))
 
     def synthesis(self, y_hat: jax.Array) -> jax.Array:
         """g_s: y_hat [B, h, w, M] -> x_hat [B, S h, S w, 3], not clipped; S the stride."""
-        return self.g_s(y_hat)
+        return self.g_s(y_hat if self.gain is None else self.gain.synthesis(at_least_single(y_hat)))
 
     def hyper_analysis(self, y: jax.Array) -> jax.Array:
         """h_a: y [B, h, w, M], sides multiples of 4 -> z [B, h/4, w/4, N]; [B, 0, 0, 0] of a progressive model."""
@@ -142,25 +146,33 @@ class Model(nn.Module):
         at = subsampled(self.config.msp.scales)
         return bits_y.at[:, at, at].set(0.0), self.prior_bits(y[:, at, at])
 
-    def __call__(self, x: jax.Array, key: jax.Array | None = None, noisy: jax.Array | bool = False) -> Output:
+    def __call__(
+        self,
+        x: jax.Array,
+        key: jax.Array | None = None,
+        noisy: jax.Array | bool = False,
+        settled: jax.Array | bool = False,
+    ) -> Output:
         """Everything at once, for images [B, H, W, 3] with sides multiples of 64.
 
         With a `key`, or keys [B], as in training: the rate and its networks see additive uniform noise, g_s sees
-        rounded latents with a straight-through gradient, or the noise too where `noisy`. Without, as the codec does it:
-        everything is rounded.
+        rounded latents with a straight-through gradient, or the noise too where `noisy`. Where `settled`, the rate sees
+        rounded latents as well. Without a key, as the codec does it: everything is rounded.
         """
         y = at_least_single(self.analysis(x))  # half as wide, it would be coarser than what it is rounded to
-        z = at_least_single(self.hyper_analysis(y.astype(x.dtype)))
+        z = at_least_single(self.hyper_analysis(y))
         y_hat = round_straight_through(y)
         if key is None:
             y_rate, z_rate = jnp.round(y), jnp.round(z)
         else:
             many = is_batch_of_keys(key)
             key_y, key_z = jax.vmap(jax.random.split, out_axes=1)(key) if many else jax.random.split(key)
-            y_rate, z_rate = add_noise(key_y, y), add_noise(key_z, z)
-            y_hat = jnp.where(noisy, y_rate, y_hat)
-        bits_y, bits_z = self.bits(y_rate, z_rate, x.dtype)
-        return Output(self.synthesis(y_hat.astype(x.dtype)), bits_y, bits_z)
+            y_noisy, z_noisy = add_noise(key_y, y), add_noise(key_z, z)
+            y_rate = jnp.where(settled, y_hat, y_noisy)
+            z_rate = jnp.where(settled, round_straight_through(z), z_noisy)
+            y_hat = jnp.where(noisy, y_noisy, y_hat)
+        bits_y, bits_z = self.bits(y_rate, z_rate)
+        return Output(self.synthesis(y_hat), bits_y, bits_z)
 
 
 def apply(config: ModelConfig, params: Any, *arrays: Any, method: Callable[..., Any] = Model.__call__) -> Any:

@@ -24,7 +24,8 @@ import numpy as np
 
 from gllmm_jax.config import ModelConfig, Progressive
 from gllmm_jax.nn.convolution import matmul
-from gllmm_jax.nn.layers import conv, leaky_relu
+from gllmm_jax.nn.layers import conv, dense, leaky_relu
+from gllmm_jax.nn.quality import Rows
 from gllmm_jax.prob.mixture import numbers_per_latent
 
 ORDERS = {(2, 2): ((0, 0), (0, 1), (1, 0)), (2, 4): ((1, 2), (1, 0), (0, 3), (0, 1), (0, 2), (0, 0))}
@@ -163,7 +164,8 @@ class ProgressiveNet(nn.Module):
         start, (wide, wider) = nn.initializers.lecun_normal(), c.hidden
         self.place = self.param("place", nn.initializers.lecun_normal(batch_axis=0), (places, msp.width, wide))
         self.place_bias = self.param("place_bias", nn.initializers.zeros_init(), (places, wide))
-        self.dense = nn.Dense(wider)
+        self.dense = dense(wider)
+        self.level = None if c.rate is None else Rows(c.rate, wider)
         numbers = numbers_per_latent(c.families, c.components)
         self.out = self.param("out", start, (wider, numbers * c.latents))
         self.out_bias = self.param("out_bias", self._unit_scales, (numbers * c.latents,))
@@ -196,7 +198,11 @@ class ProgressiveNet(nn.Module):
         m, places = self.config.latents, np.array([call.place for call in todo])
         x = features.reshape(len(todo), -1, features.shape[-1])
         x = leaky_relu(x @ self.place[places] + self.place_bias[places][:, None])
-        x = leaky_relu(self.dense(x))
+        x = self.dense(x)
+        if self.level is not None:
+            level = jnp.broadcast_to(self.level().astype(x.dtype), (*features.shape[1:-1], x.shape[-1]))
+            x = x + level.reshape(-1, x.shape[-1])
+        x = leaky_relu(x)
         kernel, bias = self.out.reshape(len(self.out), -1, m), self.out_bias.reshape(-1, m)
         found = []
         for given, (_scale, _place, first, last) in zip(x, todo, strict=True):

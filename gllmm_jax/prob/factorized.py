@@ -28,10 +28,23 @@ def logits(params: Mapping[str, jax.Array], v: jax.Array) -> jax.Array:
     return x[:, 0, :]
 
 
-def bin_bits(params: Mapping[str, jax.Array], z: jax.Array) -> jax.Array:
-    """Information content of the unit bin around every `z` [..., N], in bits; same shape as `z`, at most 29.9."""
-    v = jnp.moveaxis(z, -1, 0).reshape(z.shape[-1], -1)
-    lower, upper = logits(params, v - 0.5), logits(params, v + 0.5)
+def bin_bits(
+    params: Mapping[str, jax.Array],
+    z: jax.Array,
+    *,
+    width: jax.Array | float = 1.0,
+    shift: jax.Array | float = 0.0,
+) -> jax.Array:
+    """Information content of the unit bin around every `z` [..., N], in bits; same shape as `z`, at most 29.9.
+
+    The density is `width` times as wide as the parameters say and moved by `shift`; both of a shape that fits z's.
+    """
+
+    def at(edge: float) -> jax.Array:
+        v = (z + edge - shift) / width
+        return logits(params, jnp.moveaxis(v, -1, 0).reshape(z.shape[-1], -1))
+
+    lower, upper = at(-0.5), at(0.5)
     sign = -jnp.sign(jax.lax.stop_gradient(lower + upper))  # take the difference where the sigmoid is small
     mass = jnp.abs(jax.nn.sigmoid(sign * upper) - jax.nn.sigmoid(sign * lower))
     bits = -jnp.log2(lower_bound(mass, LIKELIHOOD_MIN))

@@ -13,11 +13,6 @@ import numpy as np
 
 from gllmm_jax.train.photographs import Item, read_image
 
-try:
-    import grain.python as grain  # the name in every version since 0.2.6
-except ImportError as error:
-    raise ImportError("training needs grain: pip install 'gllmm-jax[train]'") from error
-
 VALIDATION_IMAGES = 40
 SAMPLE_IMAGES = 240
 CACHE_BYTES = 2 << 30
@@ -116,6 +111,12 @@ class Batches:
         share: tuple[int, int] = (0, 1),
         cache_bytes: int = CACHE_BYTES,
     ):
+        try:
+            import grain.python as grain  # the name in every version since 0.2.6
+        except ImportError as error:
+            install = "pip install 'gllmm-jax[train]'"
+            raise ImportError(f"training needs grain, but for a set in device memory: {install}") from error
+
         source = ImageSource(files, crop=crop, cache_bytes=cache_bytes)
         crops = grain.MapDataset.source(source).seed(seed).shuffle().repeat().random_map(random_crop(crop))
         options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=PREFETCH_BATCHES)

@@ -163,6 +163,11 @@ class Log:
             for name, value in figures.items():
                 self._tensorboard.add_scalar(f"{split}/{name}", value, step)
 
+    @property
+    def has_pictures(self) -> bool:
+        """Whether `pictures` shows them anywhere."""
+        return self._tensorboard is not None
+
     def pictures(self, step: int, original: np.ndarray, reconstruction: np.ndarray, rate: np.ndarray) -> None:
         """Show uint8 [H, W, 3] twice, and bits per pixel [h, w] as levels of gray, as large as the others.
 

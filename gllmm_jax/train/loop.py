@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import logging
+import math
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -10,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from gllmm_jax import zoo
-from gllmm_jax.config import FAMILIES, TRANSFORMS, ModelConfig, TrainConfig
+from gllmm_jax.config import ModelConfig, TrainConfig, VariableRate
 from gllmm_jax.train import data
 from gllmm_jax.train.checkpoint import Checkpoints
 from gllmm_jax.train.lock import locked
@@ -25,7 +25,7 @@ from gllmm_jax.train.photographs import Item, items, split
 from gllmm_jax.train.record import Record, run_folder
 from gllmm_jax.train.resident import Resident
 from gllmm_jax.train.run import Outcome, Run
-from gllmm_jax.train.start import initial_params
+from gllmm_jax.train.start import grafted, initial_params
 from gllmm_jax.train.step import TrainState, create_state
 
 __all__ = ["NonFiniteError", "Outcome", "train"]
@@ -50,8 +50,9 @@ def train(
 
     Raises `NonFiniteError`; `CheckpointError` where the folder holds another run; `FolderInUseError` where another
     training runs in it; `FileNotFoundError` or `ValueError` where `data` does not hold photographs enough, or a batch
-    does not divide among the devices.
+    does not divide among the devices, or the lambda is not that of the model.
     """
+    _check_lmbda(model_config, train_config)
     folder, mesh, chief = run_folder(workdir, train_config.lmbda), make_mesh(), jax.process_index() == 0
     check_batch(mesh, train_config.batch)
 
@@ -87,40 +88,52 @@ def train(
             return outcome
 
 
+def _check_lmbda(model: ModelConfig, config: TrainConfig) -> None:
+    wanted = None if model.rate is None else (model.rate.lowest, model.rate.highest)
+    if (config.lmbda if isinstance(config.lmbda, tuple) else None) != wanted:
+        serves = "one lambda" if wanted is None else f"lambdas from {wanted[0]} to {wanted[1]}"
+        raise ValueError(f"this {model.preset} serves {serves}, and is to be trained at lmbda {config.lmbda}")
+
+
 def _batches(files: Sequence[Item], config: TrainConfig, mesh: Mesh) -> data.Batches | Resident:
     sizes = {"batch": config.batch, "crop": config.crop}
     if config.resident:
-        return Resident(files, mesh, **sizes)
+        return Resident(files, mesh, augment=config.augment, **sizes)
     return data.Batches(files, seed=config.seed, share=(jax.process_index(), jax.process_count()), **sizes)
 
 
 def _fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: Sequence[Item]) -> TrainState:
     key_params, key_noise = jax.random.split(jax.random.PRNGKey(train_config.seed))
-    params = {} if train_config.init is None else _trained_params(model_config, train_config.init)
-    if set(params) != set(model_config.parts):
-        photographs = data.sample_photographs(files) if model_config.transform == "light" else []
-        params = initial_params(model_config, key_params, lmbda=train_config.lmbda, photographs=photographs) | params
+    given = None if train_config.init is None else _trained_weights(model_config, train_config.init)
+    linear = model_config.transform == "light" and given is None
+    photographs = data.sample_photographs(files) if linear else []
+    params = initial_params(model_config, key_params, lmbda=train_config.lmbda, photographs=photographs)
+    if given is not None:
+        params, fresh = grafted(params, zoo.single(given.params))
+        if fresh:
+            parts = ", ".join(sorted({path.split("/")[0] for path in fresh}))
+            _log.warning("%s has no parameters for some of %s: these start afresh", train_config.init, parts)
+        if model_config.rate is not None and given.config.rate is None:
+            _tune_gains(params, model_config.rate, given.provenance.get("lmbda"))
     return create_state(train_config, params, key_noise)
 
 
-def _trained_params(model_config: ModelConfig, name_or_path: str) -> dict[str, Any]:
-    """Parameters of given weights: all, or the transforms where another entropy model is to be trained.
-
-    Another order of the same entropy model starts from all of them.
-    """
+def _trained_weights(model_config: ModelConfig, name_or_path: str) -> zoo.Weights:
+    """Given weights, whose transforms are those that are to be trained, but perhaps for a wider or deeper g_a."""
     weights = zoo.read(name_or_path)
-    both = [dataclasses.replace(config, preset="", order="raster") for config in (weights.config, model_config)]
-    of_entropy = {"hyper": 1, "hidden": (1, 1), "families": FAMILIES, "components": 1, "msp": None}
-    there, here = (dataclasses.replace(config, **of_entropy) for config in both)
-    if there != here:
+    if any(getattr(weights.config, name) != getattr(model_config, name) for name in ("transform", "widths", "latents")):
         raise ValueError(
             f"{name_or_path} holds a {weights.config.preset}, and a {model_config.preset} is to be trained"
         )
-    parts = model_config.parts if both[0] == both[1] else TRANSFORMS
-    if parts == TRANSFORMS:
-        _log.warning("only the transforms of %s are taken: it has another entropy model", name_or_path)
-    params = zoo.single(weights.params)
-    return {name: jax.tree.map(jnp.asarray, params[name]) for name in parts}
+    return weights
+
+
+def _tune_gains(params: Any, rate: VariableRate, lmbda: Any) -> None:
+    """Gains of one where a variable rate passes the one lambda that the other parameters were trained for."""
+    if isinstance(lmbda, float):
+        shift = 0.5 * math.log(rate.middle / lmbda)
+        for name, sign in (("analysis", 1), ("synthesis", -1)):
+            params["gain"][name]["rows"] = params["gain"][name]["rows"] + sign * shift
 
 
 def _warn_of_changes(before: TrainConfig, now: TrainConfig) -> None:

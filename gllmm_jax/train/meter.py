@@ -1,4 +1,4 @@
-"""Means of the step's metrics between two reports, and the watch over them: a step that is not finite ends the run."""
+"""Means of the step's metrics between two reports, and the watch over them: steps that are not finite end the run."""
 
 import math
 import time
@@ -11,11 +11,19 @@ class NonFiniteError(RuntimeError):
     """The numbers of a step are not finite. What was saved before it stands."""
 
 
+PATIENCE = 20
+"""Steps in a row that may be skipped before the run ends."""
+
+
 class Meter:
-    """Adds up metrics one step late, so that the host never waits for the step it has just started."""
+    """Adds up metrics one step late, so that the host never waits for the step it has just started.
+
+    Skipped steps do not count in the means.
+    """
 
     def __init__(self, batch: int):
         self._batch = batch
+        self._skipped = 0  # in a row
         self._pending: tuple[int, Mapping[str, jax.Array]] | None = None
         self.restart()
 
@@ -37,8 +45,12 @@ class Meter:
         (step, metrics), self._pending = self._pending, None
         values = {name: float(value) for name, value in jax.device_get(dict(metrics)).items()}
         bad = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
+        self._skipped = self._skipped + 1 if values.get("skipped") else 0
+        if bad and not 0 < self._skipped < PATIENCE:
+            in_a_row = f", as in the {self._skipped} steps to it" if self._skipped else ""
+            raise NonFiniteError(f"at step {step} {', '.join(bad)}{in_a_row}")
         if bad:
-            raise NonFiniteError(f"at step {step} {', '.join(bad)}")
+            return
         self._sums = {name: self._sums.get(name, 0.0) + value for name, value in values.items()}
         self._count += 1
 

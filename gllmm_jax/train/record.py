@@ -34,9 +34,14 @@ class Record:
         return cls(**{**values, **configs})
 
 
-def run_folder(workdir: str | Path, lmbda: float) -> Path:
-    """Where a run at `lmbda` keeps everything: `workdir/lmbda_0.0130`."""
-    return Path(workdir).absolute() / f"lmbda_{lmbda:.4f}"
+def run_folder(workdir: str | Path, lmbda: float | tuple[float, float]) -> Path:
+    """Where a run at `lmbda` keeps everything: `workdir/lmbda_0.0130`, or `workdir/lmbda_0.0008-0.1200` of a range."""
+    return Path(workdir).absolute() / f"lmbda_{lmbda_name(lmbda)}"
+
+
+def lmbda_name(lmbda: float | tuple[float, float]) -> str:
+    """As folders and weights are named: `0.0130`, or `0.0008-0.1200` of a range."""
+    return "-".join(f"{value:.4f}" for value in (lmbda if isinstance(lmbda, tuple) else (lmbda,)))
 
 
 @functools.cache

@@ -29,8 +29,8 @@ class Store(NamedTuple):
 class Resident:
     """The store of a run on its devices, given to every step; stands where `data.Batches` does."""
 
-    def __init__(self, files: Sequence[Item], mesh: Mesh, *, batch: int, crop: int):
-        store = load(files, crop=crop, batch=batch)
+    def __init__(self, files: Sequence[Item], mesh: Mesh, *, batch: int, crop: int, augment: bool = False):
+        store = load(files, crop=_widest(crop) if augment else crop, batch=batch)
         self._store = place(store, jax.tree.map(lambda _: replicated(mesh), store))
         self._files = fingerprint(files)
 
@@ -63,10 +63,14 @@ def load(files: Sequence[Item], *, crop: int, batch: int) -> Store:
     return Store(pixels, *(a.astype(np.int32) for a in (end - height * width, height, width)))
 
 
-def draw(store: Store, key: jax.Array, step: jax.Array, *, batch: int, crop: int) -> jax.Array:
+def draw(
+    store: Store, key: jax.Array, step: jax.Array, *, batch: int, crop: int, augment: bool = False
+) -> jax.Array:
     """The batch of a step, uint8 [batch, crop, crop, 3]: places and mirroring at random; traceable.
 
-    Every image comes once an epoch, in an order of the epoch's own; everything follows from `key` and `step`.
+    Every image comes once an epoch, in an order of the epoch's own; everything follows from `key` and `step`. With
+    `augment`, for small sets, half of the crops are scaled down, half have another contrast and other colours, and a
+    quarter is transposed.
     """
     store, count = jax.tree.map(jnp.asarray, store), len(store.start)
     key_order, key_cut = jax.random.split(jax.random.fold_in(key, 0xFFFFFFFF))  # the step's noise folds its number in
@@ -76,15 +80,48 @@ def draw(store: Store, key: jax.Array, step: jax.Array, *, batch: int, crop: int
     orders = [jax.random.permutation(jax.random.fold_in(key_order, epoch + i), count) for i in range(2)]
     image = jnp.concatenate(orders)[index - epoch * count]
 
-    def cut(image: jax.Array, key: jax.Array) -> jax.Array:
+    def cut(image: jax.Array, key: jax.Array, side: int) -> jax.Array:
         key_top, key_left, key_mirror = jax.random.split(key, 3)
         width = store.width[image]
-        top = jax.random.randint(key_top, (), 0, store.height[image] - crop + 1)
-        left = jax.random.randint(key_left, (), 0, width - crop + 1)
-        along = jnp.arange(crop)
+        top = jax.random.randint(key_top, (), 0, store.height[image] - side + 1)
+        left = jax.random.randint(key_left, (), 0, width - side + 1)
+        along = jnp.arange(side)
         along = jnp.where(jax.random.bernoulli(key_mirror), along[::-1], along)
-        rows = store.start[image] + (top + jnp.arange(crop)) * width + left
+        rows = store.start[image] + (top + jnp.arange(side)) * width + left
         return store.pixels[rows[:, None] + along[None, :]]
 
+    def augmented(image: jax.Array, key: jax.Array) -> jax.Array:
+        key_cut, key_scale, key_colour, key_turn = jax.random.split(key, 4)
+        x = _scaled(cut(image, key_cut, _widest(crop)).astype(jnp.float32), key_scale, crop)
+        x = _recoloured(x, key_colour)
+        x = jnp.where(jax.random.bernoulli(key_turn, 0.25), x.swapaxes(0, 1), x)
+        return jnp.round(jnp.clip(x, 0, 255)).astype(jnp.uint8)
+
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key_cut, step), jnp.arange(batch))
-    return jax.vmap(cut)(image, keys)
+    return jax.vmap(augmented if augment else lambda image, key: cut(image, key, crop))(image, keys)
+
+
+def _widest(crop: int) -> int:
+    # pixels that are scaled down to a crop at the most
+    return crop * 11 // 8
+
+
+def _scaled(x: jax.Array, key: jax.Array, crop: int) -> jax.Array:
+    """A place of x [S, S, 3], S = `_widest(crop)`, as [crop, crop, 3]: as it is, or scaled down by up to 8/11."""
+    key_whether, key_scale, *keys = jax.random.split(key, 4)
+    scale = jax.random.uniform(key_scale, (), minval=crop / x.shape[0])
+    scale = jnp.where(jax.random.bernoulli(key_whether), scale, 1.0)
+    room = x.shape[0] - crop / scale
+    shift = jnp.stack([jnp.floor(jax.random.uniform(key) * (room + 1 - 1e-3)) for key in keys])
+    shape, scales = (crop, crop, 3), jnp.stack([scale, scale])
+    return jax.image.scale_and_translate(x, shape, (0, 1), scales, -shift * scale, "linear", antialias=True)
+
+
+def _recoloured(x: jax.Array, key: jax.Array) -> jax.Array:
+    """x [h, w, 3] on 0..255, half of the time with a contrast of 0.75 to 1.1 and colours a little to one side."""
+    key_whether, key_contrast, key_colour, key_light = jax.random.split(key, 4)
+    contrast = jax.random.uniform(key_contrast, (), minval=0.75, maxval=1.1)
+    colour = jax.random.uniform(key_colour, (3,), minval=0.95, maxval=1.05)
+    light = jax.random.uniform(key_light, (), minval=-16.0, maxval=16.0)
+    other = (x - 128.0) * (contrast * colour)[None, None] + 128.0 + light
+    return jnp.where(jax.random.bernoulli(key_whether), other, x)

@@ -6,6 +6,7 @@ import functools
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ from jax.sharding import Mesh
 
 from gllmm_jax import files
 from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.nn.quality import at_quality
 from gllmm_jax.train import data, resident
 from gllmm_jax.train.checkpoint import Checkpoints
 from gllmm_jax.train.log import Log, Silence
@@ -30,6 +32,9 @@ AGREE_STEPS = 16  # at most, between the moments when several processes compare 
 AGREE_SECONDS = 10.0  # about as much, where steps are slow
 FEW_STEPS = 100  # a run by the clock with fewer is told so: its learning rate fell in leaps
 
+VALIDATION_QUALITIES = (0, 64, 128, 191, 255)
+"""Where a model with a variable rate is judged; its validation loss is the mean."""
+
 # A second run in one process does not compile again.
 _eval_step = functools.cache(make_eval_step)
 _view = functools.cache(make_view)
@@ -43,7 +48,7 @@ def _train_step(model: ModelConfig, config: TrainConfig, mesh: Mesh, shard_optim
 
 
 def _draw(mesh: Mesh, config: TrainConfig, store: Store, key: jax.Array, step: jax.Array) -> jax.Array:
-    images = resident.draw(store, key, step, batch=config.batch, crop=config.crop)
+    images = resident.draw(store, key, step, batch=config.batch, crop=config.crop, augment=config.augment)
     return lax.with_sharding_constraint(images, shared_out(mesh))
 
 
@@ -78,6 +83,7 @@ class Run:
         self._agreed = self._step, self._started  # step and clock when processes last did
         self._next = self._step  # step at which they do again
         self._evaluate = _eval_step(record.model, record.train)
+        self._qualities = (None,) if record.model.rate is None else VALIDATION_QUALITIES
 
     def seconds(self) -> float:
         """Training time, that before earlier stops included."""
@@ -167,22 +173,28 @@ class Run:
     def _validate_and_save(self, log: Log | Silence, *, wait: bool = False) -> None:
         """Judge the averaged weights on the held-out images; keep the state, and the weights if the best so far."""
         params = whole(self._mesh, self._state.ema)
-        rows = [jax.device_get(self._evaluate(params, image[None])) for image in self._held_out]
-        figures = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+        curve = [self._judge(params, quality) for quality in self._qualities]
+        figures = {name: float(np.mean([point[name] for point in curve])) for name in curve[0]}
         with self._writing():
             log.write("validation", self._step, self.seconds(), figures)
         best = self._best_loss is None or figures["loss"] < self._best_loss
-        log.say(
-            f"step {self._step}: validation loss {figures['loss']:.4f}, {figures['bpp']:.4f} bpp, "
-            f"{figures['psnr']:.2f} dB{', the best so far' if best else ''}"
-        )
-        if isinstance(log, Log):
-            seen = jax.device_get(_view(self._record.model)(params, self._held_out[0]))
+        points = "; ".join(f"{point['bpp']:.4f} bpp, {point['psnr']:.2f} dB" for point in curve)
+        new = ", the best so far" if best else ""
+        log.say(f"step {self._step}: validation loss {figures['loss']:.4f}, {points}{new}")
+        if isinstance(log, Log) and log.has_pictures:
+            middle = self._qualities[len(self._qualities) // 2]
+            shown = params if middle is None else at_quality(params, middle)
+            seen = jax.device_get(_view(self._record.model)(shown, self._held_out[0]))
             with self._writing():
                 log.pictures(self._step, self._held_out[0], *seen)
         if best:
             self._best_loss = figures["loss"]
         self._checkpoints.save(self._state, self._now(), best=best, wait=wait)
+
+    def _judge(self, params: Any, quality: int | None) -> dict[str, float]:
+        """Means over the held-out images, at one quality where the rate is variable."""
+        rows = [jax.device_get(self._evaluate(params, image[None], quality)) for image in self._held_out]
+        return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
     def _now(self) -> Record:
         return dataclasses.replace(

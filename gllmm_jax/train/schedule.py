@@ -22,6 +22,8 @@ def learning_rate(config: TrainConfig, progress: jax.Array) -> jax.Array:
         factor = 1.0 - rest
     elif config.schedule == "halving":
         factor = 0.5 ** jnp.maximum(jnp.floor(HALVINGS * progress - HALVINGS / 2) + 1.0, 0.0)
+    elif config.schedule == "stable":
+        factor = jnp.clip((1.0 - progress) / config.decay, 0.0, 1.0)
     else:
         factor = jnp.float32(1.0)
     return config.learning_rate * warm * factor

@@ -44,10 +44,22 @@ def block_klt(photographs: Sequence[np.ndarray], count: int, *, limit: int = 200
     return vectors[:, ::-1][:, :count].astype(np.float32), mean
 
 
-def initial_params(model: ModelConfig, key: jax.Array, *, lmbda: float, photographs: Sequence[np.ndarray]) -> Any:
-    """Fresh parameters; for the `light` transforms with the linear start of uint8 `photographs` [h, w, 3]."""
+def initial_params(
+    model: ModelConfig,
+    key: jax.Array,
+    *,
+    lmbda: float | tuple[float, float],
+    photographs: Sequence[np.ndarray],
+) -> Any:
+    """Fresh parameters; for the `light` transforms with the linear start of uint8 `photographs` [h, w, 3], if any.
+
+    It has the step of `lmbda`, or with a variable rate of the lambda in the middle, where gains start at one.
+    """
     params = init_params(model, key)
-    if model.transform != "light":
+    if model.rate is not None:
+        lmbda = model.rate.middle
+    assert not isinstance(lmbda, tuple)
+    if model.transform != "light" or not photographs:
         return params
     basis, mean = block_klt(photographs, model.latents)
     gain = 255.0 / quantisation_step(lmbda)
@@ -57,3 +69,18 @@ def initial_params(model: ModelConfig, key: jax.Array, *, lmbda: float, photogra
     for name, linear in (("g_a", analysis), ("g_s", synthesis)):
         params[name]["linear"] = jax.tree.map(jnp.asarray, linear)
     return params
+
+
+def grafted(fresh: Any, given: Any) -> tuple[Any, list[str]]:
+    """Fresh parameters with those of `given` that have the same place and shape; and the paths of the others."""
+    there = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(given)}
+    missed: list[str] = []
+
+    def choose(path: Any, leaf: jax.Array) -> jax.Array:
+        found = there.get(jax.tree_util.keystr(path))
+        if found is None or np.shape(found) != leaf.shape:
+            missed.append("/".join(entry.key for entry in path))
+            return leaf
+        return jnp.asarray(found)
+
+    return jax.tree_util.tree_map_with_path(choose, fresh), missed

@@ -7,10 +7,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.config import QUALITIES, ModelConfig, TrainConfig
 from gllmm_jax.metrics import ms_ssim
 from gllmm_jax.nn.model import apply
-from gllmm_jax.objective import Terms, rate_distortion
+from gllmm_jax.nn.quality import at_quality
+from gllmm_jax.objective import Terms, balance, rate_distortion
+from gllmm_jax.prob.quantize import is_batch_of_keys
+from gllmm_jax.train.optimizer import make_optimizer
 from gllmm_jax.train.schedule import learning_rate
 
 try:
@@ -38,15 +41,11 @@ class TrainState(NamedTuple):
     key: jax.Array
 
 
-def _optimizer(config: TrainConfig) -> optax.GradientTransformation:
-    return optax.chain(optax.clip_by_global_norm(config.clip), optax.scale_by_adam())
-
-
 def create_state(config: TrainConfig, params: Any, key: jax.Array) -> TrainState:
     """The state before the first step, from initial `params` of any float type; both arguments stay the caller's."""
     # the step donates its state, so no leaf may share a buffer with another one or with the caller
     own, average = (jax.tree.map(lambda leaf: jnp.array(leaf, jnp.float32), params) for _ in range(2))
-    return TrainState(jnp.int32(0), own, average, _optimizer(config).init(own), jnp.copy(key))
+    return TrainState(jnp.int32(0), own, average, make_optimizer(config).init(own), jnp.copy(key))
 
 
 def loss_fn(
@@ -54,25 +53,53 @@ def loss_fn(
     x: jax.Array,
     key: jax.Array | None,
     noisy: jax.Array | bool = False,
+    settled: jax.Array | bool = False,
     *,
     model: ModelConfig,
     config: TrainConfig,
+    quality: jax.Array | None = None,
 ) -> tuple[jax.Array, Terms]:
     """R + lmbda * D of images `x` [B, H, W, 3] in [0, 1]: (loss, its terms).
 
-    A `key`, or keys [B], adds training noise; g_s sees it too where `noisy`. Networks calculate in `config.compute`.
+    A `key`, or keys [B], adds training noise; g_s sees it too where `noisy`, and the rate none where `settled`. With a
+    variable rate every image is coded at a quality of its own, [B] from 0 to 255, drawn from its key unless given, and
+    its loss has the weight of `objective.balance`. Networks calculate in `config.compute`.
     """
+    lmbda, weight = config.lmbda, 1.0
     if config.compute == "bfloat16":
-        # the prior is a formula rather than a network, and as small
-        params = {name: part if name == "prior" else _bfloat16(part) for name, part in params.items()}
-    output = apply(model, params, x.astype(config.compute), key, noisy)
-    x_hat = output.x_hat.astype(jnp.float32)
-    terms = rate_distortion(x, x_hat, output.bits_y, output.bits_z, lmbda=config.lmbda, distortion=config.distortion)
+        params = _bfloat16(params)
+    if model.rate is not None:
+        if quality is None:
+            if key is None:
+                raise ValueError("a model with a variable rate needs a quality, or a key to draw it from")
+            quality = draw_qualities(key, len(x))
+        params = at_quality(params, quality)
+        lmbda, weight = model.rate.lmbda(quality), balance(model.rate, quality)
+    output = apply(model, params, x, key, noisy, settled)
+    x_hat, rates = output.x_hat.astype(jnp.float32), (output.bits_y, output.bits_z)
+    terms = rate_distortion(x, x_hat, *rates, lmbda=lmbda, weight=weight, distortion=config.distortion)
     return terms.loss, terms
 
 
-def _bfloat16(tree: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), tree)
+def draw_qualities(key: jax.Array, count: int) -> jax.Array:
+    """Qualities of images, float32 [count] from 0 to 255, of one key or of a key for each.
+
+    Even, but for the two ends, each of which has one in 27: they suffer most where one model serves all.
+    """
+    keys = key if is_batch_of_keys(key) else jax.random.split(key, count)
+    wide = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, QUALITIES), (), minval=-0.04, maxval=1.04))
+    return (QUALITIES - 1) * jnp.clip(wide(keys), 0.0, 1.0)
+
+
+SINGLE = ("prior", "gain", "linear", "last")
+"""Parts of a model, and layers, that calculate in float32 whatever the others do: latents and pictures hang on them."""
+
+
+def _bfloat16(params: Any) -> Any:
+    def narrow(path: Any, leaf: jax.Array) -> jax.Array:
+        return leaf if any(entry.key in SINGLE for entry in path) else leaf.astype(jnp.bfloat16)
+
+    return jax.tree_util.tree_map_with_path(narrow, params)
 
 
 def _unit_range(images: jax.Array) -> jax.Array:
@@ -92,13 +119,14 @@ def make_update(model: ModelConfig, config: TrainConfig, *, axis_name: str | Non
 
     Images are uint8 [B, h, w, 3], sides multiples of 64 (`TypeError` where they are floats); progress is a scalar in
     [0, 1]. Metrics are float32 scalars: loss, bpp, bpp_y, bpp_z, mse, psnr (of the mean MSE), grad_norm (before
-    clipping), lr.
+    clipping), lr, skipped. A step whose gradient is not finite is `skipped` (1, else 0): it changes nothing but its own
+    number.
 
     With an `axis_name` each device of that axis has its own B images of a batch, in the axis' order, and the same
     state: gradients and metrics are means over the axis. Without, as under `jax.jit` whatever the arrays' sharding, the
     images are the whole batch.
     """
-    optimizer = _optimizer(config)
+    optimizer = make_optimizer(config)
 
     def update(state: TrainState, images: jax.Array, progress: jax.Array) -> tuple[TrainState, Metrics]:
         x, progress = _unit_range(images), jnp.asarray(progress, jnp.float32)
@@ -107,21 +135,23 @@ def make_update(model: ModelConfig, config: TrainConfig, *, axis_name: str | Non
             params, place = _of_each_device(params, axis_name), place + len(x) * lax.axis_index(axis_name)
         key = jax.random.fold_in(state.key, state.step)
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, place)
-        noisy = progress < config.noise
+        noisy, settled = progress < config.noise, progress >= 1.0 - config.settle
         loss = jax.grad(loss_fn, has_aux=True)
-        gradients, terms = loss(params, x, keys, noisy, model=model, config=config)
+        gradients, terms = loss(params, x, keys, noisy, settled, model=model, config=config)
         if axis_name is not None:
             gradients, terms = lax.pmean((gradients, terms), axis_name)
-        gradients = _thawed(gradients, config)
-        updates, opt_state = optimizer.update(gradients, state.opt_state)
-        updates = _thawed(updates, config)  # Adam moves on for a while what was not frozen from the start
-        lr = learning_rate(config, progress)
+        gradients = _thawed(gradients, config, settled)
+        norm, lr = optax.global_norm(gradients), learning_rate(config, progress)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        updates = _thawed(updates, config, settled)  # Adam moves on for a while what was not frozen from the start
         params = jax.tree.map(lambda p, u: p - lr * u, state.params, updates)
         # early on the average is over all steps so far, so that it is not held back by the random start
         decay = jnp.minimum(config.ema, (1.0 + state.step) / (10.0 + state.step))
         ema = jax.tree.map(lambda e, p: e + (1.0 - decay) * (p - e), state.ema, params)
-        metrics = _metrics(terms) | {"grad_norm": optax.global_norm(gradients), "lr": lr}
-        return TrainState(state.step + 1, params, ema, opt_state, state.key), metrics
+        taken, finite = (params, ema, opt_state), jnp.isfinite(norm)
+        taken = jax.tree.map(lambda a, b: jnp.where(finite, a, b), taken, (state.params, state.ema, state.opt_state))
+        metrics = _metrics(terms) | {"grad_norm": norm, "lr": lr, "skipped": 1.0 - finite}
+        return TrainState(state.step + 1, *taken, state.key), metrics
 
     return update
 
@@ -133,9 +163,11 @@ def _of_each_device(tree: Any, axis_name: str) -> Any:
     return tree
 
 
-def _thawed(gradients: Any, config: TrainConfig) -> Any:
-    # zeros for what is frozen, where the model has it
+def _thawed(gradients: Any, config: TrainConfig, settled: jax.Array) -> Any:
+    # zeros for what is frozen, where the model has it, and for g_a once it has settled
     still = {name: jax.tree.map(jnp.zeros_like, gradients[name]) for name in config.frozen if name in gradients}
+    if config.settle and "g_a" not in config.frozen:
+        still["g_a"] = jax.tree.map(lambda leaf: jnp.where(settled, 0.0, leaf), gradients["g_a"])
     return gradients | still if still else gradients
 
 
@@ -163,18 +195,23 @@ def make_train_step(
     return lambda state, images, progress: compiled(state, images, jnp.asarray(progress, jnp.float32))
 
 
-def make_eval_step(model: ModelConfig, config: TrainConfig) -> Callable[[Any, jax.Array], Metrics]:
+def make_eval_step(model: ModelConfig, config: TrainConfig) -> Callable[..., Metrics]:
     """(params, images) -> metrics as the codec would see them: rounded latents, no noise, clipped picture, float32.
 
-    Images and metrics are those of `make_update`, without grad_norm and lr, and with ms_ssim.
+    Images and metrics are those of `make_update`, without grad_norm, lr and skipped, and with ms_ssim. With a variable
+    rate: (params, images, quality), a number from 0 to 255.
     """
 
-    def step(params: Any, images: jax.Array) -> Metrics:
-        x = _unit_range(images)
+    def step(params: Any, images: jax.Array, quality: jax.Array | float | None = None) -> Metrics:
+        x, lmbda, weight = _unit_range(images), config.lmbda, 1.0
+        if model.rate is not None:
+            quality = jnp.full(len(x), quality, jnp.float32)
+            params = at_quality(params, quality)
+            lmbda, weight = model.rate.lmbda(quality), balance(model.rate, quality)
         output = apply(model, params, x)
         x_hat = jnp.round(jnp.clip(output.x_hat, 0.0, 1.0) * 255.0) / 255.0
         rates = output.bits_y, output.bits_z
-        terms = rate_distortion(x, x_hat, *rates, lmbda=config.lmbda, distortion=config.distortion)
+        terms = rate_distortion(x, x_hat, *rates, lmbda=lmbda, weight=weight, distortion=config.distortion)
         return _metrics(terms) | {"ms_ssim": jnp.mean(ms_ssim(x, x_hat))}
 
     return jax.jit(step)

@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 
 from gllmm_jax import files
-from gllmm_jax.train.record import Record, state_shapes
+from gllmm_jax.train.record import Record, lmbda_name, state_shapes
 
 NAME = "summary.txt"
 ROWS = 12
@@ -30,7 +30,7 @@ def _summary(folder: Path, record: Record, message: str) -> str:
     devices = f"{jax.device_count()} x {device.device_kind}, {jax.process_count()} processes"
     facts = {
         "model": f"{model.preset}, {count:,} parameters",
-        "lambda": f"{train.lmbda:g}, {train.distortion}",
+        "lambda": f"{lmbda_name(train.lmbda)}, {train.distortion}",
         "photographs": train.data,
         "devices": f"{devices}, JAX {jax.__version__}",
         "length": f"{record.step:,} steps, {record.seconds / 60:.1f} minutes, {speed}",

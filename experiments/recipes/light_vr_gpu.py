@@ -1,0 +1,29 @@
+"""`light-vr` on an accelerator: every quality at once, bfloat16, the whole set in device memory, linear to zero.
+
+    python experiments/recipes/light_vr_gpu.py --data PHOTOGRAPHS --workdir runs/light-vr --init light-0.0130 --minutes 9
+
+Cost: as many minutes as are given.
+"""
+
+from common import launch
+
+from gllmm_jax.presets import PRESETS
+
+if __name__ == "__main__":
+    model = PRESETS["light-vr"]
+    launch(
+        __doc__,
+        lambda _: model,
+        lmbda=(model.rate.lowest, model.rate.highest),
+        batch=32,
+        crop=256,
+        learning_rate=7e-4,
+        schedule="linear",
+        settle=0.08,
+        clip=0.5,
+        compute="bfloat16",
+        resident=True,
+        augment=True,
+        validate_minutes=2.0,
+        minutes=9.0,
+    )

@@ -1,0 +1,111 @@
+"""One model for every quality: what its networks take from the quality they work at.
+
+A quality q is a number from 0 to 255, and lambda grows by equal factors from one to the next (`VariableRate.lmbda`).
+Whatever depends on it is a parameter called `rows`, [A, C]: one row for each of A anchors, evenly spread over the
+qualities. `at_quality` puts the row of one quality in their place, linear between anchors, and what it returns is a
+model of one quality like any other. No other function needs to know of qualities.
+
+Source: Cui et al. 2021 (gains on latents, interpolated between anchors); the DCVC codecs of 2023 and later (scales
+within the transforms). That only the entropy net's biases and the prior see the quality is ours: integers stay exact.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gllmm_jax.config import QUALITIES, VariableRate
+
+ROWS = "rows"
+
+
+def interpolate(rows: jax.Array, quality: jax.Array) -> jax.Array:
+    """Rows [A, C] of the anchors at qualities [...] from 0 to 255 -> [..., C], float32."""
+    count = rows.shape[0]
+    place = jnp.asarray(quality, jnp.float32) * ((count - 1) / (QUALITIES - 1))
+    weights = jnp.maximum(1.0 - jnp.abs(place[..., None] - jnp.arange(count, dtype=jnp.float32)), 0.0)
+    return jnp.matmul(weights, rows.astype(jnp.float32), precision="highest")
+
+
+def at_quality(params: Any, quality: jax.Array | float) -> Any:
+    """Parameters of one quality, or of a quality for each image of a batch [B]: the same tree, other leaves shared.
+
+    Parameters of a model with one quality come back as they are. Qualities are from 0 to 255, not only whole ones.
+    """
+    quality = jnp.atleast_1d(jnp.asarray(quality, jnp.float32))
+
+    def chosen(path: Any, leaf: jax.Array) -> jax.Array:
+        if getattr(path[-1], "key", None) != ROWS:
+            return leaf
+        return interpolate(leaf, quality)[:, None, None, :]
+
+    return jax.tree_util.tree_map_with_path(chosen, params)
+
+
+class Rows(nn.Module):
+    """A row of C numbers that depends on the quality: [B, 1, 1, C], B images or 1. `start` makes the anchors' rows.
+
+    Raises `ValueError` where no quality was chosen.
+    """
+
+    rate: VariableRate
+    features: int
+    start: Callable[..., jax.Array] = nn.initializers.zeros_init()
+
+    @nn.compact
+    def __call__(self) -> jax.Array:
+        shape = (self.rate.anchors, self.features)
+        if self.is_initializing():
+            return self.param(ROWS, self.start, shape)[:1, None, None, :]
+        rows = self.get_variable("params", ROWS)  # `param` would insist on the shape of the anchors
+        if rows.ndim != 4:
+            raise ValueError("these parameters serve many qualities: choose one with nn.quality.at_quality")
+        return rows
+
+
+class Level(nn.Module):
+    """x (1 + scale) + shift, both rows of the quality, zero at the start; the same x without a `rate`."""
+
+    rate: VariableRate | None
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        if self.rate is None:
+            return x
+        scale, shift = (Rows(self.rate, x.shape[-1], name=name)() for name in ("scale", "shift"))
+        return x * (1 + scale.astype(x.dtype)) + shift.astype(x.dtype)
+
+
+def log_gains(rate: VariableRate) -> Callable[..., jax.Array]:
+    """A start for `Rows`: logarithms of gains that make a quantiser's step fit each anchor's lambda, [A, C].
+
+    A step's square goes with 1 / lambda; in the middle of the qualities the gain is one.
+    """
+
+    def start(_key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+        spread = jnp.linspace(-0.25, 0.25, shape[0]) * jnp.log(rate.highest / rate.lowest)
+        return jnp.broadcast_to(spread[:, None], shape)
+
+    return start
+
+
+class Gains(nn.Module):
+    """What latents are multiplied by before they are rounded (`analysis`) and what they are after it (`synthesis`)."""
+
+    rate: VariableRate
+    features: int
+
+    def setup(self) -> None:
+        start = log_gains(self.rate)
+        self._before = Rows(self.rate, self.features, start, name="analysis")
+        self._after = Rows(self.rate, self.features, lambda *given: -start(*given), name="synthesis")
+
+    def analysis(self, y: jax.Array) -> jax.Array:
+        """y [B, h, w, M] -> the numbers that are rounded."""
+        return y * jnp.exp(self._before())
+
+    def synthesis(self, y_hat: jax.Array) -> jax.Array:
+        """Rounded numbers [B, h, w, M] -> y as g_s takes it."""
+        return y_hat * jnp.exp(self._after())

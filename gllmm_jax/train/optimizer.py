@@ -1,0 +1,13 @@
+"""What makes steps of gradients; the learning rate comes after it."""
+
+from gllmm_jax.config import TrainConfig
+
+try:
+    import optax
+except ImportError as error:
+    raise ImportError("training needs optax: pip install 'gllmm-jax[train]'") from error
+
+
+def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
+    """Gradients clipped to `config.clip` in the norm of all together, then scaled by `config.optimizer`."""
+    return optax.chain(optax.clip_by_global_norm(config.clip), optax.scale_by_adam())
