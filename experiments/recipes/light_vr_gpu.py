@@ -1,6 +1,6 @@
 """`light-vr` on an accelerator: every quality at once, bfloat16, the whole set in device memory, linear to zero.
 
-    python experiments/recipes/light_vr_gpu.py --data PHOTOGRAPHS --workdir runs/light-vr --init light-0.0130 --minutes 9
+    python experiments/recipes/light_vr_gpu.py --data PHOTOGRAPHS --workdir runs/vr --init light-0.0130 --minutes 9
 
 Cost: as many minutes as are given.
 """

@@ -7,15 +7,26 @@ import numpy as np
 
 from gllmm_jax.codec import observe
 from gllmm_jax.codec.integer import Twin
-from gllmm_jax.codec.layers import ENTROPY, HYPER, Spec, specs
+from gllmm_jax.codec.layers import ENTROPY, HYPER, LEVELS, Spec, by_quality, specs
 from gllmm_jax.codec.proof import BUDGET, largest_bias, reach
-from gllmm_jax.config import ModelConfig
+from gllmm_jax.config import QUALITIES, ModelConfig
 from gllmm_jax.nn.entropy import context_mask
 from gllmm_jax.nn.progressive import subsampled
+from gllmm_jax.nn.quality import interpolate
 from gllmm_jax.prob import tables
+
+REACH = 256  # symbols of the prior lie within
 
 MARGIN = 1.5  # room above the largest activation seen in calibration
 PRECISIONS = range(6, 13)  # bits of an activation to choose from
+
+
+class Latents(NamedTuple):
+    """Of one picture: y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N]."""
+
+    y_hat: np.ndarray
+    z_hat: np.ndarray
+    quality: int = 0  # 0 ... 255, with a variable rate
 
 
 class Input(NamedTuple):
@@ -25,20 +36,20 @@ class Input(NamedTuple):
     limit: np.ndarray
 
 
-def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[tuple[np.ndarray, np.ndarray]]) -> Twin:
+def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[Latents]) -> Twin:
     """The integer twin of trained parameters.
 
     Args:
       params: the model's parameter tree; all but the transforms and h_a is read.
-      calibration: pairs of y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N] of typical pictures. They set
-        the ranges of activations; a picture outside them costs bits, never correctness.
+      calibration: latents of typical pictures, with a variable rate at qualities all over the range. They set the
+        ranges of activations; a picture outside them costs bits, never correctness.
 
     Raises: `ValueError`, naming the layer, where integers below 2^24 cannot carry it.
     """
     if not calibration:
         raise ValueError("the integer twin needs calibration latents")
     layers, wiring = float_layers(config, params), specs(config)
-    low, high, cdf = prior_tables(params["prior"], _static_latents(config, calibration))
+    low, high, cdf = prior_tables(config, params["prior"], _static_latents(config, calibration))
     arrays = {"prior.low": low, "prior.high": high, "prior.cdf": cdf}
     seen = observe.activations(config, layers, calibration)
     z_limit = np.maximum(-low, high)
@@ -71,12 +82,12 @@ def _shared_out(form: Input, makers: Mapping[str, Spec]) -> dict[str, Input]:
     return found
 
 
-def _static_latents(config: ModelConfig, calibration: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def _static_latents(config: ModelConfig, calibration: Sequence[Latents]) -> np.ndarray:
     # what the factorised prior codes, [n, channels]
     if config.msp is None:
-        return np.concatenate([z.reshape(-1, z.shape[-1]) for _, z in calibration])
+        return np.concatenate([z.reshape(-1, z.shape[-1]) for _, z, _ in calibration])
     at = subsampled(config.msp.scales)
-    return np.concatenate([y[at, at].reshape(-1, y.shape[-1]) for y, _ in calibration])
+    return np.concatenate([y[at, at].reshape(-1, y.shape[-1]) for y, _, _ in calibration])
 
 
 def _consumers(wiring: Mapping[str, Spec]) -> dict[str, list[str]]:
@@ -102,14 +113,16 @@ def float_layers(config: ModelConfig, params: Mapping) -> dict[str, tuple[np.nda
 
     Outputs of dense2 are regrouped, logits to base 2.
     """
-    leaves = _leaves(config, params)
-    layers = {}
+    leaves, levels, layers = _leaves(config, params), _levels(config, params), {}
     for name, spec in specs(config).items():
         kernel = np.asarray(leaves[name]["kernel"], np.float64)
         kernel = kernel.reshape(-1, *kernel.shape[-2:])
         if name == "context":
             kernel = kernel[context_mask(config.order).ravel() > 0]
-        layers[name] = kernel, np.asarray(leaves[name].get("bias", np.zeros(kernel.shape[-1])), np.float64)
+        bias = np.asarray(leaves[name].get("bias", np.zeros(kernel.shape[-1])), np.float64)
+        if name in by_quality(config):
+            bias = bias + np.asarray(interpolate(levels[name], np.arange(QUALITIES)), np.float64)
+        layers[name] = kernel, bias
         assert kernel.shape == spec.kernel, name
     layers["dense2"] = tuple(_regrouped(config, a) for a in layers["dense2"])
     return layers
@@ -127,6 +140,13 @@ def _leaves(config: ModelConfig, params: Mapping) -> dict[str, Mapping]:
         found |= {f"block{i}a": net[f"block{i}_conv0"], f"block{i}b": net[f"block{i}_conv1"]}
     found |= {"place": {"kernel": net["place"], "bias": net["place_bias"]}, "dense1": net["dense"]}
     return found | {"dense2": {"kernel": net["out"], "bias": net["out_bias"]}}
+
+
+def _levels(config: ModelConfig, params: Mapping) -> dict[str, np.ndarray]:
+    """What each quality adds to a layer's bias: rows of the anchors, by the layer's name."""
+    if config.msp is not None:
+        return dict.fromkeys(by_quality(config), params["progressive"]["level"]["rows"])
+    return {name: params["entropy"][f"level{name[-1]}"]["rows"] for name in by_quality(config)}
 
 
 def _regrouped(config: ModelConfig, array: np.ndarray) -> np.ndarray:
@@ -212,19 +232,32 @@ def _integers(kernel, bias, given, fine, exponent):
     return np.rint(kernel * 2.0**fine), np.rint(bias * 2.0**total) + np.where(shift > 0, 2.0 ** (shift - 1), 0), shift
 
 
-def prior_tables(prior: Mapping, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def prior_tables(config: ModelConfig, prior: Mapping, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Support and coding table of what the prior codes, of which [n, N] were seen.
 
-    Returns: low and high int32 [N]; CDF int32 [N, widest + 1], 2^16 past the support.
+    Returns: low and high int32 [N]; CDF int32 [N, widest + 1], 2^16 past the support. With a variable rate CDFs are
+    [LEVELS, N, widest + 1], each that of the middle of its qualities.
     """
-    edges = np.arange(-256, 256) - 0.5
-    cdf = observe.prior_cdf(prior, edges)
+    edges = np.arange(-REACH, REACH) - 0.5
+    cdf = np.stack([observe.prior_cdf(prior, v) for v in _edges(config, prior, edges)])
     if not np.isfinite(cdf).all():
         raise ValueError("layer prior: parameters are not finite")
-    seen = seen.clip(-255, 254)
-    low = np.minimum(((cdf < 2.0**-18).sum(1) - 257).clip(-255, 0), seen.min(0, initial=0)).astype(np.int32)
-    high = np.maximum((256 - (cdf > 1 - 2.0**-18).sum(1)).clip(0, 254), seen.max(0, initial=0)).astype(np.int32)
-    table = np.full((len(low), (high - low).max() + 2), tables.TOTAL, np.int32)
-    for row, c, first, last in zip(table, cdf, low, high, strict=True):
-        row[: last - first + 2] = tables.cumulative(c[first + 256 : last + 258])
-    return low, high, table
+    seen = seen.clip(1 - REACH, REACH - 2)
+    low = ((cdf < 2.0**-18).sum(2).min(0) - REACH - 1).clip(1 - REACH, 0)
+    high = (REACH - (cdf > 1 - 2.0**-18).sum(2).min(0)).clip(0, REACH - 2)
+    low = np.minimum(low, seen.min(0, initial=0)).astype(np.int32)
+    high = np.maximum(high, seen.max(0, initial=0)).astype(np.int32)
+    table = np.full((len(cdf), len(low), (high - low).max() + 2), tables.TOTAL, np.int32)
+    for level, its_cdf in zip(table, cdf, strict=True):
+        for row, c, first, last in zip(level, its_cdf, low, high, strict=True):
+            row[: last - first + 2] = tables.cumulative(c[first + REACH : last + REACH + 2])
+    return low, high, table[0] if config.rate is None else table
+
+
+def _edges(config: ModelConfig, prior: Mapping, edges: np.ndarray) -> list[np.ndarray]:
+    """Where the density is asked in place of `edges` [n], for each level: [N, n]."""
+    if config.rate is None:
+        return [np.broadcast_to(edges, (config.static_channels, len(edges)))]
+    middles = (np.arange(LEVELS) + 0.5) * (QUALITIES / LEVELS) - 0.5
+    log_width, shift = (np.asarray(interpolate(prior[k]["rows"], middles), np.float64) for k in ("log_width", "shift"))
+    return list((edges - shift[..., None]) / np.exp(log_width)[..., None])

@@ -3,9 +3,10 @@
 ```
 8A 47 4C 4D            magic; the first byte is not ASCII, so text-mode copies show
 version                1 byte
-flags                  1 byte: bit 0 gray, bits 1-3 coder, the rest 0
+flags                  1 byte: bit 0 gray, bits 1-3 coder, bit 4 quality, the rest 0
 model                  1 byte of length, ASCII name
 fingerprint            4 bytes, of the integer twin
+quality                1 byte, where its flag is set: of a model with a variable rate
 height, width          varints, true size in pixels
 latents CRC32          4 bytes, little-endian
 stream length          varint, in bytes
@@ -32,6 +33,7 @@ MAX_PIXELS = 200_000_000
 """What a file may announce unless the caller allows more."""
 
 _CRC_BYTES = 4
+_QUALITY_BIT = 4
 _SIDE_MAX = 2**26
 _MODEL = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}")
 
@@ -46,7 +48,10 @@ _FOREIGN = (
 
 
 class Header(NamedTuple):
-    """What a file says about itself. `height`, `width` in pixels; `colour` one of COLOURS, `coder` one of CODERS."""
+    """What a file says about itself. `height`, `width` in pixels; `colour` one of COLOURS, `coder` one of CODERS.
+
+    `quality` is None for models that have one alone.
+    """
 
     model: str
     fingerprint: bytes
@@ -55,6 +60,7 @@ class Header(NamedTuple):
     colour: str
     coder: str
     latents_crc32: int
+    quality: int | None = None  # 0 ... 255
 
 
 def pack(header: Header, stream: bytes) -> bytes:
@@ -62,12 +68,14 @@ def pack(header: Header, stream: bytes) -> bytes:
     name = header.model.encode("ascii")
     if not _MODEL.fullmatch(name) or len(header.fingerprint) != FINGERPRINT_BYTES:
         raise ValueError(f"no header can hold {header}")
-    flags = COLOURS.index(header.colour) | CODERS.index(header.coder) << 1
+    quality = b"" if header.quality is None else bytes([header.quality])
+    flags = COLOURS.index(header.colour) | CODERS.index(header.coder) << 1 | len(quality) << _QUALITY_BIT
     body = b"".join([
         MAGIC,
         bytes([VERSION, flags, len(name)]),
         name,
         header.fingerprint,
+        quality,
         varint.write(header.height),
         varint.write(header.width),
         header.latents_crc32.to_bytes(_CRC_BYTES, "little"),
@@ -119,16 +127,18 @@ def _parse(data: bytes) -> tuple[Header, int, int]:
     """Header, where the stream starts, its length. Reads a bounded number of bytes."""
     reader = varint.Reader(data, len(MAGIC) + 1, whole="file", part="header")
     flags = reader.byte()
-    if flags >> 4 or flags >> 1 >= len(CODERS):
+    colour, coder, quality = flags & 1, flags >> 1 & 7, flags >> _QUALITY_BIT
+    if quality > 1 or coder >= len(CODERS):
         raise BitstreamError("the file is damaged or uses a coder this version does not know")
     name = reader.take(reader.byte())
     if not _MODEL.fullmatch(name):
         raise BitstreamError("the file is damaged: its model has no valid name")
     fingerprint = reader.take(FINGERPRINT_BYTES)
+    quality = reader.byte() if quality else None
     height, width = reader.varint(), reader.varint()
     if not (0 < height <= _SIDE_MAX and 0 < width <= _SIDE_MAX):
         raise BitstreamError(f"the file is damaged: it announces a picture of {width:,} x {height:,} pixels")
     crc = int.from_bytes(reader.take(_CRC_BYTES), "little")
     length = reader.varint()
-    header = Header(name.decode(), fingerprint, height, width, COLOURS[flags & 1], CODERS[flags >> 1], crc)
+    header = Header(name.decode(), fingerprint, height, width, COLOURS[colour], CODERS[coder], crc, quality)
     return header, reader.position, length

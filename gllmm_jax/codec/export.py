@@ -6,10 +6,14 @@ from typing import Any
 import numpy as np
 
 from gllmm_jax import zoo
-from gllmm_jax.codec.calibrate import make_twin
+from gllmm_jax.codec.calibrate import Latents, make_twin
 from gllmm_jax.codec.transforms import analyse
-from gllmm_jax.config import ModelConfig
+from gllmm_jax.config import QUALITIES, ModelConfig
 from gllmm_jax.nn.entropy import context_mask
+from gllmm_jax.nn.quality import at_quality
+
+SPREAD = 16
+"""Qualities that a variable rate is calibrated at, evenly spread: each picture at one of them and at the highest."""
 
 
 def make_weights(
@@ -33,6 +37,15 @@ def make_weights(
             np.float16
         )  # closed taps are noise: zeros cost no bytes
     floats = zoo.single(stored)
-    calibration = [analyse(config, floats, picture) for picture in pictures]
-    twin = make_twin(config, floats, calibration)
+    twin = make_twin(config, floats, _calibration(config, floats, pictures))
     return zoo.Weights(zoo.check_name(name), config, stored, twin.arrays, dict(provenance or {}))
+
+
+def _calibration(config: ModelConfig, params: Any, pictures: Sequence[np.ndarray]) -> list[Latents]:
+    if config.rate is None:
+        return [Latents(*analyse(config, params, picture)) for picture in pictures]
+    top, found = QUALITIES - 1, []
+    for number, picture in enumerate(pictures):
+        for quality in {number % SPREAD * top // (SPREAD - 1), top}:
+            found.append(Latents(*analyse(config, at_quality(params, quality), picture), quality))
+    return found

@@ -8,9 +8,11 @@ import functools
 import hashlib
 from collections.abc import Mapping
 
+import jax
 import numpy as np
 
 from gllmm_jax.codec import exact, proof
+from gllmm_jax.codec.layers import by_quality, level_of
 from gllmm_jax.config import ModelConfig
 
 VERSION = 2
@@ -19,15 +21,30 @@ VERSION = 2
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Twin:
-    """Integer arrays by name, as stored; `nets` is what the programs take."""
+    """Integer arrays by name, as stored; `nets` is what the programs take.
+
+    With a variable rate some arrays have rows of all qualities: no stream is made before `at` has chosen.
+    """
 
     config: ModelConfig
     arrays: Mapping[str, np.ndarray]
+    whole: "Twin | None" = None  # of which this is one quality
 
     @functools.cached_property
     def nets(self) -> exact.Nets:
         """The networks on the default device, moved there once."""
-        return exact.nets(self.arrays)
+        if self.whole is None:
+            return exact.nets(self.arrays)
+        nets, names = self.whole.nets, by_quality(self.config)
+        biases = jax.device_put([self.arrays[f"{name}.bias"].astype(np.float32) for name in names])
+        chosen = {name: nets.layers[name]._replace(bias=bias) for name, bias in zip(names, biases, strict=True)}
+        return nets._replace(layers=nets.layers | chosen)
+
+    def at(self, quality: int) -> "Twin":
+        """One quality, 0 ... 255, of a twin with a variable rate: the twin of a model with that quality alone."""
+        rows = {f"{name}.bias": self.arrays[f"{name}.bias"][quality] for name in by_quality(self.config)}
+        rows["prior.cdf"] = self.arrays["prior.cdf"][level_of(quality)]
+        return Twin(self.config, {**self.arrays, **rows}, self)
 
 
 def twin_from_arrays(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> Twin:

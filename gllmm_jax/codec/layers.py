@@ -7,12 +7,15 @@ A model with a context has hyper-synthesis, context and entropy net; a progressi
 
 from typing import NamedTuple
 
-from gllmm_jax.config import TAPS, ModelConfig, Progressive
+from gllmm_jax.config import QUALITIES, TAPS, ModelConfig, Progressive
 from gllmm_jax.nn.progressive import ORDERS
 from gllmm_jax.prob.mixture import numbers_per_latent
 
 HYPER = ("conv0", "up1", "conv2", "up3", "conv4")
 ENTROPY = ("context", "dense0", "dense1", "dense2")
+
+LEVELS = 16
+"""Tables of what the prior codes, of a model with a variable rate: one for so many qualities in a row."""
 
 ODD = ((0, 0), (2, 1))  # an upsampled odd sample: tap 0 of x[i], tap 2 of x[i + 1]
 EVEN = ((1, 0),)
@@ -26,13 +29,25 @@ class Spec(NamedTuple):
     biases: int = 0  # rows to choose one from; 0: one bias, a vector
 
 
+def by_quality(config: ModelConfig) -> tuple[str, ...]:
+    """Layers that have a bias for each quality."""
+    if config.rate is None:
+        return ()
+    return ("dense0", "dense1") if config.msp is None else ("dense1",)
+
+
+def level_of(quality: int) -> int:
+    """Which of the prior's tables a quality has."""
+    return quality * LEVELS // QUALITIES
+
+
 def specs(config: ModelConfig) -> dict[str, Spec]:
     """All layers of the exact path, in order; the last gives the mixtures."""
     numbers = numbers_per_latent(config.families, config.components) * config.latents
     if config.msp is not None:
         return _progressive(config, config.msp, numbers)
     m, n, hidden = config.latents, config.hyper, config.hidden
-    wide, taps = 3 * n // 2, len(TAPS[config.order])
+    wide, taps, rows = 3 * n // 2, len(TAPS[config.order]), _rows(config)
     return {
         "conv0": Spec((9, n, n), ("z",)),
         "up1": Spec((9, n, n), ("conv0",)),
@@ -40,8 +55,8 @@ def specs(config: ModelConfig) -> dict[str, Spec]:
         "up3": Spec((9, wide, wide), ("conv2",)),
         "conv4": Spec((9, wide, 2 * m), ("up3",)),
         "context": Spec((taps, m, 2 * m), ("y",)),
-        "dense0": Spec((1, 4 * m, hidden[0]), ("context", "conv4")),
-        "dense1": Spec((1, *hidden), ("dense0",)),
+        "dense0": Spec((1, 4 * m, hidden[0]), ("context", "conv4"), rows),
+        "dense1": Spec((1, *hidden), ("dense0",), rows),
         "dense2": Spec((1, hidden[1], numbers), ("dense1",)),
     }
 
@@ -53,8 +68,12 @@ def _progressive(config: ModelConfig, msp: Progressive, numbers: int) -> dict[st
         found[f"block{i}a"] = Spec((9, f, f), (f"block{i - 1}b" if i else "first",))
         found[f"block{i}b"] = Spec((9, f, f), (f"block{i}a",))
     found["place"] = Spec((places, f, config.hidden[0]), (f"block{msp.depth - 1}b",), places)
-    found["dense1"] = Spec((1, *config.hidden), ("place",))
+    found["dense1"] = Spec((1, *config.hidden), ("place",), _rows(config))
     return found | {"dense2": Spec((1, config.hidden[1], numbers), ("dense1",))}
+
+
+def _rows(config: ModelConfig) -> int:
+    return 0 if config.rate is None else QUALITIES
 
 
 def taps_summed(name: str, taps: int) -> list[list[int]]:

@@ -4,11 +4,11 @@ The same wiring as `nn`, written apart from it because every picture has another
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gllmm_jax.codec.layers import EVEN, HYPER, ODD
+from gllmm_jax.codec.layers import EVEN, HYPER, ODD, by_quality
 from gllmm_jax.config import TAPS, ModelConfig
 from gllmm_jax.nn.progressive import calls, mixed, row
 
@@ -24,19 +24,20 @@ class Range(NamedTuple):
 
 
 def activations(
-    config: ModelConfig, layers: Mapping, calibration: Sequence[tuple[np.ndarray, np.ndarray]]
+    config: ModelConfig, layers: dict[str, Any], calibration: Sequence[tuple[np.ndarray, np.ndarray, int]]
 ) -> dict[str, Range]:
-    """Range of the input of every layer, by the layer's name; of y_hat under "y".
+    """Range of the input of every layer, by the layer's name; of y_hat under "y". `calibration`: y_hat, z_hat, quality.
 
     Of a progressive model the residual stream, which many layers take, is under "stream".
     """
     samples: dict[str, list[np.ndarray]] = {}
     key = np.random.default_rng(0)
-    for y_hat, z_hat in calibration:
+    for y_hat, z_hat, quality in calibration:
+        own = {name: (layers[name][0], layers[name][1][quality]) for name in by_quality(config)}
         if config.msp is None:
-            found = _with_context(config, layers, y_hat, z_hat, key, max(SAMPLES // len(calibration), 16))
+            found = _with_context(config, layers | own, y_hat, z_hat, key, max(SAMPLES // len(calibration), 16))
         else:
-            found = _progressive(config, layers, y_hat, key, max(SAMPLES // len(calibration), 64))
+            found = _progressive(config, layers | own, y_hat, key, max(SAMPLES // len(calibration), 64))
         for name, value in {**found, "y": y_hat}.items():
             samples.setdefault(name, []).append(value.reshape(-1, value.shape[-1]).astype(np.float32))
     whole = {name: np.concatenate(v) for name, v in samples.items()}
@@ -121,12 +122,12 @@ def _upsample(x, layer):
 
 
 def prior_cdf(prior: Mapping, v: np.ndarray) -> np.ndarray:
-    """CDF of the factorised prior, float64 [N, n], at v [n].
+    """CDF of the factorised prior, float64 [N, n], at v [N, n].
 
     Source: Balle et al. 2018, appendix 6.1; the same chain as `prob.factorized.logits`.
     """
-    leaf = {k: np.asarray(a, np.float64) for k, a in prior.items()}
-    x = np.broadcast_to(v, (leaf["matrix0"].shape[0], 1, len(v)))
+    leaf = {k: np.asarray(a, np.float64) for k, a in prior.items() if not isinstance(a, Mapping)}
+    x = v[:, None]
     for i in range(4):
         x = np.logaddexp(0, leaf[f"matrix{i}"]) @ x + leaf[f"bias{i}"]
         if i < 3:

@@ -22,9 +22,10 @@ def silent(*_: object) -> None:
 
 
 class EncodeReport(NamedTuple):
-    """`bits_estimated`: the float model's estimate for the same latents, None unless asked for; `seconds` by stage.
+    """`quality` is from 0 to 100, None where the model has one alone; `seconds` are by stage.
 
-    `refined` is what a refinement of the latents tells of itself, None without one.
+    `bits_estimated` is the float model's estimate for the same latents, None unless asked for. `refined` is what a
+    refinement of the latents tells of itself, None without one.
     """
 
     bytes: int
@@ -33,6 +34,7 @@ class EncodeReport(NamedTuple):
     height: int
     width: int
     model: str
+    quality: float | None
     coder: str
     latents_crc32: int
     refined: dict[str, float] | None

@@ -26,28 +26,39 @@ _WIDEST = 2**20  # far beyond any latent; integers hold it, which is not so of a
 
 
 def analyse(config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = silent) -> tuple[np.ndarray, np.ndarray]:
-    """`Codec.analyse` before clamping, for parameters that have no integer twin yet.
+    """`Codec.analyse` before clamping, for parameters that have no integer twin yet."""
+    return quantise(config, params, ungained(config, params, image, tick))
 
-    The picture is continued at the bottom and right with its last row and column, to whole latents; so is y, to whole
-    hyper-latents.
+
+def ungained(config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = silent) -> np.ndarray:
+    """g_a: uint8 [height, width, 3 or 1] -> y float32 [h, w, M], the same at every quality.
+
+    The picture is continued at the bottom and right with its last row and column, to whole latents.
     """
     h, w = (-(-side // config.stride) for side in image.shape[:2])
-    hyper = -(-h // HYPER_STRIDE), -(-w // HYPER_STRIDE)
-    first = windows((h, w), SIDE, REACH[config.transform])
+    parts = windows((h, w), SIDE, REACH[config.transform])
     y = np.empty((h, w, config.latents), np.float32)
-    tick(0, len(first))
-    for done, (where, kept, to) in enumerate(first, 1):
-        y[to] = np.asarray(_analysis(config, params, continued(image, scaled(where, config.stride))))[kept]
-        tick(done, len(first))
-    if config.msp is not None:
-        return np.clip(np.round(y), -_WIDEST, _WIDEST).astype(np.int32), np.zeros((0, 0, 0), np.int32)
+    tick(0, len(parts))
+    for done, (where, kept, to) in enumerate(parts, 1):
+        y[to] = np.asarray(_ungained(config, params, continued(image, scaled(where, config.stride))))[kept]
+        tick(done, len(parts))
+    return y
+
+
+def quantise(config: ModelConfig, params: Any, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """y of `ungained` -> y_hat int32 [h, w, M] and z_hat int32 at the quality of the parameters.
+
+    y is continued at the bottom and right with its last row and column, to whole hyper-latents.
+    """
+    hyper = -(-y.shape[0] // HYPER_STRIDE), -(-y.shape[1] // HYPER_STRIDE)
     y_hat, z_hat = np.empty(y.shape, np.int32), np.empty((*hyper, config.hyper), np.int32)
     for where, kept, to in windows(hyper, HYPER_SIDE, HYPER_REACH):
-        found = jax.device_get(_hyper_analysis(config, params, continued(y, scaled(where, HYPER_STRIDE))))
+        found = jax.device_get(_quantised(config, params, continued(y, scaled(where, HYPER_STRIDE))))
         inside = y_hat[scaled(to, HYPER_STRIDE)]
         inside[:] = found[0][scaled(kept, HYPER_STRIDE)][: inside.shape[0], : inside.shape[1]]
-        z_hat[to] = found[1][kept]
-    return y_hat, z_hat
+        if config.msp is None:
+            z_hat[to] = found[1][kept]
+    return y_hat, z_hat if config.msp is None else np.zeros((0, 0, 0), np.int32)
 
 
 def synthesise(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: bool, tick: Tick = silent) -> np.ndarray:
@@ -104,17 +115,18 @@ def _progressive_bits(config: ModelConfig, params: Any, y_hat: jax.Array) -> jax
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _analysis(config: ModelConfig, params: Any, pixels: jax.Array) -> jax.Array:
+def _ungained(config: ModelConfig, params: Any, pixels: jax.Array) -> jax.Array:
     """uint8 [S h, S w, 3 or 1] -> y float32 [h, w, M], S the stride."""
     x = jnp.broadcast_to(pixels[None], (1, *pixels.shape[:2], 3)).astype(jnp.float32) / 255
-    return apply(config, params, x, method=Model.analysis)[0]
+    return apply(config, params, x, method=Model.ungained)[0]
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _hyper_analysis(config: ModelConfig, params: Any, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _quantised(config: ModelConfig, params: Any, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     """y [4h, 4w, M] -> y_hat and z_hat [h, w, N], int32, not clamped."""
-    z = apply(config, params, y[None], method=Model.hyper_analysis)[0]
-    y_hat, z_hat = (jnp.clip(jnp.round(a), -_WIDEST, _WIDEST).astype(jnp.int32) for a in (y, z))
+    y = apply(config, params, y[None], method=Model.gained)
+    z = apply(config, params, y, method=Model.hyper_analysis)
+    y_hat, z_hat = (jnp.clip(jnp.round(a[0]), -_WIDEST, _WIDEST).astype(jnp.int32) for a in (y, z))
     return y_hat, z_hat
 
 

@@ -108,7 +108,7 @@ class EntropyParameters(nn.Module):
 class Prior(nn.Module):
     """The factorised prior: bits of every z [..., N], or of every y [..., M] of a progressive model's coarsest scale.
 
-    Start as in TensorFlow-Compression 1.2 (`init_scale` 10). With a rate each quality stretches and moves the densities.
+    Start as in TensorFlow-Compression 1.2 (`init_scale` 10). With a rate a quality stretches and moves the densities.
     """
 
     config: ModelConfig

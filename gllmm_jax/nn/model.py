@@ -29,7 +29,7 @@ from gllmm_jax.nn.layers import at_least_single
 from gllmm_jax.nn.light import LightAnalysis, LightSynthesis
 from gllmm_jax.nn.paper import PaperAnalysis, PaperSynthesis
 from gllmm_jax.nn.progressive import ProgressiveNet, subsampled
-from gllmm_jax.nn.quality import Gains, at_quality
+from gllmm_jax.nn.quality import Gains
 from gllmm_jax.nn.residual import ResidualAnalysis, ResidualSynthesis
 from gllmm_jax.prob import mixture
 from gllmm_jax.prob.mixture import Mixture
@@ -72,7 +72,14 @@ class Model(nn.Module):
 
     def analysis(self, x: jax.Array) -> jax.Array:
         """g_a: x [B, H, W, 3] in [0, 1], sides multiples of the stride S -> y [B, H/S, W/S, M]."""
-        y = self.g_a(x)
+        return self.gained(self.ungained(x))
+
+    def ungained(self, x: jax.Array) -> jax.Array:
+        """g_a alone, the same at every quality."""
+        return self.g_a(x)
+
+    def gained(self, y: jax.Array) -> jax.Array:
+        """The other half of `analysis`: what y of `ungained` is at the quality of the parameters."""
         return y if self.gain is None else self.gain.analysis(at_least_single(y))
 
     def synthesis(self, y_hat: jax.Array) -> jax.Array:

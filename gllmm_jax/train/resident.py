@@ -63,9 +63,7 @@ def load(files: Sequence[Item], *, crop: int, batch: int) -> Store:
     return Store(pixels, *(a.astype(np.int32) for a in (end - height * width, height, width)))
 
 
-def draw(
-    store: Store, key: jax.Array, step: jax.Array, *, batch: int, crop: int, augment: bool = False
-) -> jax.Array:
+def draw(store: Store, key: jax.Array, step: jax.Array, *, batch: int, crop: int, augment: bool = False) -> jax.Array:
     """The batch of a step, uint8 [batch, crop, crop, 3]: places and mirroring at random; traceable.
 
     Every image comes once an epoch, in an order of the epoch's own; everything follows from `key` and `step`. With

@@ -1,0 +1,165 @@
+"""One trained model between pictures, latents and bytes: the stages that a codec is made of.
+
+pixels -- pad -- g_a -- y -- gain -- round -- y_hat --+
+                              \\-- h_a -- round -- z_hat --+-- entropy coder -- stream -- container -- bytes
+"""
+
+import copy
+import functools
+from collections.abc import Callable
+from typing import Any, Self
+
+import jax
+import numpy as np
+import numpy.typing as npt
+from flax.errors import FlaxError
+
+from gllmm_jax import zoo
+from gllmm_jax.codec import container, integer, latents, transforms
+from gllmm_jax.codec.arrays import as_image, latents_crc32
+from gllmm_jax.codec.errors import BitstreamError
+from gllmm_jax.codec.quality import DEFAULT, index_of, quality_of
+from gllmm_jax.codec.report import Progress, silent
+from gllmm_jax.nn.model import misfit
+from gllmm_jax.nn.quality import at_quality
+
+Bytes = bytes | bytearray | memoryview
+
+_at_quality = jax.jit(at_quality)
+
+
+class LatentCodec:
+    """Parameters and integer twin of one model, with a variable rate at one of its qualities.
+
+    It stands at the quality `DEFAULT` at first: `params` and `twin` are those of its `index`, 0 ... 255, which is None
+    where the weights have one quality alone. Files of any quality can be unpacked.
+    """
+
+    def __init__(self, weights: zoo.Weights) -> None:
+        self.name = weights.name
+        self.config = weights.config
+        self.provenance = weights.provenance
+        self._params = self.params = jax.device_put(zoo.single(weights.params))
+        self._twin = self.twin = integer.twin_from_arrays(weights.config, dict(weights.tables))
+        self.fingerprint = integer.fingerprint(self.twin)[: container.FINGERPRINT_BYTES]
+        self.index: int | None = None
+        if self.config.rate is not None:
+            self._choose(index_of(DEFAULT))
+
+    def at(self, quality: float) -> Self:
+        """The same model at another quality, from 0 to 100; they share their arrays.
+
+        Raises `ValueError` on other numbers, and where the weights have one quality alone.
+        """
+        if self.config.rate is None:
+            raise ValueError(f"'{self.name}' has one quality alone: leave the quality out, or take another model")
+        return self._at(index_of(quality))
+
+    def _at(self, index: int | None) -> Self:
+        if index == self.index:
+            return self
+        other = copy.copy(self)
+        other._choose(index)
+        return other
+
+    def _choose(self, index: int) -> None:
+        self.index = index
+        self.params, self.twin = _at_quality(self._params, np.float32(index)), self._twin.at(index)
+
+    @property
+    def quality(self) -> float | None:
+        """The quality it stands at, from 0 to 100, to two digits; None where the weights have one alone."""
+        return None if self.index is None else quality_of(self.index)
+
+    @property
+    def lmbda(self) -> float | None:
+        """The lambda it stands at, or was trained for; None where that is not known."""
+        known = self.provenance.get("lmbda")
+        return known if self.config.rate is None else self.config.rate.lmbda(self.index)
+
+    def analyse(self, image: npt.ArrayLike, *, progress: Progress = silent) -> tuple[np.ndarray, np.ndarray]:
+        """uint8 [height, width, 3 or 1] -> y_hat int32 [h, w, M] and z_hat int32 [ceil(h/4), ceil(w/4), N].
+
+        h = ceil(height/S), w likewise, S the stride of the model. The first half of `encode`: rounded, and clamped to
+        what a file can carry.
+        """
+        tick = functools.partial(progress, "analysis")
+        return self.quantise(self._run(transforms.ungained, as_image(image), tick))
+
+    def quantise(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The second half of `analyse`, from y float32 [h, w, M] of `transforms.ungained`."""
+        return latents.clamp_latents(self.twin, *self._run(transforms.quantise, y))
+
+    def pack(
+        self,
+        y_hat: np.ndarray,
+        z_hat: np.ndarray,
+        shape: tuple[int, ...],
+        *,
+        coder: str = container.CODERS[0],
+        progress: Progress = silent,
+    ) -> bytes:
+        """The second half of `encode`, for latents chosen in any way: the file of a picture of `shape`.
+
+        Shapes are those of `analyse`; `shape` is (height, width, 3 or 1). Raises `ValueError` on others, on latents
+        that are no integers, and on those that `latents.clamp_latents` would change; `ImportError` where the coder's
+        extra is missing.
+        """
+        if len(shape) != 3 or shape[2] not in (1, 3) or min(shape) < 1:
+            raise ValueError(f"a picture has the shape (height, width, 3 or 1), not {shape}")
+        height, width, channels = shape
+        if y_hat.shape[:2] != self._latent_size(height, width):
+            raise ValueError(f"latents of shape {y_hat.shape} are not those of a picture of {height} x {width} pixels")
+        stream = latents.encode_latents(self.twin, y_hat, z_hat, coder=coder, progress=progress)
+        colour, crc = container.COLOURS[channels == 1], latents_crc32(y_hat, z_hat)
+        facts = self.name, self.fingerprint, height, width, colour, coder, crc, self.index
+        return container.pack(container.Header(*facts), stream)
+
+    def unpack(
+        self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS
+    ) -> tuple[container.Header, np.ndarray, np.ndarray]:
+        """Inverse of `pack`: the file's header, y_hat and z_hat. Raises as `decode` does."""
+        return self._unpack(data, max_pixels)
+
+    def _unpack(
+        self,
+        data: Bytes,
+        max_pixels: int | None,
+        begun: Callable[[tuple[int, int]], None] | None = None,
+        progress: Progress = silent,
+    ) -> tuple[container.Header, np.ndarray, np.ndarray]:
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"a .gllm file is given as its bytes, not as {type(data).__name__}")
+        header, stream = container.unpack(bytes(data), max_pixels=max_pixels)
+        self._check_model(header)
+        size = self._latent_size(header.height, header.width)
+        y_hat, z_hat = latents.decode_latents(
+            self._at(header.quality).twin, stream, size, coder=header.coder, begun=begun, progress=progress
+        )
+        if latents_crc32(y_hat, z_hat) != header.latents_crc32:
+            raise BitstreamError(
+                "the decoded latents are not the encoded ones: the file is damaged or this program is at fault"
+            )
+        return header, y_hat, z_hat
+
+    def _latent_size(self, height: int, width: int) -> tuple[int, int]:
+        return -(-height // self.config.stride), -(-width // self.config.stride)
+
+    def _run(self, program: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return program(self.config, self.params, *arguments)
+        except FlaxError as error:  # found here, since looking for it beforehand takes longer than a picture
+            problem = misfit(self.config, self._params)
+            raise zoo.WeightsError(f"the parameters of '{self.name}' do not fit its config: {problem}") from error
+
+    def _check_model(self, header: container.Header) -> None:
+        if header.fingerprint == self.fingerprint:
+            if (header.quality is None) != (self.index is None):
+                raise BitstreamError("the file is damaged: it has a quality where its model has none, or none")
+            return
+        if header.model == self.name:
+            raise BitstreamError(
+                f"the file was made with other weights of the name '{self.name}' than these: decode it with those, "
+                "model=FILE"
+            )
+        raise BitstreamError(f"the file was made with the model '{header.model}', this is '{self.name}'")

@@ -1,0 +1,24 @@
+"""The quality that people turn, from 0 to 100, and the index 0 ... 255 that a file holds.
+
+    index = round(quality * 255 / 100)
+
+The index stands for a lambda (`config.VariableRate`); 100 is the best picture and the largest file. The mapping is a
+promise: the same quality of the same weights gives the same index in every later version.
+"""
+
+from gllmm_jax.config import QUALITIES
+
+BEST = 100
+DEFAULT = 50
+
+
+def index_of(quality: float) -> int:
+    """Index of a quality from 0 to 100, fractions allowed. Raises `ValueError` outside."""
+    if not 0 <= quality <= BEST:  # also false for NaN
+        raise ValueError(f"the quality must be from 0 to {BEST}, not {quality}")
+    return round(quality * (QUALITIES - 1) / BEST)
+
+
+def quality_of(index: int) -> float:
+    """A quality of that index, to two digits."""
+    return round(index * BEST / (QUALITIES - 1), 2)

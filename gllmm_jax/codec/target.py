@@ -1,0 +1,95 @@
+"""Which quality meets a wish: so many bytes at most, so many bits per pixel, so many decibels.
+
+The analysis runs once. A probe is a real file, or a real decoded picture, at one quality; log size and PSNR are nearly
+linear in the quality's index, so a few probes find it.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gllmm_jax.config import QUALITIES
+
+PROBES = 6
+
+TOP = QUALITIES - 1
+
+
+class Target(NamedTuple):
+    """What `find` looks for in a value that grows with the quality's index.
+
+    `slope` is about what one index adds, the first guess; `tolerance` what is near enough; `below`: never above.
+    """
+
+    wanted: float
+    slope: float
+    tolerance: float
+    below: bool = False
+
+    def met(self, value: float) -> bool:
+        """Whether a value is near enough."""
+        return abs(self.wanted - value) <= self.tolerance and not (self.below and value > self.wanted)
+
+
+def at_most(size: int) -> Target:
+    """`size` bytes and no more; values are logarithms of bytes."""
+    return Target(math.log(size), 0.0095, 0.01, below=True)
+
+
+def about(size: float) -> Target:
+    """About `size` bytes; values are logarithms of bytes."""
+    return Target(math.log(size), 0.0095, 0.01)
+
+
+def decibels(psnr: float) -> Target:
+    """A PSNR in dB; values are in dB."""
+    return Target(psnr, 0.035, 0.05)
+
+
+def find(value: Callable[[int], float], target: Target, start: int) -> int | None:
+    """The index, 0 ... 255, whose value comes nearest to the target: of `PROBES` at most, the first at `start`.
+
+    None where the value at index 0 is above it and must not be, or where both ends are on one side of it and not near
+    enough, but for a target that is an upper limit: it is met by the highest quality.
+    """
+    seen: dict[int, float] = {}
+    low, high = 0, TOP  # where the answer may still be
+    index = start
+    while len(seen) < PROBES:
+        seen[index] = value(index)
+        if target.met(seen[index]):
+            return index
+        if seen[index] > target.wanted:
+            high = index - 1
+        else:
+            low = index + (0 if target.below else 1)
+        first = low + (low in seen)
+        if first > high:
+            break
+        index = _guess(seen, target, first, high, last=len(seen) == PROBES - 1)
+    return _nearest(seen, target)
+
+
+def _guess(seen: dict[int, float], target: Target, low: int, high: int, *, last: bool) -> int:
+    # along the line through the two nearest values, or with the slope that is usual
+    if last and target.below and not any(value <= target.wanted for value in seen.values()):
+        return 0  # the least there is
+    near = sorted(seen, key=lambda index: abs(seen[index] - target.wanted))[:2]
+    slope = target.slope
+    if len(near) == 2 and (rise := (seen[near[0]] - seen[near[1]]) / (near[0] - near[1])) > target.slope / 8:
+        slope = rise
+    # an upper limit is aimed at from below
+    aim = target.wanted - (target.tolerance / 2 if target.below else 0)
+    step = (aim - seen[near[0]]) / slope
+    return min(max(near[0] + (math.floor(step) if target.below else round(step)), low), high)
+
+
+def _nearest(seen: dict[int, float], target: Target) -> int | None:
+    fitting = [index for index, value in seen.items() if not (target.below and value > target.wanted)]
+    if not fitting:
+        return None
+    best = min(fitting, key=lambda index: abs(seen[index] - target.wanted))
+    one_side = len({value > target.wanted for value in seen.values()}) == 1
+    if best in (0, TOP) and one_side and not target.below and abs(seen[best] - target.wanted) > 2 * target.tolerance:
+        return None
+    return best

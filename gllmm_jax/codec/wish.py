@@ -1,0 +1,70 @@
+"""What a user asks of a file, and the quality that gives it."""
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from gllmm_jax import metrics
+from gllmm_jax.codec import target, transforms
+from gllmm_jax.codec.quality import quality_of
+
+if TYPE_CHECKING:
+    from gllmm_jax.codec.codec import Codec
+
+
+class Wish(NamedTuple):
+    """At most one of these, as of `Codec.encode`."""
+
+    quality: float | None = None
+    max_bytes: int | None = None
+    bpp: float | None = None
+    psnr: float | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is any. Raises `ValueError` where there are several, or one that cannot be."""
+        names = [name for name, value in self._asdict().items() if value is not None]
+        if len(names) > 1:
+            raise ValueError(f"one wish at a time, not {' and '.join(names)}")
+        for name in names:
+            if name != "quality" and not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above zero and finite, not {getattr(self, name)}")
+        return bool(names)
+
+    def quality_of(self, codec: "Codec", image: np.ndarray, y: np.ndarray, coder: str) -> float:
+        """The quality, from 0 to 100, that meets it, for a picture and its y of `transforms.ungained`.
+
+        Raises `ValueError` where none does, with what the picture has at the end of the range.
+        """
+        if self.quality is not None:
+            return self.quality
+        start = codec.at(quality_of(127))  # raises where there is one quality alone
+        pixels = image.shape[0] * image.shape[1]
+
+        def size(index: int) -> float:
+            probed = start.at(quality_of(index))
+            return len(probed.pack(*probed.quantise(y), image.shape, coder=coder))
+
+        def psnr(index: int) -> float:
+            probed, gray = start.at(quality_of(index)), image.shape[2] == 1
+            shown = transforms.synthesise(probed.config, probed.params, probed.quantise(y)[0], gray)
+            shown = shown[: image.shape[0], : image.shape[1], : image.shape[2]]
+            return float(metrics.psnr(image, shown, 255.0))
+
+        if self.psnr is not None:
+            index = target.find(psnr, target.decibels(self.psnr), 127)
+            if index is None:
+                least, most = psnr(0), psnr(target.TOP)
+                raise ValueError(f"psnr={self.psnr} is out of reach: this picture has {least:.2f} to {most:.2f} dB")
+            return quality_of(index)
+        limit = target.at_most(self.max_bytes) if self.max_bytes else target.about((self.bpp or 0) * pixels / 8)
+        index = target.find(lambda index: math.log(size(index)), limit, 127)
+        if index is not None:
+            return quality_of(index)
+        if self.max_bytes:
+            raise ValueError(
+                f"max_bytes={self.max_bytes:,} is out of reach: the least that this picture takes is {size(0):,} bytes"
+            )
+        least, most = (8 * size(index) / pixels for index in (0, target.TOP))
+        raise ValueError(f"bpp={self.bpp} is out of reach: this picture takes {least:.3f} to {most:.3f} bits a pixel")
