@@ -1,7 +1,7 @@
 """Pillow reads and writes `.gllm` files once this is imported.
 
     import gllmm_jax.pillow
-    Image.open("photograph.png").save("photograph.gllm", model="light-0.0130")
+    Image.open("photograph.png").save("photograph.gllm", quality=50)
     Image.open("photograph.gllm").show()
 
 A file is decoded where Pillow loads it, with the installed model it names or one that was `use`d before. Damaged files
@@ -19,6 +19,8 @@ from PIL import Image, ImageFile
 from gllmm_jax import zoo
 from gllmm_jax.codec import container
 from gllmm_jax.codec.codec import Codec, load
+from gllmm_jax.codec.quality import quality_of
+from gllmm_jax.codec.wish import Wish
 
 FORMAT = "GLLM"
 
@@ -37,7 +39,7 @@ def use(model: str | Path | Codec) -> Codec:
 
 
 class GllmImageFile(ImageFile.ImageFile):
-    """An opened `.gllm` file. `info` holds `model` and `coder`."""
+    """An opened `.gllm` file. `info` holds `model`, `coder` and `quality`, None of a model that has one alone."""
 
     format = FORMAT
     format_description = "learned image compression"
@@ -47,7 +49,8 @@ class GllmImageFile(ImageFile.ImageFile):
         self._data = self.fp.read()
         header, _ = container.unpack(self._data)
         self._size, self._mode = (header.width, header.height), _MODES[header.colour]
-        self.info = {"model": header.model, "coder": header.coder}
+        quality = None if header.quality is None else quality_of(header.quality)
+        self.info = {"model": header.model, "coder": header.coder, "quality": quality}
         self.tile = [ImageFile._Tile("raw", (0, 0, *self._size), 0, self._mode)]
 
     def load(self) -> Any:
@@ -62,14 +65,16 @@ class GllmImageFile(ImageFile.ImageFile):
 
 
 def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
-    # what the rest of Image.save's arguments become: model (a name, a weights file or a codec) and coder
+    # what the rest of Image.save's arguments become: model (a name, a weights file or a codec), coder, and a wish
     del filename
     if image.mode not in _MODES.values():
         raise OSError(f"cannot write mode {image.mode} as {FORMAT}: convert it to RGB or L first")
     options = image.encoderinfo
     codec = use(options.get("model", zoo.DEFAULT))
     pixels = np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
-    file.write(codec.encode(pixels, estimate=False, coder=options.get("coder", container.CODERS[0])).data)
+    wish = {name: options[name] for name in Wish._fields if name in options}
+    coder = options.get("coder", container.CODERS[0])
+    file.write(codec.encode(pixels, estimate=False, coder=coder, **wish).data)
 
 
 @functools.lru_cache(maxsize=8)

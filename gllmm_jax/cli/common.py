@@ -18,7 +18,7 @@ FAILED = 2
 DEBUG = "GLLMM_JAX_DEBUG"  # set, errors show where they come from
 
 _EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)  # raised on purpose, with a sentence
-_PARAMETER = re.compile(r"(?<= )(convert|max_pixels|model)=(True)?")
+_PARAMETER = re.compile(r"(?<!\S)(convert|max_pixels|model|quality|max_bytes|bpp|psnr)=(True)?")
 
 
 def say(text: str) -> None:
@@ -88,6 +88,20 @@ def add_model(parser: argparse.ArgumentParser, default: str | None, otherwise: s
     parser.add_argument("--model", default=default, metavar="NAME|FILE", help=text)
 
 
+def add_qualities(parser: argparse.ArgumentParser) -> None:
+    """`--quality`, one or several."""
+    text = "one or several, each from 0 to 100, of a model with a variable rate (its own unless given)"
+    parser.add_argument("--quality", type=quality, nargs="+", default=[None], metavar="Q", help=text)
+
+
+def quality(text: str) -> float:
+    """An argument that is a number from 0 to 100."""
+    value = float(text)
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 100")
+    return value
+
+
 def positive(text: str) -> int:
     """An argument that is a whole number above zero."""
     value = int(text)
@@ -112,7 +126,7 @@ def positive_number(text: str) -> float:
     return value
 
 
-positive_number.__name__ = "number"
+positive_number.__name__ = quality.__name__ = "number"
 positive.__name__ = whole.__name__ = "whole number"  # argparse: "invalid whole number value: 'x'"
 
 

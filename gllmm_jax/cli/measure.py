@@ -15,6 +15,7 @@ from gllmm_jax.cli.common import (
     add_convert,
     add_json,
     add_model,
+    add_qualities,
     print_json,
     say,
     sentence,
@@ -28,6 +29,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("images", type=a_path, nargs="+", metavar="IMAGE", help="any picture Pillow reads")
     add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
     parser.add_argument("-o", "--output", type=a_path, metavar="DIR", help="keep the files and decoded pictures here")
+    add_qualities(parser)
     add_convert(parser)
     add_json(parser)
 
@@ -36,10 +38,14 @@ def add_commands(commands: Any) -> None:
     where = "the folder for files and comparisons (%(default)s unless given)"
     parser.add_argument("-o", "--output", type=a_path, default=Path("demo"), metavar="DIR", help=where)
     add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
+    add_qualities(parser)
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Rows of figures, one a picture as soon as it is done, then their mean. Bad pictures are left out, and told."""
+    """Rows of figures, one a picture as soon as it is done, then their mean: so for each quality.
+
+    Bad pictures are left out, and told.
+    """
     cache.enable()
     from gllmm_jax.codec.codec import load
     from gllmm_jax.evaluate.files import evaluate_files, heading, line, mean_row
@@ -54,20 +60,26 @@ def evaluate(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             print(text, flush=True)
 
-    codec = load(arguments.model)
+    loaded, whole = load(arguments.model), []
     width = max(5, *(len(path.stem) for path in arguments.images))
-    rows = []
-    found = evaluate_files(codec, arguments.images, arguments.output, convert=arguments.convert, skip=skip)
-    for row in iter(functools.partial(_next, found), None):
-        if not rows:
-            show(heading(width))
-        rows.append(row)
-        show(line(row, width))
-    if rows:
-        rows.append(mean_row(rows))
-        show(line(rows[-1], width))
+    for quality in arguments.quality:
+        codec, output, rows = loaded if quality is None else loaded.at(quality), arguments.output, []
+        if output is not None and len(arguments.quality) > 1:
+            output = output / f"quality-{quality:g}"
+        if len(arguments.quality) > 1:
+            show(f"quality {quality:g}")
+        found = evaluate_files(codec, arguments.images, output, convert=arguments.convert, skip=skip)
+        for row in iter(functools.partial(_next, found), None):
+            if not rows:
+                show(heading(width))
+            rows.append(row)
+            show(line(row, width))
+        if rows:
+            rows.append(mean_row(rows))
+            show(line(rows[-1], width))
+        whole += rows
     if arguments.json:
-        print_json(rows)
+        print_json(whole)
     return FAILED if bad else 0
 
 
@@ -81,4 +93,4 @@ def demo(arguments: argparse.Namespace) -> None:
     cache.enable()
     from gllmm_jax.evaluate.demo import run
 
-    run(arguments.output, arguments.model)
+    run(arguments.output, arguments.model, arguments.quality)

@@ -47,6 +47,7 @@ def info(arguments: argparse.Namespace) -> None:
 def _stream_facts(path: Path, data: bytes) -> dict[str, Any]:
     from gllmm_jax.codec import container, integer
     from gllmm_jax.codec.errors import BitstreamError
+    from gllmm_jax.codec.quality import quality_of
 
     try:
         header, stream = container.unpack(data, max_pixels=None)
@@ -63,6 +64,7 @@ def _stream_facts(path: Path, data: bytes) -> dict[str, Any]:
         "bytes": len(data),
         "bpp": 8 * len(data) / (header.height * header.width),
         **header._asdict(),
+        "quality": None if header.quality is None else quality_of(header.quality),
         "fingerprint": header.fingerprint.hex(),
         "stream_bytes": len(stream),
         "installed": installed,

@@ -21,12 +21,14 @@ from gllmm_jax.cli.common import (
     positive,
     positive_number,
     print_json,
+    quality,
     read_bytes,
     uncollected,
     whole,
 )
 from gllmm_jax.cli.progress import bar
 from gllmm_jax.codec.container import CODERS, MAX_PIXELS
+from gllmm_jax.codec.quality import DEFAULT
 from gllmm_jax.config import Search
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ def add_commands(commands: Any) -> None:
     add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
     text = f"{CODERS[0]} unless given; tfc is TensorFlow-Compression's and needs the extra of that name at both ends"
     parser.add_argument("--coder", choices=CODERS, default=CODERS[0], help=text)
+    add_wish(parser)
     add_convert(parser)
     add_lof(parser)
     add_json(parser)
@@ -56,6 +59,18 @@ def add_commands(commands: Any) -> None:
     limit = f"accept pictures of up to N pixels ({MAX_PIXELS:,} unless given)"
     parser.add_argument("--max-pixels", type=positive, default=MAX_PIXELS, metavar="N", help=limit)
     add_json(parser)
+
+
+def add_wish(parser: argparse.ArgumentParser) -> None:
+    """How good, or how large."""
+    text = f"one of these, of a model with a variable rate (--quality {DEFAULT} unless given)"
+    group = parser.add_argument_group("how good, or how large", text).add_mutually_exclusive_group()
+    group.add_argument(
+        "--quality", type=quality, metavar="Q", help="from 0, the smallest file, to 100, the best picture"
+    )
+    group.add_argument("--max-bytes", type=positive, metavar="N", help="the best picture in a file of N bytes or fewer")
+    group.add_argument("--bpp", type=positive_number, metavar="B", help="a file of about B bits a pixel")
+    group.add_argument("--psnr", type=positive_number, metavar="D", help="a picture of about D dB")
 
 
 def add_lof(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +86,7 @@ def add_lof(parser: argparse.ArgumentParser) -> None:
 def compress(arguments: argparse.Namespace) -> None:
     """Picture -> `.gllm`."""
     from gllmm_jax.codec import picture
+    from gllmm_jax.codec.wish import Wish
 
     image = picture.read(arguments.input, convert=arguments.convert)
     output = arguments.output or free_beside(arguments.input, ".gllm")
@@ -78,13 +94,16 @@ def compress(arguments: argparse.Namespace) -> None:
     check_apart(arguments.input, output)
     with bar() as progress:
         codec, seconds = _load(arguments.model)
+        wish = {name: getattr(arguments, name) for name in Wish._fields}
         options = {"estimate": arguments.json, "coder": arguments.coder, "refine": _refinement(arguments)}
-        data, report = codec.encode(image, **options, progress=progress)
+        data, report = codec.encode(image, **wish, **options, progress=progress)
     files.write(output, data)
     if arguments.json:
         print_json(report._asdict() | {"seconds": {"load": seconds, **report.seconds}}, file=beside(output))
     else:
         facts = f"{report.width} x {report.height}, {report.bytes:,} bytes, {report.bpp:.3f} bits a pixel"
+        if report.quality is not None:
+            facts += f", quality {report.quality:g}"
         print(f"{output}: {facts}{_gain(report.refined)}", file=beside(output))
 
 

@@ -1,6 +1,8 @@
 """A first look: the photographs that scikit-image brings along, compressed, decompressed and set beside JPEG."""
 
+import itertools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +28,14 @@ def photograph(name: str) -> np.ndarray:
     return np.ascontiguousarray(getattr(data, name)())
 
 
-def run(out_dir: str | os.PathLike[str] = "demo", model: str | os.PathLike[str] | None = None) -> list[Row]:
+def run(
+    out_dir: str | os.PathLike[str] = "demo",
+    model: str | os.PathLike[str] | None = None,
+    qualities: Sequence[float | None] = (None,),
+) -> list[Row]:
     """Compress and decompress each photograph, print a table, leave files and comparisons in `out_dir` -> our rows.
+
+    `qualities` are from 0 to 100, None for the model's own. With several of them names of files end in the quality.
 
     JPEG is optimised and progressive; of both chroma samplings, at the lowest quality whose file is as large as ours or
     larger, the one of higher PSNR. Raises `zoo.WeightsError` without the model, `files.WriteError` where the disk
@@ -36,15 +44,16 @@ def run(out_dir: str | os.PathLike[str] = "demo", model: str | os.PathLike[str] 
     folder = files.make_folder(out_dir)
     codec = codecs.load(model or zoo.DEFAULT)
     print(f"model {codec.name}, beside JPEG at the same size or just above\n", flush=True)
-    columns = f"{'photograph':11} {'size':>9} {'bytes':>8} {'bpp':>6} {'PSNR':>6}"
+    columns = f"{'photograph':11} {'size':>9} {'quality':>7} {'bytes':>8} {'bpp':>6} {'PSNR':>6}"
     print(f"{columns}  | {'JPEG bytes':>10} {'PSNR':>6} {'gain':>9}", flush=True)
     rows = []
-    for name in PHOTOGRAPHS:
-        image = photograph(name)
-        row, jpeg = _compare(codec, name, image, folder)
+    for name, quality in itertools.product(PHOTOGRAPHS, qualities):
+        image, chosen = photograph(name), codec if quality is None else codec.at(quality)
+        row, jpeg = _compare(chosen, name if len(qualities) == 1 else f"{name}-{quality:g}", image, folder)
         height, width = image.shape[:2]
         ours, theirs = row["psnr"] or np.inf, jpeg["psnr"] or np.inf
-        left = f"{name:11} {f'{width}x{height}':>9} {row['bytes']:8,.0f} {row['bpp']:6.3f} {ours:6.2f}"
+        at = "" if chosen.quality is None else f"{chosen.quality:g}"
+        left = f"{name:11} {f'{width}x{height}':>9} {at:>7} {row['bytes']:8,.0f} {row['bpp']:6.3f} {ours:6.2f}"
         print(f"{left}  | {jpeg['bytes']:10,.0f} {theirs:6.2f} {ours - theirs:+6.2f} dB", flush=True)
         rows.append(row)
     print(f"\nIn {folder}/: NAME.gllm, the pictures they decode to (NAME.decoded.png), and NAME.comparison.png")
@@ -55,7 +64,7 @@ def _compare(codec: codecs.Codec, name: str, image: np.ndarray, folder: Path) ->
     """Our row and that of the better JPEG; writes the original, both files, what ours holds, and the comparison."""
     data = codec.compress(image)
     decoded = codec.decompress(data)
-    row = measure(name, image, decoded, len(data))
+    row = measure(name, image, decoded, len(data), quality=codec.quality)
     candidates = []
     for peer in JPEG:
         _, jpeg = peers.at_size(peer, image, len(data))

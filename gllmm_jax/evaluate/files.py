@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 class Row(TypedDict):
     """One picture: `bytes` of its file, `bpp` in bits per pixel, `psnr` in dB, `msssim` in [0, 1].
 
-    A figure that does not exist is None: the PSNR of a perfect picture, the MS-SSIM of one under 11 pixels.
+    `quality` is from 0 to 100, None of a model that has one alone. A figure that does not exist is None: the PSNR of a
+    perfect picture, the MS-SSIM of one under 11 pixels.
     """
 
     image: str
+    quality: float | None
     bytes: float
     bpp: float
     psnr: float | None
@@ -62,14 +64,15 @@ def evaluate_files(
             stream, decoded_picture = _outputs(folder, name)
             files.write(stream, data)
             picture.write(decoded_picture, decoded)
-        yield measure(name, image, decoded, len(data))
+        yield measure(name, image, decoded, len(data), quality=codec.quality)
 
 
-def measure(name: str, image: np.ndarray, decoded: np.ndarray, size: int) -> Row:
+def measure(name: str, image: np.ndarray, decoded: np.ndarray, size: int, *, quality: float | None = None) -> Row:
     """The row of one picture, uint8 [height, width, 3 or 1] twice, whose file has `size` bytes."""
     height, width = image.shape[:2]
     return Row(
         image=name,
+        quality=quality,
         bytes=size,
         bpp=8 * size / (height * width),
         psnr=_finite(metrics.psnr(image, decoded, 255.0)),
@@ -78,9 +81,10 @@ def measure(name: str, image: np.ndarray, decoded: np.ndarray, size: int) -> Row
 
 
 def mean_row(rows: list[Row]) -> Row:
-    """Column means, each over the pictures that have the figure; the row is named "mean"."""
+    """Column means of rows of one quality, each over the pictures that have the figure; the row is named "mean"."""
     return Row(
         image="mean",
+        quality=rows[0]["quality"],
         bytes=_mean([row["bytes"] for row in rows]) or 0.0,
         bpp=_mean([row["bpp"] for row in rows]) or 0.0,
         psnr=_mean([row["psnr"] for row in rows]),

@@ -93,7 +93,7 @@ class Overfit:
     def _lmbda(self, codec: Codec) -> float:
         if codec.provenance.get("distortion", "mse") != "mse":
             raise ValueError(f"'{codec.name}' was trained for MS-SSIM: latents are refined for the MSE alone")
-        found = self.lmbda or codec.provenance.get("lmbda")
+        found = self.lmbda or codec.lmbda
         if found is None:
             raise ValueError(f"'{codec.name}' does not say what lambda it was trained for: give one")
         return float(found)

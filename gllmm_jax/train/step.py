@@ -13,13 +13,8 @@ from gllmm_jax.nn.model import apply
 from gllmm_jax.nn.quality import at_quality
 from gllmm_jax.objective import Terms, balance, rate_distortion
 from gllmm_jax.prob.quantize import is_batch_of_keys
-from gllmm_jax.train.optimizer import make_optimizer
+from gllmm_jax.train.optimizer import global_norm, make_optimizer
 from gllmm_jax.train.schedule import learning_rate
-
-try:
-    import optax
-except ImportError as error:
-    raise ImportError("training needs optax: pip install 'gllmm-jax[train]'") from error
 
 Metrics = dict[str, jax.Array]
 Update = Callable[..., tuple["TrainState", Metrics]]
@@ -141,7 +136,7 @@ def make_update(model: ModelConfig, config: TrainConfig, *, axis_name: str | Non
         if axis_name is not None:
             gradients, terms = lax.pmean((gradients, terms), axis_name)
         gradients = _thawed(gradients, config, settled)
-        norm, lr = optax.global_norm(gradients), learning_rate(config, progress)
+        norm, lr = global_norm(gradients), learning_rate(config, progress)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         updates = _thawed(updates, config, settled)  # Adam moves on for a while what was not frozen from the start
         params = jax.tree.map(lambda p, u: p - lr * u, state.params, updates)

@@ -1,0 +1,48 @@
+"""Values that say what a model is and how it is trained: no code, no arrays.
+
+A config is saved with every checkpoint and weights file.
+"""
+
+from gllmm_jax.config.model import (
+    BLOCKS,
+    CONTEXT_RADIUS,
+    FAMILIES,
+    HYPER_STRIDE,
+    PARTS,
+    QUALITIES,
+    STRIDES,
+    TAPS,
+    TRANSFORMS,
+    Block,
+    Family,
+    ModelConfig,
+    Order,
+    Progressive,
+    Search,
+    VariableRate,
+)
+from gllmm_jax.config.training import MS_SSIM_CROP, Compute, Distortion, Schedule, TrainConfig
+
+__all__ = [
+    "BLOCKS",
+    "CONTEXT_RADIUS",
+    "FAMILIES",
+    "HYPER_STRIDE",
+    "MS_SSIM_CROP",
+    "PARTS",
+    "QUALITIES",
+    "STRIDES",
+    "TAPS",
+    "TRANSFORMS",
+    "Block",
+    "Compute",
+    "Distortion",
+    "Family",
+    "ModelConfig",
+    "Order",
+    "Progressive",
+    "Schedule",
+    "Search",
+    "TrainConfig",
+    "VariableRate",
+]

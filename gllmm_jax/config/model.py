@@ -1,0 +1,189 @@
+"""What a model is."""
+
+import dataclasses
+import math
+from typing import Any, Literal, get_args
+
+from gllmm_jax.config.checks import COUNT, are_counts, check, is_count, with_tuples
+
+Family = Literal["gaussian", "laplace", "logistic"]
+FAMILIES: tuple[Family, ...] = ("gaussian", "laplace", "logistic")
+
+Block = Literal["plain", "leaky", "crm2", "crm3"]
+Order = Literal["raster", "checkerboard"]  # of latents, under the context model
+
+BLOCKS = ((2, 2), (2, 4))
+"""Blocks of the progressive entropy model."""
+
+Search = Literal["greedy", "straight-through", "gumbel"]  # for latents, `lof`
+
+TRANSFORMS = ("g_a", "g_s")
+"""The parts of a model that know pixels; the others are its entropy model."""
+
+PARTS = ("g_a", "g_s", "h_a", "h_s", "context", "entropy", "progressive", "prior", "gain")
+"""Networks as a model's parameters name them: `h_a h_s context entropy`, or `progressive`; `gain` with a rate."""
+
+QUALITIES = 256
+"""Of a model with a variable rate: 0 for the smallest files, 255 for the best pictures."""
+
+STRIDES = {"paper": 16, "light": 16, "residual": 8}
+"""Pixels per latent, on each axis, of each kind of transforms."""
+
+HYPER_STRIDE = 4
+"""Latents per hyper-latent, on each axis."""
+
+CONTEXT_RADIUS = 2
+"""Reach of the context (a 5x5 window), in latents."""
+
+TAPS: dict[Order, tuple[tuple[int, int], ...]] = {
+    "raster": tuple((i, j) for i in range(-2, 1) for j in range(-2, 3) if (i, j) < (0, 0)),
+    "checkerboard": tuple((i, j) for i in range(-2, 3) for j in range(-2, 3) if (i + j) % 2),
+}
+"""Neighbours (rows down, columns to the right) that a latent's context sees, row by row.
+
+On a checkerboard only latents of odd row + column have a context, of those of even row + column.
+"""
+
+_WIDTHS = {"paper": 1, "light": 3, "residual": 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class Progressive:
+    """The multi-scale progressive entropy model (MSP) in place of hyperprior and serial context.
+
+    Raises `ValueError` where the fields make no model. Source: Zhang et al. 2022, of whose profiles only Nokia's later
+    code could be read: `scales`, `block` and `seeds` as there, the network a reconstruction.
+    """
+
+    scales: int = 3  # besides the coarsest, which the factorised prior codes
+    block: tuple[int, int] = (2, 2)  # rows and columns that are visited in one order
+    seeds: int = 0  # channels of a place that are coded one by one before the others
+    width: int = 64  # F, channels of the network
+    depth: int = 5  # R, its residual blocks
+
+    def __post_init__(self) -> None:
+        check(
+            self,
+            scales=(is_count(self.scales), COUNT),
+            block=(self.block in BLOCKS, " or ".join(map(str, BLOCKS))),
+            seeds=(isinstance(self.seeds, int) and self.seeds >= 0, "a whole number, not below zero"),
+            width=(is_count(self.width), COUNT),
+            depth=(is_count(self.depth), COUNT),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class VariableRate:
+    """One model for every quality q = 0 ... 255, at lambdas that grow by equal factors from `lowest` to `highest`.
+
+    Raises `ValueError` where the fields make no range.
+    """
+
+    lowest: float = 0.0008
+    highest: float = 0.12
+    anchors: int = 8  # qualities with parameters of their own, evenly spread: in between they are interpolated
+
+    def __post_init__(self) -> None:
+        check(
+            self,
+            lowest=(0 < self.lowest < math.inf, "finite and above zero"),
+            highest=(self.lowest < self.highest < math.inf, f"finite and above {self.lowest}"),
+            anchors=(is_count(self.anchors) and 2 <= self.anchors <= QUALITIES, f"from 2 to {QUALITIES}"),
+        )
+
+    @property
+    def middle(self) -> float:
+        """lambda in the middle of the qualities, where gains start at one."""
+        return (self.lowest * self.highest) ** 0.5
+
+    def lmbda(self, quality: Any) -> Any:
+        """lambda of a quality, 0 ... 255: a number, or an array of any library."""
+        return self.lowest * (self.highest / self.lowest) ** (quality / (QUALITIES - 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Everything that fixes the shapes and wiring of one codec.
+
+    `widths` has one entry (N everywhere) for the `paper` and `residual` transforms and three (strides 4, 8, 16) for the
+    `light` ones. Any transforms go with any entropy model. Raises `ValueError` where the fields make no model.
+
+    Source: GLLMM, IEEE TIP 2023, and its authors' published test code; `residual` and `msp`, see `nn.residual` and
+    `nn.progressive`; `light` and `mu` are ours.
+    """
+
+    preset: str
+    transform: Literal["paper", "light", "residual"] = "paper"
+    widths: tuple[int, ...] = (128,)
+    latents: int = 128  # M, channels of y
+    hyper: int = 128  # N, channels of z and of the hyper networks
+    hidden: tuple[int, int] = (640, 1280)  # entropy-parameter net
+    families: tuple[Family, ...] = FAMILIES
+    components: int = 3  # per family
+    block: Block = "crm2"
+    attention: bool = True
+    order: Order = "raster"
+    msp: Progressive | None = None  # then hyper and order have no meaning
+    rate: VariableRate | None = None  # then one model serves every quality
+    analysis_widths: tuple[int, ...] | None = None  # of the `light` g_a alone, where it is wider than g_s
+    analysis_depth: int = 1  # residual blocks at strides 8 and 16 of the `light` g_a
+
+    def __post_init__(self) -> None:
+        length = _WIDTHS.get(self.transform)
+        known = isinstance(self.families, tuple) and set(self.families) <= set(FAMILIES)
+        check(
+            self,
+            transform=(length is not None, " or ".join(_WIDTHS)),
+            widths=(are_counts(self.widths, length), f"a tuple of {length}, each {COUNT}"),
+            latents=(is_count(self.latents), COUNT),
+            hyper=(is_count(self.hyper), COUNT),
+            hidden=(are_counts(self.hidden, 2), f"a tuple of 2, each {COUNT}"),
+            families=(known and len(self.families) > 0, f"a tuple of some of {', '.join(FAMILIES)}"),
+            components=(is_count(self.components), COUNT),
+            block=(self.block in get_args(Block), " or ".join(get_args(Block))),
+            order=(self.order in get_args(Order), " or ".join(get_args(Order))),
+            msp=(
+                self.msp is None or (isinstance(self.msp, Progressive) and self.msp.seeds < self.latents),
+                "a Progressive with fewer seeds than there are latents, or None",
+            ),
+            rate=(self.rate is None or isinstance(self.rate, VariableRate), "a VariableRate or None"),
+            analysis_widths=(
+                self.analysis_widths is None
+                or (self.transform == "light" and are_counts(self.analysis_widths, _WIDTHS["light"])),
+                f"a tuple of {_WIDTHS['light']} for the light transforms, each {COUNT}, or None",
+            ),
+            analysis_depth=(
+                is_count(self.analysis_depth) and (self.transform == "light" or self.analysis_depth == 1),
+                f"{COUNT}, and 1 but for the light transforms",
+            ),
+        )
+
+    @property
+    def stride(self) -> int:
+        """Pixels per latent, on each axis."""
+        return STRIDES[self.transform]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of its networks, of PARTS."""
+        entropy = ("h_a", "h_s", "context", "entropy") if self.msp is None else ("progressive",)
+        return (*TRANSFORMS, *entropy, "prior", *(() if self.rate is None else ("gain",)))
+
+    @property
+    def static_channels(self) -> int:
+        """Channels of what the factorised prior codes: N of z, or M of the coarsest scale of y."""
+        return self.hyper if self.msp is None else self.latents
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
+        """Inverse of `to_dict`, tolerant of JSON's lists. Raises `TypeError` on an unknown field."""
+        values = with_tuples(values)
+        if values.get("msp") is not None:
+            values["msp"] = Progressive(**with_tuples(values["msp"]))
+        if values.get("rate") is not None:
+            values["rate"] = VariableRate(**values["rate"])
+        return cls(**values)

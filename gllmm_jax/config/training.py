@@ -1,0 +1,95 @@
+"""How a model is trained."""
+
+import dataclasses
+import math
+from typing import Any, Literal, get_args
+
+from gllmm_jax.config.checks import COUNT, check, is_count, with_tuples
+from gllmm_jax.config.model import HYPER_STRIDE, PARTS, STRIDES
+
+Distortion = Literal["mse", "ms-ssim"]
+Schedule = Literal["cosine", "linear", "halving", "constant", "stable"]
+Compute = Literal["float32", "bfloat16"]
+
+MS_SSIM_CROP = 192
+"""Pixels a side from which a crop, a multiple of 64, has all five scales of MS-SSIM."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Everything that fixes one training run but the model. Give `minutes` or `steps`, not both.
+
+    Raises `ValueError` where the fields make no run.
+
+    Source of the objective's scale: GLLMM's published points fit L = R + lmbda * MSE on 0..255; of the `halving`
+    schedule: constant for half of the run, then halved every fifteenth, as the paper's 750,000 and 100,000 steps.
+    """
+
+    data: str
+    lmbda: float | tuple[float, float] = 0.013  # or lowest and highest of a model with a variable rate
+    distortion: Distortion = "mse"  # on 0..255, or 1 - MS-SSIM, whose lmbda is a few hundred times as large
+    batch: int = 8  # images, of all devices together
+    crop: int = 192  # pixels a side, a multiple of 64
+    learning_rate: float = 1e-3  # peak
+    warmup: float = 0.02  # fraction of the run
+    schedule: Schedule = "cosine"  # after it; `stable` is constant but for the last part
+    decay: float = 0.2  # fraction of the run that the `stable` schedule takes to come down to zero
+    clip: float = 1.0  # gradient norm
+    ema: float = 0.999  # decay of the averaged weights a step
+    compute: Compute = "float32"  # what the networks calculate in; parameters, rates and losses are float32
+    noise: float = 0.0  # fraction of the run in which g_s sees additive noise, before it sees rounded latents
+    settle: float = 0.0  # fraction of the run, its end, in which g_a rests and the rate sees rounded latents as well
+    frozen: tuple[str, ...] = ()  # of PARTS: not trained
+    resident: bool = False  # keep the whole training set in device memory and draw crops there
+    augment: bool = False  # of a resident set: crops also scaled down, transposed, and with other contrast and colours
+    seed: int = 0
+    minutes: float | None = None
+    steps: int | None = None
+    init: str | None = None  # weights to start from: an installed name or a file
+    validate_minutes: float = 5.0  # between validations, with a checkpoint each
+
+    def __post_init__(self) -> None:
+        if (self.minutes is None) == (self.steps is None):
+            raise ValueError("give the length of the run as minutes or as steps, one of the two")
+        reach = max(STRIDES.values()) * HYPER_STRIDE
+        if self.distortion == "ms-ssim" and self.crop < MS_SSIM_CROP:
+            raise ValueError(f"crop must be at least {MS_SSIM_CROP} pixels for ms-ssim, not {self.crop}")
+        check(
+            self,
+            lmbda=(
+                all(0 < lmbda < math.inf for lmbda in self.lmbda) and self.lmbda[0] < self.lmbda[-1]
+                if isinstance(self.lmbda, tuple)
+                else 0 < self.lmbda < math.inf,
+                "finite and above zero, or two such numbers, the lower one first",
+            ),
+            batch=(is_count(self.batch), COUNT),
+            crop=(is_count(self.crop) and self.crop % reach == 0, f"a multiple of {reach} pixels"),
+            learning_rate=(0 <= self.learning_rate < math.inf, "finite and not below zero"),
+            warmup=(0 <= self.warmup < 1, "at least 0 and below 1"),
+            clip=(self.clip > 0, "above zero"),
+            ema=(0 <= self.ema < 1, "at least 0 and below 1"),
+            distortion=(self.distortion in get_args(Distortion), " or ".join(get_args(Distortion))),
+            schedule=(self.schedule in get_args(Schedule), " or ".join(get_args(Schedule))),
+            decay=(0 < self.decay <= 1, "above 0 and at most 1"),
+            settle=(0 <= self.settle < 1, "at least 0 and below 1"),
+            augment=(not self.augment or self.resident, "False unless the training set is resident"),
+            compute=(self.compute in get_args(Compute), " or ".join(get_args(Compute))),
+            noise=(0 <= self.noise <= 1, "from 0 to 1"),
+            frozen=(
+                isinstance(self.frozen, tuple) and set(self.frozen) < set(PARTS),
+                f"a tuple of some of {', '.join(PARTS)}",
+            ),
+            seed=(isinstance(self.seed, int) and self.seed >= 0, "a whole number, not below zero"),
+            minutes=(self.minutes is None or 0 < self.minutes < math.inf, "finite and above zero"),
+            steps=(self.steps is None or is_count(self.steps), COUNT),
+            validate_minutes=(self.validate_minutes > 0, "above zero"),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TrainConfig":
+        """Inverse of `to_dict`, tolerant of JSON's lists. Raises `TypeError` on an unknown field."""
+        return cls(**with_tuples(values))
