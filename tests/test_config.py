@@ -11,6 +11,7 @@ from gllmm_jax.config import ModelConfig, TrainConfig
 from gllmm_jax.presets import PRESETS
 
 COUNT = "a whole number above zero"
+LMBDA = "finite and above zero, or two such numbers, the lower one first"
 
 
 @pytest.mark.parametrize("config", [*PRESETS.values(), TrainConfig(data="d", steps=1)])
@@ -48,9 +49,14 @@ def test_the_light_transforms_take_three_widths():
 @pytest.mark.parametrize(
     ("field", "wrong", "wanted"),
     [
-        ("lmbda", 0.0, "finite and above zero"),
-        ("lmbda", math.inf, "finite and above zero"),
-        ("lmbda", math.nan, "finite and above zero"),
+        ("lmbda", 0.0, LMBDA),
+        ("lmbda", math.inf, LMBDA),
+        ("lmbda", math.nan, LMBDA),
+        ("lmbda", (0.01, 0.01), LMBDA),
+        ("lmbda", (0.0, 0.01), LMBDA),
+        ("decay", 0.0, "above 0 and at most 1"),
+        ("settle", 1.0, "at least 0 and below 1"),
+        ("augment", True, "False unless the training set is resident"),
         ("batch", 0, COUNT),
         ("batch", 1.5, COUNT),
         ("crop", 0, "a multiple of 64 pixels"),

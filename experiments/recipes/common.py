@@ -15,8 +15,10 @@ from gllmm_jax.presets import PRESETS
 from gllmm_jax.train.loop import NonFiniteError, train
 
 
-def launch(about: str | None, model: Callable[[float], ModelConfig], **settings: Any) -> None:
-    """Train the `model` of a lambda with `settings` of `TrainConfig`, which options may change; ends the program.
+def launch(about: str | None, model: Callable[[Any], ModelConfig], **settings: Any) -> None:
+    """Train the `model` of a lambda, or of the two ends of a range; ends the program.
+
+    The `settings` are those of `TrainConfig`, which options may change.
 
     `--preset mu --steps 20` rehearses a recipe. Several processes train together as with `gllmm-jax train`.
     """

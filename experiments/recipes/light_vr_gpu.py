@@ -10,11 +10,10 @@ from common import launch
 from gllmm_jax.presets import PRESETS
 
 if __name__ == "__main__":
-    model = PRESETS["light-vr"]
     launch(
         __doc__,
-        lambda _: model,
-        lmbda=(model.rate.lowest, model.rate.highest),
+        lambda _: PRESETS["light-vr"],
+        lmbda=(0.0008, 0.12),
         batch=32,
         crop=256,
         learning_rate=7e-4,

@@ -1,32 +1,22 @@
 """From trained float parameters to their integer twin, with every bound kept. NumPy, float64."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gllmm_jax.codec import observe
 from gllmm_jax.codec.integer import Twin
-from gllmm_jax.codec.layers import ENTROPY, HYPER, LEVELS, Spec, by_quality, specs
+from gllmm_jax.codec.layers import ENTROPY, HYPER, Spec, by_quality, specs
+from gllmm_jax.codec.prior import prior_tables
 from gllmm_jax.codec.proof import BUDGET, largest_bias, reach
 from gllmm_jax.config import QUALITIES, ModelConfig
 from gllmm_jax.nn.entropy import context_mask
-from gllmm_jax.nn.progressive import subsampled
 from gllmm_jax.nn.quality import interpolate
 from gllmm_jax.prob import tables
 
-REACH = 256  # symbols of the prior lie within
-
 MARGIN = 1.5  # room above the largest activation seen in calibration
 PRECISIONS = range(6, 13)  # bits of an activation to choose from
-
-
-class Latents(NamedTuple):
-    """Of one picture: y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N]."""
-
-    y_hat: np.ndarray
-    z_hat: np.ndarray
-    quality: int = 0  # 0 ... 255, with a variable rate
 
 
 class Input(NamedTuple):
@@ -36,7 +26,7 @@ class Input(NamedTuple):
     limit: np.ndarray
 
 
-def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[Latents]) -> Twin:
+def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observe.Latents]) -> Twin:
     """The integer twin of trained parameters.
 
     Args:
@@ -49,7 +39,7 @@ def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[Latent
     if not calibration:
         raise ValueError("the integer twin needs calibration latents")
     layers, wiring = float_layers(config, params), specs(config)
-    low, high, cdf = prior_tables(config, params["prior"], _static_latents(config, calibration))
+    low, high, cdf = prior_tables(config, params["prior"], calibration)
     arrays = {"prior.low": low, "prior.high": high, "prior.cdf": cdf}
     seen = observe.activations(config, layers, calibration)
     z_limit = np.maximum(-low, high)
@@ -80,14 +70,6 @@ def _shared_out(form: Input, makers: Mapping[str, Spec]) -> dict[str, Input]:
         found[maker] = Input(form.exponent, form.limit[begin : begin + spec.kernel[2]])
         begin += spec.kernel[2]
     return found
-
-
-def _static_latents(config: ModelConfig, calibration: Sequence[Latents]) -> np.ndarray:
-    # what the factorised prior codes, [n, channels]
-    if config.msp is None:
-        return np.concatenate([z.reshape(-1, z.shape[-1]) for _, z, _ in calibration])
-    at = subsampled(config.msp.scales)
-    return np.concatenate([y[at, at].reshape(-1, y.shape[-1]) for y, _, _ in calibration])
 
 
 def _consumers(wiring: Mapping[str, Spec]) -> dict[str, list[str]]:
@@ -142,7 +124,7 @@ def _leaves(config: ModelConfig, params: Mapping) -> dict[str, Mapping]:
     return found | {"dense2": {"kernel": net["out"], "bias": net["out_bias"]}}
 
 
-def _levels(config: ModelConfig, params: Mapping) -> dict[str, np.ndarray]:
+def _levels(config: ModelConfig, params: Mapping) -> dict[str, Any]:
     """What each quality adds to a layer's bias: rows of the anchors, by the layer's name."""
     if config.msp is not None:
         return dict.fromkeys(by_quality(config), params["progressive"]["level"]["rows"])
@@ -230,34 +212,3 @@ def _integers(kernel, bias, given, fine, exponent):
     total = given + fine
     shift = total - exponent
     return np.rint(kernel * 2.0**fine), np.rint(bias * 2.0**total) + np.where(shift > 0, 2.0 ** (shift - 1), 0), shift
-
-
-def prior_tables(config: ModelConfig, prior: Mapping, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Support and coding table of what the prior codes, of which [n, N] were seen.
-
-    Returns: low and high int32 [N]; CDF int32 [N, widest + 1], 2^16 past the support. With a variable rate CDFs are
-    [LEVELS, N, widest + 1], each that of the middle of its qualities.
-    """
-    edges = np.arange(-REACH, REACH) - 0.5
-    cdf = np.stack([observe.prior_cdf(prior, v) for v in _edges(config, prior, edges)])
-    if not np.isfinite(cdf).all():
-        raise ValueError("layer prior: parameters are not finite")
-    seen = seen.clip(1 - REACH, REACH - 2)
-    low = ((cdf < 2.0**-18).sum(2).min(0) - REACH - 1).clip(1 - REACH, 0)
-    high = (REACH - (cdf > 1 - 2.0**-18).sum(2).min(0)).clip(0, REACH - 2)
-    low = np.minimum(low, seen.min(0, initial=0)).astype(np.int32)
-    high = np.maximum(high, seen.max(0, initial=0)).astype(np.int32)
-    table = np.full((len(cdf), len(low), (high - low).max() + 2), tables.TOTAL, np.int32)
-    for level, its_cdf in zip(table, cdf, strict=True):
-        for row, c, first, last in zip(level, its_cdf, low, high, strict=True):
-            row[: last - first + 2] = tables.cumulative(c[first + REACH : last + REACH + 2])
-    return low, high, table[0] if config.rate is None else table
-
-
-def _edges(config: ModelConfig, prior: Mapping, edges: np.ndarray) -> list[np.ndarray]:
-    """Where the density is asked in place of `edges` [n], for each level: [N, n]."""
-    if config.rate is None:
-        return [np.broadcast_to(edges, (config.static_channels, len(edges)))]
-    middles = (np.arange(LEVELS) + 0.5) * (QUALITIES / LEVELS) - 0.5
-    log_width, shift = (np.asarray(interpolate(prior[k]["rows"], middles), np.float64) for k in ("log_width", "shift"))
-    return list((edges - shift[..., None]) / np.exp(log_width)[..., None])

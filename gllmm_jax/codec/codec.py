@@ -13,6 +13,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,7 @@ class Codec(LatentCodec):
         super().__init__(weights)
         self._expected: set[tuple[int, int]] = set()
 
-    def compress(self, image: npt.ArrayLike, **wish: float | None) -> bytes:
+    def compress(self, image: npt.ArrayLike, **wish: Any) -> bytes:
         """uint8 [height, width, 3 or 1] -> the bytes of a `.gllm` file. Raises `ValueError` on anything else.
 
         Whatever NumPy can view as such an array will do. The `wish` is `quality`, `max_bytes`, `bpp` or `psnr`, as of

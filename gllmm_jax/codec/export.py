@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from gllmm_jax import zoo
-from gllmm_jax.codec.calibrate import Latents, make_twin
+from gllmm_jax.codec.calibrate import make_twin
+from gllmm_jax.codec.observe import Latents
 from gllmm_jax.codec.transforms import analyse
 from gllmm_jax.config import QUALITIES, ModelConfig
 from gllmm_jax.nn.entropy import context_mask

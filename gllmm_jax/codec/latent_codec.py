@@ -62,7 +62,8 @@ class LatentCodec:
         other._choose(index)
         return other
 
-    def _choose(self, index: int) -> None:
+    def _choose(self, index: int | None) -> None:
+        assert index is not None
         self.index = index
         self.params, self.twin = _at_quality(self._params, np.float32(index)), self._twin.at(index)
 

@@ -1,9 +1,9 @@
-"""Ranges of activations of the float networks on calibration latents, and the float prior of z. NumPy only.
+"""Ranges of activations of the float networks on calibration latents. NumPy only.
 
 The same wiring as `nn`, written apart from it because every picture has another shape and nothing is worth compiling.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,14 @@ SAMPLES = 8192
 """Latent positions looked at, of all calibration pictures together."""
 
 
+class Latents(NamedTuple):
+    """Of one picture: y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N]."""
+
+    y_hat: np.ndarray
+    z_hat: np.ndarray
+    quality: int = 0  # 0 ... 255, with a variable rate
+
+
 class Range(NamedTuple):
     """What one tensor did, by channel."""
 
@@ -23,10 +31,8 @@ class Range(NamedTuple):
     power: np.ndarray  # mean square [C]
 
 
-def activations(
-    config: ModelConfig, layers: dict[str, Any], calibration: Sequence[tuple[np.ndarray, np.ndarray, int]]
-) -> dict[str, Range]:
-    """Range of the input of every layer, by the layer's name; of y_hat under "y". `calibration`: y_hat, z_hat, quality.
+def activations(config: ModelConfig, layers: dict[str, Any], calibration: Sequence[Latents]) -> dict[str, Range]:
+    """Range of the input of every layer, by the layer's name; of y_hat under "y".
 
     Of a progressive model the residual stream, which many layers take, is under "stream".
     """
@@ -119,17 +125,3 @@ def _upsample(x, layer):
                 for q, j in columns:
                     out[a::2, b::2] += x[i : i + h, j : j + w] @ kernel[3 * p + q]
     return out + bias
-
-
-def prior_cdf(prior: Mapping, v: np.ndarray) -> np.ndarray:
-    """CDF of the factorised prior, float64 [N, n], at v [N, n].
-
-    Source: Balle et al. 2018, appendix 6.1; the same chain as `prob.factorized.logits`.
-    """
-    leaf = {k: np.asarray(a, np.float64) for k, a in prior.items() if not isinstance(a, Mapping)}
-    x = v[:, None]
-    for i in range(4):
-        x = np.logaddexp(0, leaf[f"matrix{i}"]) @ x + leaf[f"bias{i}"]
-        if i < 3:
-            x = x + np.tanh(leaf[f"factor{i}"]) * np.tanh(x)
-    return 1 / (1 + np.exp(-x[:, 0].clip(-700, 700)))

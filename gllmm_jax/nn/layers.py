@@ -35,9 +35,15 @@ def at_least_single(x: jax.Array) -> jax.Array:
     return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
 
 
-def in_kernel_dtype(x: jax.Array, *parameters: jax.Array | None, **_: Any) -> list[jax.Array | None]:
+def in_kernel_dtype(x: Any, kernel: Any, *bias: Any, **_: Any) -> Any:
     """For Flax's layers: each calculates in the dtype of its own kernel, whatever comes in."""
-    return [x.astype(parameters[0].dtype), *parameters]  # pyright: ignore[reportOptionalMemberAccess]
+    return [x.astype(kernel.dtype), kernel, *bias]
+
+
+def narrowed(module: nn.Module, x: jax.Array) -> jax.Array:
+    """x in the narrowest dtype of the module's parameters, where a shortcut would carry it past every layer."""
+    dtypes = {leaf.dtype for leaf in jax.tree.leaves(module.variables.get("params", {}))}
+    return x.astype(min(dtypes, key=lambda dtype: dtype.itemsize)) if dtypes else x
 
 
 def conv(

@@ -15,21 +15,23 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from gllmm_jax.config import QUALITIES, VariableRate
 
 ROWS = "rows"
 
 
-def interpolate(rows: jax.Array, quality: jax.Array) -> jax.Array:
+def interpolate(rows: ArrayLike, quality: ArrayLike) -> jax.Array:
     """Rows [A, C] of the anchors at qualities [...] from 0 to 255 -> [..., C], float32."""
+    rows = jnp.asarray(rows, jnp.float32)
     count = rows.shape[0]
     place = jnp.asarray(quality, jnp.float32) * ((count - 1) / (QUALITIES - 1))
     weights = jnp.maximum(1.0 - jnp.abs(place[..., None] - jnp.arange(count, dtype=jnp.float32)), 0.0)
-    return jnp.matmul(weights, rows.astype(jnp.float32), precision="highest")
+    return jnp.matmul(weights, rows, precision="highest")
 
 
-def at_quality(params: Any, quality: jax.Array | float) -> Any:
+def at_quality(params: Any, quality: ArrayLike) -> Any:
     """Parameters of one quality, or of a quality for each image of a batch [B]: the same tree, other leaves shared.
 
     Parameters of a model with one quality come back as they are. Qualities are from 0 to 255, not only whole ones.

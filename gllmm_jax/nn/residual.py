@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 
 from gllmm_jax.config import ModelConfig
-from gllmm_jax.nn.layers import conv, depth_to_space
+from gllmm_jax.nn.layers import conv, depth_to_space, narrowed
 
 
 class Residual(nn.Module):
@@ -57,7 +57,7 @@ class ResidualSynthesis(nn.Module):
     @nn.compact
     def __call__(self, y_hat: jax.Array) -> jax.Array:
         (n,) = self.config.widths
-        x = Residual(n, name="block0")(y_hat)
+        x = Residual(n, name="block0")(narrowed(self, y_hat))
         x = Residual(n, up=True, name="up0")(x)
         x = Residual(n, name="block1")(x)
         x = Residual(n, up=True, name="up1")(x)

@@ -83,7 +83,7 @@ class Run:
         self._agreed = self._step, self._started  # step and clock when processes last did
         self._next = self._step  # step at which they do again
         self._evaluate = _eval_step(record.model, record.train)
-        self._qualities = (None,) if record.model.rate is None else VALIDATION_QUALITIES
+        self._qualities = (0,) if record.model.rate is None else VALIDATION_QUALITIES
 
     def seconds(self) -> float:
         """Training time, that before earlier stops included."""
@@ -183,15 +183,14 @@ class Run:
         log.say(f"step {self._step}: validation loss {figures['loss']:.4f}, {points}{new}")
         if isinstance(log, Log) and log.has_pictures:
             middle = self._qualities[len(self._qualities) // 2]
-            shown = params if middle is None else at_quality(params, middle)
-            seen = jax.device_get(_view(self._record.model)(shown, self._held_out[0]))
+            seen = jax.device_get(_view(self._record.model)(at_quality(params, middle), self._held_out[0]))
             with self._writing():
                 log.pictures(self._step, self._held_out[0], *seen)
         if best:
             self._best_loss = figures["loss"]
         self._checkpoints.save(self._state, self._now(), best=best, wait=wait)
 
-    def _judge(self, params: Any, quality: int | None) -> dict[str, float]:
+    def _judge(self, params: Any, quality: int) -> dict[str, float]:
         """Means over the held-out images, at one quality where the rate is variable."""
         rows = [jax.device_get(self._evaluate(params, image[None], quality)) for image in self._held_out]
         return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}

@@ -1,7 +1,7 @@
 """One training step and its evaluation twin, as pure functions and compiled. Images come as uint8 [B, h, w, 3]."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -60,7 +60,7 @@ def loss_fn(
     variable rate every image is coded at a quality of its own, [B] from 0 to 255, drawn from its key unless given, and
     its loss has the weight of `objective.balance`. Networks calculate in `config.compute`.
     """
-    lmbda, weight = config.lmbda, 1.0
+    lmbda, weight = cast(float, config.lmbda), 1.0
     if config.compute == "bfloat16":
         params = _bfloat16(params)
     if model.rate is not None:
@@ -131,8 +131,11 @@ def make_update(model: ModelConfig, config: TrainConfig, *, axis_name: str | Non
         key = jax.random.fold_in(state.key, state.step)
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, place)
         noisy, settled = progress < config.noise, progress >= 1.0 - config.settle
-        loss = jax.grad(loss_fn, has_aux=True)
-        gradients, terms = loss(params, x, keys, noisy, settled, model=model, config=config)
+
+        def loss(params: Any) -> tuple[jax.Array, Terms]:
+            return loss_fn(params, x, keys, noisy, settled, model=model, config=config)
+
+        gradients, terms = jax.grad(loss, has_aux=True)(params)
         if axis_name is not None:
             gradients, terms = lax.pmean((gradients, terms), axis_name)
         gradients = _thawed(gradients, config, settled)
@@ -146,7 +149,8 @@ def make_update(model: ModelConfig, config: TrainConfig, *, axis_name: str | Non
         taken, finite = (params, ema, opt_state), jnp.isfinite(norm)
         taken = jax.tree.map(lambda a, b: jnp.where(finite, a, b), taken, (state.params, state.ema, state.opt_state))
         metrics = _metrics(terms) | {"grad_norm": norm, "lr": lr, "skipped": 1.0 - finite}
-        return TrainState(state.step + 1, *taken, state.key), metrics
+        params, ema, opt_state = taken
+        return TrainState(state.step + 1, params, ema, opt_state, state.key), metrics
 
     return update
 
@@ -162,7 +166,10 @@ def _thawed(gradients: Any, config: TrainConfig, settled: jax.Array) -> Any:
     # zeros for what is frozen, where the model has it, and for g_a once it has settled
     still = {name: jax.tree.map(jnp.zeros_like, gradients[name]) for name in config.frozen if name in gradients}
     if config.settle and "g_a" not in config.frozen:
-        still["g_a"] = jax.tree.map(lambda leaf: jnp.where(settled, 0.0, leaf), gradients["g_a"])
+        # and its gains: the rate's gradient through rounding is no guide for them
+        for name in ("g_a", "gain"):
+            if name in gradients:
+                still[name] = jax.tree.map(lambda leaf: jnp.where(settled, 0.0, leaf), gradients[name])
     return gradients | still if still else gradients
 
 
@@ -197,12 +204,12 @@ def make_eval_step(model: ModelConfig, config: TrainConfig) -> Callable[..., Met
     rate: (params, images, quality), a number from 0 to 255.
     """
 
-    def step(params: Any, images: jax.Array, quality: jax.Array | float | None = None) -> Metrics:
-        x, lmbda, weight = _unit_range(images), config.lmbda, 1.0
+    def step(params: Any, images: jax.Array, quality: jax.Array | float = 0.0) -> Metrics:
+        x, lmbda, weight = _unit_range(images), cast(float, config.lmbda), 1.0
         if model.rate is not None:
-            quality = jnp.full(len(x), quality, jnp.float32)
-            params = at_quality(params, quality)
-            lmbda, weight = model.rate.lmbda(quality), balance(model.rate, quality)
+            qualities = jnp.full(len(x), quality, jnp.float32)
+            params = at_quality(params, qualities)
+            lmbda, weight = model.rate.lmbda(qualities), balance(model.rate, qualities)
         output = apply(model, params, x)
         x_hat = jnp.round(jnp.clip(output.x_hat, 0.0, 1.0) * 255.0) / 255.0
         rates = output.bits_y, output.bits_z

@@ -9,6 +9,8 @@ from gllmm_jax.codec import exact, observe
 from gllmm_jax.codec.calibrate import float_layers, make_twin, output_format
 from gllmm_jax.codec.integer import fingerprint, twin_from_arrays, z_support
 from gllmm_jax.codec.layers import ENTROPY, HYPER
+from gllmm_jax.codec.observe import Latents
+from gllmm_jax.codec.prior import prior_cdf
 from gllmm_jax.config import TAPS
 from gllmm_jax.nn import model
 from gllmm_jax.prob import tables
@@ -217,7 +219,7 @@ def test_supports_in_narrow_types():
 
 
 def test_layers_that_do_not_fit_are_named():
-    calibration = [draw(MU, 8, 8)]
+    calibration = [Latents(*draw(MU, 8, 8))]
     for name, value in (("dense1", np.nan), ("dense0", np.inf)):
         params = tree(MU)
         params["entropy"][name]["kernel"][3, 3] = value
@@ -237,7 +239,7 @@ def test_prior_table_follows_the_float_prior():
     cdf = twin().arrays["prior.cdf"]
     for n in range(0, MU.hyper, 5):
         edges = np.arange(low[n], high[n] + 2) - 0.5
-        wanted = np.diff(observe.prior_cdf(params["prior"], edges)[n])
+        wanted = np.diff(prior_cdf(params["prior"], np.broadcast_to(edges, (MU.hyper, len(edges))))[n])
         ours = np.diff(cdf[n, : len(edges)]) / tables.TOTAL
         np.testing.assert_allclose(ours, wanted, atol=0.002)
         assert cdf[n, len(edges) - 1] == tables.TOTAL

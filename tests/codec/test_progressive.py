@@ -8,6 +8,7 @@ import pytest
 from gllmm_jax.codec import progressive, progressive_walk, rans
 from gllmm_jax.codec.calibrate import make_twin
 from gllmm_jax.codec.latents import decode_latents, encode_latents, estimated_bits, prepare
+from gllmm_jax.codec.observe import Latents
 from gllmm_jax.nn.progressive import calls
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.prob import tables
@@ -91,5 +92,5 @@ def test_an_input_that_is_always_zero_leaves_room_for_the_bias():
         part[:] = 0
     net["out"] *= 0.2
     net["out_bias"][:] = 1
-    made = make_twin(FAST, params, [(np.zeros((8, 8, FAST.latents), np.int32), np.zeros((0, 0, 0), np.int32))])
+    made = make_twin(FAST, params, [Latents(np.zeros((8, 8, FAST.latents), np.int32), np.zeros((0, 0, 0), np.int32))])
     assert made.arrays["dense2.kernel"].any()

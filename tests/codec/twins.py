@@ -9,6 +9,7 @@ import numpy as np
 from gllmm_jax.codec.calibrate import make_twin
 from gllmm_jax.codec.integer import Twin
 from gllmm_jax.codec.latents import clamp_latents, hyper_shape
+from gllmm_jax.codec.observe import Latents
 from gllmm_jax.config import ModelConfig, Progressive
 from gllmm_jax.nn.progressive import ORDERS
 from gllmm_jax.presets import PRESETS
@@ -80,7 +81,7 @@ def draw(config: ModelConfig, height: int, width: int, seed: int = 0) -> tuple[n
 
 @functools.cache
 def twin(config: ModelConfig = MU, seed: int = 0) -> Twin:
-    return make_twin(config, tree(config, seed), [draw(config, 8, 12, s) for s in range(100, 104)])
+    return make_twin(config, tree(config, seed), [Latents(*draw(config, 8, 12, s)) for s in range(100, 104)])
 
 
 def carried(config: ModelConfig, height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -51,7 +51,7 @@ def test_at_size_outside_the_scale_takes_its_end(photograph):
 
 
 def row(bpp: float, psnr: float | None) -> Row:
-    return Row(image="a", bytes=0, bpp=bpp, psnr=psnr, msssim=None)
+    return Row(image="a", quality=None, bytes=0, bpp=bpp, psnr=psnr, msssim=None)
 
 
 def test_a_curve_leaves_out_points_that_cost_more_and_give_less():

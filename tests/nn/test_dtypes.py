@@ -33,14 +33,15 @@ def outputs(config: ModelConfig, dtype, method, *sizes) -> list[np.dtype]:
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_networks_keep_the_dtype_and_rates_are_float32_without_implicit_promotion(config, dtype):
     m, n = config.latents, config.hyper
+    shown = np.float32 if config.transform == "light" else dtype  # of sums with a linear path
     with jax.numpy_dtype_promotion("strict"):
-        assert outputs(config, dtype, Model.analysis, (1, 64, 64, 3)) == [dtype]
-        assert outputs(config, dtype, Model.synthesis, (1, 4, 4, m)) == [dtype]
+        assert outputs(config, dtype, Model.analysis, (1, 64, 64, 3)) == [shown]
+        assert outputs(config, dtype, Model.synthesis, (1, 4, 4, m)) == [shown]
         assert outputs(config, dtype, Model.hyper_analysis, (1, 4, 4, m)) == [dtype]
         assert outputs(config, dtype, Model.hyper_synthesis, (1, 1, 1, n)) == [dtype]
         assert outputs(config, dtype, Model.context, (1, 4, 4, m)) == [dtype]
         assert outputs(config, dtype, Model.mixture, (1, 4, 4, m), (1, 4, 4, 2 * m)) == [np.float32] * 3
-        assert outputs(config, dtype, Model.__call__, (1, 64, 64, 3)) == [dtype, np.float32, np.float32]
+        assert outputs(config, dtype, Model.__call__, (1, 64, 64, 3)) == [shown, np.float32, np.float32]
 
 
 def test_rates_in_bfloat16_are_near(any_params):

@@ -56,7 +56,7 @@ def test_learns_from_a_working_start(images):
         state, metrics = step(state, images, jnp.float32(i / 100))
     assert jnp.isfinite(start["g_a"]["last"]["bias"]).all()  # what was given in is still the caller's
     assert int(state.step) == 30 and all(jnp.isfinite(v) for v in metrics.values())
-    assert set(metrics) == {"loss", "bpp", "bpp_y", "bpp_z", "mse", "psnr", "grad_norm", "lr"}
+    assert set(metrics) == {"loss", "bpp", "bpp_y", "bpp_z", "mse", "psnr", "grad_norm", "lr", "skipped"}
     after = make_eval_step(TINY, CONFIG)(state.params, images)
     assert after["loss"] < 0.9 * before["loss"]
     averaged = make_eval_step(TINY, CONFIG)(state.ema, images)

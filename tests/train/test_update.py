@@ -20,7 +20,7 @@ def traced(monkeypatch):
     """Every model's bpp_y becomes w . SLOPE * (value of the picture), its bpp_z noise; a list with an entry a trace."""
     traces = []
 
-    def apply(model, params, x, key, noisy):
+    def apply(model, params, x, key, noisy, settled):
         traces.append(model)
         pixels = x.shape[1] * x.shape[2]
         bits_y = pixels * 255 * x.mean((1, 2, 3)) * jnp.dot(params["w"].astype(jnp.float32), SLOPE.astype(jnp.float32))
