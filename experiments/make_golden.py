@@ -28,6 +28,9 @@ from gllmm_jax.presets import PRESETS
 PICTURES = {"rgb-40x56": (40, 56, 3), "gray-17x9": (17, 9, 1), "one-pixel": (1, 1, 3)}
 """Of every preset by `rans`; by `tfc` the first alone."""
 
+QUALITIES = (0, 23, 77, 100)
+"""Of presets with a variable rate, beside their own quality."""
+
 INPUTS = 6
 """How many inputs each output of a kernel sees, of hundreds or thousands: the files stay small."""
 
@@ -49,6 +52,9 @@ def sparse_params(config: ModelConfig, seed: int = 0) -> Any:
                 values = rng.choice([-3, -2, -1, 1, 2, 3], places.shape) * (0.6 / INPUTS**0.5)
                 np.put_along_axis(kernel, places, values.astype(np.float32), axis=0)
                 return kernel.reshape(shape.shape)
+            case "rows" if path[-2].key in ("analysis", "synthesis"):
+                sign = 1 if path[-2].key == "analysis" else -1
+                return np.broadcast_to(sign * np.linspace(-1, 1, shape.shape[0])[:, None], shape.shape)
             case _:
                 return (rng.integers(-4, 5, shape.shape) / 16).astype(np.float32)
 
@@ -71,12 +77,15 @@ def make(folder: Path, preset: str) -> dict[str, Any]:
     calibration = [picture(96, 96, 3, seed) for seed in range(2)]
     zoo.save(folder / f"{name}.npz", make_weights(name, config, sparse_params(config), calibration))
     codec, facts = Codec(zoo.read(folder / f"{name}.npz")), {}
-    for coder in CODERS:
-        for kind, shape in PICTURES.items() if coder == "rans" else list(PICTURES.items())[:1]:
-            data, report = codec.encode(picture(*shape, seed=7), estimate=False, coder=coder)
-            file = f"{preset}.{kind}.{coder}.gllm"
-            (folder / file).write_bytes(data)
-            facts[file] = {"latents_crc32": report.latents_crc32, "bytes": len(data), "shape": shape}
+    kinds = list(PICTURES.items())
+    todo = [(kind, shape, coder, None) for coder in CODERS for kind, shape in (kinds if coder == "rans" else kinds[:1])]
+    if config.rate is not None:
+        todo += [(f"quality-{quality}", kinds[0][1], coder, quality) for quality in QUALITIES for coder in CODERS]
+    for kind, shape, coder, quality in todo:
+        data, report = codec.encode(picture(*shape, seed=7), quality=quality, estimate=False, coder=coder)
+        file = f"{preset}.{kind}.{coder}.gllm"
+        (folder / file).write_bytes(data)
+        facts[file] = {"latents_crc32": report.latents_crc32, "bytes": len(data), "shape": shape}
     return facts
 
 

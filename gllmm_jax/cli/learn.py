@@ -1,6 +1,7 @@
 """`train` and `export`."""
 
 import argparse
+import dataclasses
 import logging
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from gllmm_jax import files
 from gllmm_jax.cli import cache
 from gllmm_jax.cli.common import a_path, add_command, positive, positive_number, say
 from gllmm_jax.cli.together import add_together, join, nobody_waits
-from gllmm_jax.config import TrainConfig
+from gllmm_jax.config import ModelConfig, TrainConfig, VariableRate
 from gllmm_jax.presets import PRESETS
 
 INTERRUPTED = 130
@@ -26,7 +27,7 @@ def add_commands(commands: Any) -> None:
         "workdir", type=a_path, metavar="W", help="the folder that was given to train, or the run in it"
     )
     parser.add_argument("-o", "--output", type=a_path, metavar="FILE", required=True, help="an .npz file")
-    parser.add_argument("--name", help="the model's name, which its .gllm files carry (<preset>-<lmbda> unless given)")
+    parser.add_argument("--name", help="the model's name, which its .gllm files carry (<preset>-<lmbda> or <preset>)")
     parser.add_argument(
         "--data", type=a_path, metavar="DIR", help="photographs to calibrate on (the training's unless given)"
     )
@@ -37,8 +38,8 @@ def _add_train(commands: Any) -> None:
     parser.add_argument(
         "--data", required=True, metavar="DIR", help="a folder of photographs (PNG, JPEG, WebP, AVIF), or tfds:NAME"
     )
-    parser.add_argument("--lmbda", type=positive_number, required=True, metavar="L",
-                        help="weight of the distortion, e.g. 0.013; more: better pictures, bigger files")  # fmt: skip
+    what = "weight of the distortion, e.g. 0.013; more: better pictures, bigger files; L:H: one model for all between"
+    parser.add_argument("--lmbda", type=_lmbda, metavar="L|L:H", help=what)
     parser.add_argument("--preset", required=True, choices=sorted(PRESETS), metavar="P", help=", ".join(PRESETS))
     parser.add_argument("--workdir", type=a_path, required=True, metavar="W", help="keeps the checkpoints and the log")
     length = parser.add_mutually_exclusive_group(required=True)
@@ -65,23 +66,48 @@ def train(arguments: argparse.Namespace) -> int:
     """Photographs -> checkpoints. A run that was stopped is saved, and reported as any interrupted command is."""
     fields = ("data", "lmbda", "batch", "crop", "learning_rate", "seed", "minutes", "steps", "init", "validate_minutes",
               "resident")  # fmt: skip
+    preset, arguments.lmbda = _model(PRESETS[arguments.preset], arguments.lmbda)
     config = TrainConfig(**{field: getattr(arguments, field) for field in fields})
     cache.enable()
     hush_orbax()
     join(arguments.distributed, arguments.coordinator, arguments.processes, arguments.process)
     with nobody_waits():
-        return _train(arguments, config)
+        return _train(arguments, preset, config)
 
 
-def _train(arguments: argparse.Namespace, config: TrainConfig) -> int:
+def _lmbda(text: str) -> float | tuple[float, float]:
+    # an argument: a lambda, or two with a colon
+    low, colon, high = text.partition(":")
+    return (positive_number(low), positive_number(high)) if colon else positive_number(low)
+
+
+_lmbda.__name__ = "number or range"
+
+
+def _model(
+    preset: ModelConfig, lmbda: float | tuple[float, float] | None
+) -> tuple[ModelConfig, float | tuple[float, float]]:
+    """The preset at a lambda or for a range of them, its own unless given. Raises `ValueError` where it has none."""
+    if isinstance(lmbda, tuple):
+        rate = dataclasses.replace(preset.rate or VariableRate(), lowest=lmbda[0], highest=lmbda[1])
+        return dataclasses.replace(preset, rate=rate), lmbda
+    if preset.rate is None:
+        if lmbda is None:
+            raise ValueError(f"a {preset.preset} is trained for one lambda or for a range of them: give --lmbda")
+        return preset, lmbda
+    if lmbda is not None:
+        raise ValueError(f"a {preset.preset} serves a range of lambdas: give two, as in --lmbda 0.0008:0.12, or none")
+    return preset, (preset.rate.lowest, preset.rate.highest)
+
+
+def _train(arguments: argparse.Namespace, preset: ModelConfig, config: TrainConfig) -> int:
     from gllmm_jax.train import loop
 
     if Path(arguments.data).is_dir():  # without photographs there will be no run, and no folder for it
         files.make_folder(arguments.workdir)
 
     try:
-        preset, shard_optimizer = PRESETS[arguments.preset], arguments.shard_optimizer
-        outcome = loop.train(preset, config, arguments.workdir, shard_optimizer=shard_optimizer)
+        outcome = loop.train(preset, config, arguments.workdir, shard_optimizer=arguments.shard_optimizer)
     except loop.NonFiniteError as error:
         raise ValueError(str(error)) from error
     return 0 if outcome.finished else INTERRUPTED
@@ -109,7 +135,7 @@ def export(arguments: argparse.Namespace) -> None:
     if not arguments.data:
         photographs, _ = split(photographs)
     pictures = data.validation_images(photographs, crop=CALIBRATION_CROP, limit=CALIBRATION_PICTURES)
-    name = arguments.name or f"{config.preset}-{trained.lmbda:.4f}"
+    name = arguments.name or (config.preset if config.rate else f"{config.preset}-{trained.lmbda:.4f}")
     provenance = trained.to_dict() | {"data": Path(trained.data).name, "init": trained.init and Path(trained.init).name}
     if name in zoo.names():
         say(f"'{name}' is an installed model's name: files of these weights will need --model {arguments.output}")

@@ -14,6 +14,7 @@ import pytest
 from gllmm_jax import zoo
 from gllmm_jax.codec import container
 from gllmm_jax.codec.codec import Codec
+from gllmm_jax.codec.quality import quality_of
 from gllmm_jax.presets import PRESETS
 
 FOLDER = Path(__file__).parent.parent / "golden"
@@ -39,11 +40,14 @@ def test_a_file_of_the_past(name):
         pytest.skip("runs in the environment of the extra tfc")
     data, fact = (FOLDER / name).read_bytes(), FACTS[name]
     assert len(data) == fact["bytes"]
-    header, y_hat, z_hat = codec(preset).unpack(data)
+    whole = codec(preset)
+    header, y_hat, z_hat = whole.unpack(data)
+    chosen = whole if header.quality is None else whole.at(quality_of(header.quality))
+    assert chosen.index == header.quality
     height, width, channels = fact["shape"]
     assert (header.height, header.width, header.colour) == (height, width, "gray" if channels == 1 else "rgb")
     assert y_hat.any() and header.latents_crc32 == fact["latents_crc32"]
-    assert codec(preset).pack(y_hat, z_hat, fact["shape"], coder=coder) == data
+    assert chosen.pack(y_hat, z_hat, fact["shape"], coder=coder) == data
     if preset == "mu":
         assert codec(preset).decompress(data).shape == (height, width, channels)
 
