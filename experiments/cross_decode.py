@@ -4,8 +4,9 @@
     python experiments/cross_decode.py read DIR...      # with another; exit status 1 where anything differs
 
 `write` compresses pictures of several sizes and kinds with every installed model and with a random one of the preset
-`mu`, through every coder that is here, and leaves the files, the weights of the random one and a list of what their
-latents are. `read` leaves out, and counts, files of a coder whose extra is not installed. A few seconds a size.
+`mu`, through every coder that is here; where the rate is variable, also at 16 qualities. It leaves the files, the
+weights of the random one and a list of what their latents are. `read` leaves out, and counts, files of a coder whose
+extra is not installed. A few seconds a size.
 """
 
 import argparse
@@ -28,6 +29,9 @@ from gllmm_jax.nn.model import init_params
 from gllmm_jax.presets import PRESETS
 
 SIZES = ((1, 1), (7, 5), (1, 67), (257, 576))
+QUALITIES = [index * 100 / 15 for index in range(16)]
+"""Of models with a variable rate."""
+
 RANDOM = "mu-random"
 
 
@@ -52,9 +56,13 @@ def write(folder: Path) -> None:
     rows = []
     for model in (*zoo.names(), RANDOM):
         codec = load(_weights(folder, model))
-        for image, coder in itertools.product(pictures, filter(installed, CODERS)):
-            data, report = codec.encode(image, estimate=False, coder=coder)
-            name = f"{model}.{'x'.join(map(str, image.shape))}.{coder}.gllm"
+        todo = [(image, coder, None) for image, coder in itertools.product(pictures, filter(installed, CODERS))]
+        if codec.config.rate is not None:
+            small = picture(90, 130)
+            todo += [(small, coder, quality) for quality in QUALITIES for coder in filter(installed, CODERS)]
+        for number, (image, coder, quality) in enumerate(todo):
+            data, report = codec.encode(image, quality=quality, estimate=False, coder=coder)
+            name = f"{model}.{number}.{'x'.join(map(str, image.shape))}.{coder}.gllm"
             (folder / name).write_bytes(data)
             facts = {"model": model, "coder": coder, "latents_crc32": report.latents_crc32}
             rows.append({"file": name, "shape": image.shape, **facts})

@@ -19,7 +19,7 @@ import numpy as np
 from gllmm_jax import files
 from gllmm_jax.config import ModelConfig
 
-DEFAULT = "light-0.0130"
+DEFAULT = "light-vr"
 FORMAT = 1
 FOLDER = Path(__file__).parent / "weights"
 

@@ -23,6 +23,24 @@ SEEDS = dataclasses.replace(MU, preset="seeds", msp=Progressive(scales=2, block=
 
 
 def tree(config: ModelConfig, seed: int = 0) -> dict:
+    """Parameters of everything but the transforms and h_a, with rows of all anchors where the rate is variable."""
+    made = _tree(dataclasses.replace(config, rate=None), seed)
+    if config.rate is None:
+        return made
+    key, anchors = np.random.default_rng(seed + 1), config.rate.anchors
+
+    def rows(features: int) -> dict:
+        return {"rows": (key.normal(size=(anchors, features)) * 0.3).astype(np.float32)}
+
+    if config.msp is None:
+        made["entropy"] |= {f"level{i}": rows(features) for i, features in enumerate(config.hidden)}
+    else:
+        made["progressive"]["level"] = rows(config.hidden[1])
+    made["prior"] |= {name: rows(config.static_channels) for name in ("log_width", "shift")}
+    return made
+
+
+def _tree(config: ModelConfig, seed: int) -> dict:
     key = np.random.default_rng(seed)
     m, n, k = config.latents, config.hyper, config.components
     families = len(config.families)

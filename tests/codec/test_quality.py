@@ -1,0 +1,119 @@
+"""Every quality from one set of weights: each is a model of its own, exact as any other."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gllmm_jax import zoo
+from gllmm_jax.codec import container, integer, latents
+from gllmm_jax.codec.codec import Codec
+from gllmm_jax.codec.errors import BitstreamError
+from gllmm_jax.codec.layers import LEVELS, by_quality
+from gllmm_jax.codec.quality import index_of, quality_of
+from gllmm_jax.config import VariableRate
+from tests.codec.twins import FAST, MU, draw, twin
+
+RATE = VariableRate(0.002, 0.05, anchors=3)
+MANY = dataclasses.replace(MU, rate=RATE)
+MANY_FAST = dataclasses.replace(FAST, rate=RATE)
+
+
+def test_the_mapping_is_a_promise():
+    assert [index_of(quality) for quality in (0, 1, 10, 25, 50, 75, 99, 100)] == [0, 3, 26, 64, 128, 191, 252, 255]
+    assert [index_of(quality_of(index)) for index in range(256)] == list(range(256))
+    for wrong in (-0.1, 100.1, float("nan")):
+        with pytest.raises(ValueError, match="the quality must be from 0 to 100"):
+            index_of(wrong)
+
+
+@pytest.mark.parametrize("config", [MANY, MANY_FAST], ids=lambda config: config.preset)
+def test_latents_come_back_at_every_quality(config):
+    streams = set()
+    for index in (0, 1, 100, 254, 255):
+        chosen = twin(config).at(index)
+        y, z = latents.clamp_latents(chosen, *draw(config, 9, 14))
+        data = latents.encode_latents(chosen, y, z)
+        found = latents.decode_latents(chosen, data, (9, 14))
+        assert all(map(np.array_equal, found, (y, z)))
+        streams.add(data)
+    assert len(streams) == 5
+
+
+def test_a_quality_is_a_twin_of_a_model_that_has_it_alone():
+    chosen = twin(MANY).at(77)
+    alone = integer.twin_from_arrays(MU, chosen.arrays)  # all its bounds hold
+    y, z = latents.clamp_latents(alone, *draw(MU, 6, 7))
+    assert latents.encode_latents(alone, y, z) == latents.encode_latents(chosen, y, z)
+
+
+def test_rows_of_all_qualities_are_proven():
+    arrays = dict(twin(MANY).arrays)
+    for name in by_quality(MANY):
+        changed = {f"{name}.bias": arrays[f"{name}.bias"].copy()}
+        assert changed[f"{name}.bias"].shape[0] == 256
+        changed[f"{name}.bias"][200, 3] = 1 << 24
+        with pytest.raises(ValueError, match=f"layer {name}: sums may pass"):
+            integer.twin_from_arrays(MANY, arrays | changed)
+    cdf = arrays["prior.cdf"].copy()
+    assert len(cdf) == LEVELS
+    cdf[5, 2, 1] = cdf[5, 2, 0]
+    with pytest.raises(ValueError, match=r"prior\.cdf does not rise"):
+        integer.twin_from_arrays(MANY, arrays | {"prior.cdf": cdf})
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return Codec(zoo.read("tests/golden/light-vr-golden.npz"))
+
+
+@pytest.fixture(scope="module")
+def image(photograph):
+    return photograph(64, 80)
+
+
+def test_a_file_says_its_quality_and_any_codec_of_the_model_reads_it(codec, image):
+    for quality in (0, 31, 100):
+        data = codec.compress(image, quality=quality)
+        header, y_hat, _ = codec.at(62).unpack(data)
+        assert header.quality == index_of(quality)
+        assert np.array_equal(y_hat, codec.at(quality).analyse(image)[0])
+        assert np.array_equal(codec.decompress(data), codec.at(quality).decompress(data))
+    assert codec.at(31).compress(image) == codec.compress(image, quality=31)
+    assert codec.encode(image, quality=31).report.quality == quality_of(index_of(31))
+
+
+def test_a_quality_that_is_another_is_found_out(codec, image):
+    """The quality is a byte of the header: changed, with a true checksum, the latents are not those that were coded."""
+    data = codec.compress(image, quality=40)
+    header, stream = container.unpack(data)
+    for other in (0, 101, 103, 255):
+        with pytest.raises(BitstreamError):
+            codec.decompress(container.pack(header._replace(quality=other), stream))
+    with pytest.raises(BitstreamError, match="a quality where its model has none, or none"):
+        codec.decompress(container.pack(header._replace(quality=None), stream))
+
+
+def test_a_size_is_met(codec, image):
+    sizes = [len(codec.compress(image, quality=quality)) for quality in (0, 50, 100)]
+    assert sizes == sorted(sizes)
+    for limit in (sizes[1], sizes[1] + 7, (sizes[0] + sizes[1]) // 2, sizes[0], 10 * sizes[2]):
+        found = len(codec.compress(image, max_bytes=limit))
+        assert found <= limit
+        assert found >= 0.97 * min(limit, sizes[2])  # a step of the quality is a few bytes of so small a file
+    wanted = 8 * sizes[1] * 0.9 / (64 * 80)
+    assert codec.encode(image, bpp=wanted).report.bpp == pytest.approx(wanted, rel=0.02)
+    with pytest.raises(ValueError, match=f"the least that this picture takes is {sizes[0]:,} bytes"):
+        codec.compress(image, max_bytes=sizes[0] - 1)
+    with pytest.raises(ValueError, match=r"bpp=100\.0 is out of reach: this picture takes"):
+        codec.compress(image, bpp=100.0)
+
+
+def test_wishes_that_cannot_be(codec, mu_codec, image):
+    with pytest.raises(ValueError, match="one wish at a time, not bpp and psnr"):
+        codec.compress(image, bpp=1.0, psnr=30.0)
+    with pytest.raises(ValueError, match="max_bytes must be above zero and finite, not 0"):
+        codec.compress(image, max_bytes=0)
+    for wish in ({"quality": 50}, {"max_bytes": 1000}, {"bpp": 1.0}, {"psnr": 30.0}):
+        with pytest.raises(ValueError, match="has one quality alone"):
+            mu_codec.compress(image, **wish)
