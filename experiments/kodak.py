@@ -119,6 +119,7 @@ def main() -> int:
     parser.add_argument(
         "--peers", type=Path, metavar="CSV", help="stored points of other codecs; Pillow's unless given"
     )
+    parser.add_argument("--quality", type=float, metavar="Q", help="from 0 to 100; the model's own unless given")
     parser.add_argument("--coder", choices=CODERS, default=CODERS[0])
     parser.add_argument("--least-gain", type=float, metavar="DB", help="fail where the mean over either JPEG is less")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the mean curves")
@@ -126,6 +127,8 @@ def main() -> int:
 
     paths = sorted(arguments.images.glob("*.png"))
     codec = load(arguments.model)
+    if arguments.quality is not None:
+        codec = codec.at(arguments.quality)
     stored = peers.read_points(arguments.peers) if arguments.peers else None
     results, ahead, points = [], [], []
     for path in paths:

@@ -126,8 +126,10 @@ def _leaves(config: ModelConfig, params: Mapping) -> dict[str, Mapping]:
 
 def _levels(config: ModelConfig, params: Mapping) -> dict[str, Any]:
     """What each quality adds to a layer's bias: rows of the anchors, by the layer's name."""
+    if config.rate is None:
+        return {}
     if config.msp is not None:
-        return dict.fromkeys(by_quality(config), params["progressive"]["level"]["rows"])
+        return {"dense1": params["progressive"]["level"]["rows"]}
     return {name: params["entropy"][f"level{name[-1]}"]["rows"] for name in by_quality(config)}
 
 

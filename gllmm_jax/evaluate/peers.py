@@ -100,7 +100,7 @@ def read_points(path: str | os.PathLike[str]) -> dict[str, dict[str, list[Row]]]
     with open(path, newline="") as file:
         for line in csv.DictReader(file):
             values = {key: float(line[key]) for key in ("bytes", "bpp", "psnr", "msssim")}
-            row = Row(image=line["image"], **values)
+            row = Row(image=line["image"], quality=None, **values)
             points.setdefault(line["codec"], {}).setdefault(line["image"], []).append(row)
     return points
 
