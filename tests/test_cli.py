@@ -15,7 +15,7 @@ from gllmm_jax.cli import main, pictures
 from gllmm_jax.config import TrainConfig
 from gllmm_jax.presets import PRESETS
 
-COMPRESS_KEYS = {"bytes", "bpp", "bits_estimated", "height", "width", "model", "coder", "latents_crc32"}
+COMPRESS_KEYS = {"bytes", "bpp", "quality", "bits_estimated", "height", "width", "model", "coder", "latents_crc32"}
 COMPRESS_KEYS |= {"refined", "seconds"}
 DECOMPRESS_KEYS = {"height", "width", "latents_crc32", "seconds"}
 

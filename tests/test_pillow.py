@@ -24,7 +24,7 @@ def test_there_and_back(mu_codec, photograph, tmp_path, channels):
     assert (tmp_path / "x.gllm").read_bytes() == mu_codec.compress(pixels)
     with Image.open(tmp_path / "x.gllm") as opened:
         assert (opened.format, opened.size, opened.mode) == ("GLLM", (33, 20), picture.mode)
-        assert opened.info == {"model": "mu-random", "coder": "rans"}
+        assert opened.info == {"model": "mu-random", "coder": "rans", "quality": None}
         assert opened.get_format_mimetype() == "image/x-gllm"
         again = np.asarray(opened).reshape(pixels.shape)
         assert np.array_equal(again, mu_codec.decompress(mu_codec.compress(pixels)))

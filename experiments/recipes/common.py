@@ -28,7 +28,14 @@ def launch(about: str | None, model: Callable[[Any], ModelConfig], **settings: A
     if not isinstance(settings.get("lmbda"), tuple):  # a range belongs to its model
         parser.add_argument("--lmbda", type=float, default=settings.get("lmbda"), help="(%(default)s)")
     parser.add_argument("--init", default=settings.get("init"), help="weights to start from (%(default)s)")
-    for name, kind in (("batch", int), ("crop", int), ("learning_rate", float), ("schedule", str), ("compute", str)):
+    for name, kind in (
+        ("batch", int),
+        ("crop", int),
+        ("learning_rate", float),
+        ("schedule", str),
+        ("optimizer", str),
+        ("compute", str),
+    ):
         default = settings.get(name, getattr(TrainConfig, name))
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help="(%(default)s)")
     parser.add_argument("--preset", choices=sorted(PRESETS), help="another model, for a rehearsal")

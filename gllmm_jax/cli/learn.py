@@ -4,13 +4,13 @@ import argparse
 import dataclasses
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from gllmm_jax import files
 from gllmm_jax.cli import cache
 from gllmm_jax.cli.common import a_path, add_command, positive, positive_number, say
 from gllmm_jax.cli.together import add_together, join, nobody_waits
-from gllmm_jax.config import ModelConfig, TrainConfig, VariableRate
+from gllmm_jax.config import ModelConfig, Optimizer, TrainConfig, VariableRate
 from gllmm_jax.presets import PRESETS
 
 INTERRUPTED = 130
@@ -51,6 +51,7 @@ def _add_train(commands: Any) -> None:
     )
     parser.add_argument("--learning-rate", type=positive_number, default=TrainConfig.learning_rate, metavar="R",
                         help="its peak (%(default)s)")  # fmt: skip
+    parser.add_argument("--optimizer", choices=get_args(Optimizer), default=TrainConfig.optimizer, help="(%(default)s)")
     parser.add_argument("--validate-minutes", type=positive_number, default=TrainConfig.validate_minutes, metavar="M",
                         help="between validations, with a checkpoint each (%(default)s)")  # fmt: skip
     start = "start from given weights: from the transforms alone where the entropy model is another"
@@ -64,8 +65,8 @@ def _add_train(commands: Any) -> None:
 
 def train(arguments: argparse.Namespace) -> int:
     """Photographs -> checkpoints. A run that was stopped is saved, and reported as any interrupted command is."""
-    fields = ("data", "lmbda", "batch", "crop", "learning_rate", "seed", "minutes", "steps", "init", "validate_minutes",
-              "resident")  # fmt: skip
+    fields = ("data", "lmbda", "batch", "crop", "learning_rate", "optimizer", "seed", "minutes", "steps", "init",
+              "validate_minutes", "resident")  # fmt: skip
     preset, arguments.lmbda = _model(PRESETS[arguments.preset], arguments.lmbda)
     config = TrainConfig(**{field: getattr(arguments, field) for field in fields})
     cache.enable()

@@ -20,5 +20,6 @@ def index_of(quality: float) -> int:
 
 
 def quality_of(index: int) -> float:
-    """A quality of that index, to two digits."""
-    return round(index * BEST / (QUALITIES - 1), 2)
+    """A quality of that index: the whole number that has it, or where none has, one of two digits."""
+    quality = index * BEST / (QUALITIES - 1)
+    return float(round(quality)) if index_of(round(quality)) == index else round(quality, 2)

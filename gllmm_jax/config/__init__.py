@@ -21,7 +21,7 @@ from gllmm_jax.config.model import (
     Search,
     VariableRate,
 )
-from gllmm_jax.config.training import MS_SSIM_CROP, Compute, Distortion, Schedule, TrainConfig
+from gllmm_jax.config.training import MS_SSIM_CROP, Compute, Distortion, Optimizer, Schedule, TrainConfig
 
 __all__ = [
     "BLOCKS",
@@ -39,6 +39,7 @@ __all__ = [
     "Distortion",
     "Family",
     "ModelConfig",
+    "Optimizer",
     "Order",
     "Progressive",
     "Schedule",

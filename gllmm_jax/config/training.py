@@ -9,6 +9,7 @@ from gllmm_jax.config.model import HYPER_STRIDE, PARTS, STRIDES
 
 Distortion = Literal["mse", "ms-ssim"]
 Schedule = Literal["cosine", "linear", "halving", "constant", "stable"]
+Optimizer = Literal["adam", "soap"]
 Compute = Literal["float32", "bfloat16"]
 
 MS_SSIM_CROP = 192
@@ -34,6 +35,7 @@ class TrainConfig:
     warmup: float = 0.02  # fraction of the run
     schedule: Schedule = "cosine"  # after it; `stable` is constant but for the last part
     decay: float = 0.2  # fraction of the run that the `stable` schedule takes to come down to zero
+    optimizer: Optimizer = "adam"
     clip: float = 1.0  # gradient norm
     ema: float = 0.999  # decay of the averaged weights a step
     compute: Compute = "float32"  # what the networks calculate in; parameters, rates and losses are float32
@@ -73,6 +75,7 @@ class TrainConfig:
             decay=(0 < self.decay <= 1, "above 0 and at most 1"),
             settle=(0 <= self.settle < 1, "at least 0 and below 1"),
             augment=(not self.augment or self.resident, "False unless the training set is resident"),
+            optimizer=(self.optimizer in get_args(Optimizer), " or ".join(get_args(Optimizer))),
             compute=(self.compute in get_args(Compute), " or ".join(get_args(Compute))),
             noise=(0 <= self.noise <= 1, "from 0 to 1"),
             frozen=(

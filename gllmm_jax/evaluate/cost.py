@@ -11,6 +11,7 @@ from gllmm_jax.codec.schedule import wavefront
 from gllmm_jax.config import HYPER_STRIDE, TAPS, TRANSFORMS, ModelConfig
 from gllmm_jax.nn.model import Model, apply, init_params
 from gllmm_jax.nn.progressive import calls
+from gllmm_jax.nn.quality import at_quality
 from gllmm_jax.presets import PRESETS
 
 
@@ -49,7 +50,8 @@ def costs(config: ModelConfig) -> dict[str, float]:
 
     def cost(method: Any, arrays: list[tuple[int, ...]]) -> float:
         traced = jax.make_jaxpr(lambda p, *arrays: apply(config, p, *arrays, method=method))
-        return _multiply_adds(traced(_shapes(config), *map(jnp.zeros, arrays)).jaxpr) / 256**2 / 1e3
+        shapes = jax.eval_shape(lambda params: at_quality(params, 0.0), _shapes(config))
+        return _multiply_adds(traced(shapes, *map(jnp.zeros, arrays)).jaxpr) / 256**2 / 1e3
 
     found = {method.__name__: cost(method, arrays) for method, arrays in inputs.items()}
     if config.msp is None:

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 
 from gllmm_jax.config import TrainConfig
+from gllmm_jax.train.soap import scale_by_soap
 
 try:
     import optax
@@ -18,5 +19,7 @@ def global_norm(tree: Any) -> jax.Array:
 
 
 def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
-    """Gradients clipped to `config.clip` in the norm of all together, then scaled by Adam."""
-    return optax.chain(optax.clip_by_global_norm(config.clip), optax.scale_by_adam())
+    """Gradients clipped to `config.clip` in the norm of all together, then scaled by `config.optimizer`."""
+    soap = optax.GradientTransformation(*scale_by_soap())
+    scale = {"adam": optax.scale_by_adam(), "soap": soap}[config.optimizer]
+    return optax.chain(optax.clip_by_global_norm(config.clip), scale)

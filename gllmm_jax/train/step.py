@@ -24,9 +24,9 @@ class TrainState(NamedTuple):
     """A run at one step: everything that a resumed run needs beside its data.
 
     `step` is how many steps were taken, an int32 scalar. `params` and `ema` are trees as of `init_params`, float32;
-    `ema` is the running average of `params`, which is validated and exported. `opt_state` is optax's: two moments of
-    the gradient in the shape of `params`, float32, and a count. `key` is the run's PRNG key, the same at every step:
-    the noise of an image is drawn from it, the step's number and the image's place in the batch.
+    `ema` is the running average of `params`, which is validated and exported. `opt_state` is optax's: of Adam two
+    moments of the gradient in the shape of `params`, float32, and a count. `key` is the run's PRNG key, the same at
+    every step: the noise of an image is drawn from it, the step's number and the image's place in the batch.
     """
 
     step: jax.Array

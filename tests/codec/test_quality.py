@@ -22,6 +22,7 @@ MANY_FAST = dataclasses.replace(FAST, rate=RATE)
 def test_the_mapping_is_a_promise():
     assert [index_of(quality) for quality in (0, 1, 10, 25, 50, 75, 99, 100)] == [0, 3, 26, 64, 128, 191, 252, 255]
     assert [index_of(quality_of(index)) for index in range(256)] == list(range(256))
+    assert [quality_of(index_of(quality)) for quality in range(101)] == list(range(101))
     for wrong in (-0.1, 100.1, float("nan")):
         with pytest.raises(ValueError, match="the quality must be from 0 to 100"):
             index_of(wrong)

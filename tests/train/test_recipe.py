@@ -42,6 +42,52 @@ def test_schedules():
     assert rates("halving", *steps) == [1.0, 1.0, 0.5, 0.5, 0.25, 1 / 256]
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "soap"])
+def test_optimizers(params, images, optimizer):
+    config = dataclasses.replace(CONFIG, optimizer=optimizer)
+    update, state, losses = jax.jit(make_update(TINY, config)), create_state(config, params, jax.random.PRNGKey(0)), []
+    for _ in range(12):
+        state, metrics = update(state, images, 0.0)
+        losses.append(float(metrics["loss"]))
+    assert losses[-1] < 0.9 * losses[0]
+    moved = jax.tree.map(lambda a, b: bool((a != b).any()), params, state.params)
+    assert all(any(jax.tree.leaves(part)) for part in moved.values())
+
+
+def test_a_step_whose_gradient_is_not_finite_changes_nothing(params, images):
+    state = create_state(CONFIG, params, jax.random.PRNGKey(0))
+    broken = state._replace(params=state.params | {"prior": jax.tree.map(lambda a: a * jnp.nan, params["prior"])})
+    update = jax.jit(make_update(TINY, CONFIG))
+    after, metrics = update(broken, images, 0.0)
+    assert metrics["skipped"] == 1 and int(after.step) == 1
+    jax.tree.map(np.testing.assert_array_equal, after._replace(step=broken.step), broken)
+    assert update(state, images, 0.0)[1]["skipped"] == 0
+
+
+def test_at_the_end_g_a_rests_and_the_rate_sees_rounded_latents(params, images):
+    config = dataclasses.replace(CONFIG, settle=0.25)
+    update, state = jax.jit(make_update(TINY, config)), create_state(config, params, jax.random.PRNGKey(0))
+
+    def moved(progress):
+        found, metrics = update(state, images, progress)
+        parts = jax.tree.map(lambda a, b: bool((a != b).any()), params, found.params)
+        return {name for name, part in parts.items() if any(jax.tree.leaves(part))}, float(metrics["bpp"])
+
+    (before, noisy), (after, rounded) = moved(0.7), moved(0.8)
+    assert before == set(params) and after == set(params) - {"g_a"}
+    x = images / np.float32(255)
+    exact = apply(TINY, params, jnp.asarray(x))
+    assert rounded == pytest.approx(float((exact.bits_y + exact.bits_z).mean()) / 64**2, rel=1e-4)
+    assert rounded != pytest.approx(noisy, rel=1e-3)
+
+
+def test_the_stable_schedule_comes_down_at_the_end():
+    config = dataclasses.replace(CONFIG, schedule="stable", decay=0.2, learning_rate=1.0, warmup=0.1)
+    places = [0.0, 0.05, 0.1, 0.5, 0.8, 0.9, 1.0]
+    found = [float(learning_rate(config, jnp.float32(place))) for place in places]
+    assert found == pytest.approx([0.0, 0.5, 1.0, 1.0, 1.0, 0.5, 0.0], abs=1e-6)
+
+
 def test_what_is_frozen_stays(params, images):
     frozen = ("g_a", "g_s", "prior")
     config = dataclasses.replace(CONFIG, frozen=frozen)

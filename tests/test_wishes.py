@@ -1,0 +1,103 @@
+"""What users turn, at the command line and in Pillow: quality, size, rate and PSNR."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import gllmm_jax
+import gllmm_jax.pillow
+from gllmm_jax import zoo
+from gllmm_jax.cli import main
+
+GOLDEN = Path(__file__).parent / "golden" / "light-vr-golden.npz"
+
+
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch):
+    monkeypatch.setenv("GLLMM_JAX_CACHE", "")
+
+
+@pytest.fixture
+def picture(photograph, tmp_path):
+    path = tmp_path / "photograph.png"
+    Image.fromarray(photograph(48, 64)).save(path)
+    return path
+
+
+def run(capsys, *arguments) -> str:
+    assert main([str(a) for a in arguments]) == 0
+    return capsys.readouterr().out
+
+
+def fails(capsys, *arguments) -> str:
+    assert main([str(a) for a in arguments]) == 2
+    return capsys.readouterr().err
+
+
+def test_compress(capsys, picture, tmp_path):
+    def compressed(*wish):
+        output = tmp_path / "x.gllm"
+        return json.loads(run(capsys, "compress", picture, "--model", GOLDEN, "-o", output, "--json", *wish)), output
+
+    plain, _ = compressed()
+    assert plain["quality"] == 50
+    fine, output = compressed("--quality", "80")
+    assert (fine["quality"], fine["bytes"] > plain["bytes"]) == (80, True)
+    facts = json.loads(run(capsys, "info", output, "--json"))
+    assert facts["quality"] == 80
+    small, _ = compressed("--max-bytes", plain["bytes"])
+    assert small["bytes"] <= plain["bytes"]
+    near, _ = compressed("--bpp", plain["bpp"] * 0.95)
+    assert near["bpp"] == pytest.approx(plain["bpp"] * 0.95, rel=0.02)
+    told = run(capsys, "compress", picture, "--model", GOLDEN, "-o", output, "--quality", "80")
+    assert told.rstrip().endswith("bits a pixel, quality 80")
+
+
+def test_what_cannot_be(capsys, picture, mu_file):
+    line = fails(capsys, "compress", picture, "--model", GOLDEN, "--max-bytes", "10")
+    assert line.startswith("gllmm-jax: --max-bytes 10 is out of reach: the least that this picture takes is ")
+    line = fails(capsys, "compress", picture, "--model", GOLDEN, "--psnr", "99")
+    assert line.startswith("gllmm-jax: --psnr 99.0 is out of reach: this picture has ")
+    line = fails(capsys, "compress", picture, "--model", mu_file, "--quality", "30")
+    assert "'mu-random' has one quality alone: leave the quality out, or take another model" in line
+    for wrong in (["--quality", "101"], ["--quality", "nan"], ["--quality", "30", "--bpp", "1"]):
+        with pytest.raises(SystemExit):
+            main(["compress", str(picture), *wrong])
+
+
+def test_evaluate_takes_several_qualities(capsys, picture, tmp_path):
+    arguments = ["evaluate", picture, "--model", GOLDEN, "--quality", "20", "80"]
+    rows = json.loads(run(capsys, *arguments, "--json", "-o", tmp_path / "kept"))
+    assert [(row["image"], row["quality"]) for row in rows] == [
+        ("photograph", 20.0), ("mean", 20.0), ("photograph", 80.0), ("mean", 80.0)
+    ]  # fmt: skip
+    assert rows[0]["bytes"] < rows[2]["bytes"]
+    kept = sorted(str(path.relative_to(tmp_path / "kept")) for path in (tmp_path / "kept").rglob("*.gllm"))
+    assert kept == ["quality-20/photograph.gllm", "quality-80/photograph.gllm"]
+    shown = run(capsys, *arguments)
+    assert "quality 20\n" in shown and "quality 80\n" in shown
+
+
+def test_pillow(picture, tmp_path, monkeypatch):
+    monkeypatch.setattr(gllmm_jax.pillow, "_codecs", {})
+    codec, pixels = gllmm_jax.pillow.use(GOLDEN), np.asarray(Image.open(picture))
+    Image.open(picture).save(tmp_path / "x.gllm", model=codec, quality=75)
+    assert (tmp_path / "x.gllm").read_bytes() == codec.compress(pixels, quality=75)
+    with Image.open(tmp_path / "x.gllm") as opened:
+        assert opened.info["quality"] == 75
+        assert np.array_equal(np.asarray(opened), codec.decompress((tmp_path / "x.gllm").read_bytes()))
+    Image.open(picture).save(tmp_path / "y.gllm", model=codec, max_bytes=10_000)
+    assert (tmp_path / "y.gllm").stat().st_size <= 10_000
+
+
+def test_a_run_over_a_range(tmp_path, capsys):
+    line = fails(capsys, "train", "--data", tmp_path, "--workdir", tmp_path / "w", "--preset", "mu", "--steps", "1")
+    assert "a mu is trained for one lambda or for a range of them: give --lmbda" in line
+    arguments = ["train", "--data", tmp_path, "--workdir", tmp_path / "w", "--preset", "light-vr", "--steps", "1"]
+    assert "serves a range of lambdas: give two" in fails(capsys, *arguments, "--lmbda", "0.01")
+    with pytest.raises(SystemExit):
+        main([*map(str, arguments), "--lmbda", "0.01:x"])
+    assert zoo.DEFAULT == "light-vr"
