@@ -108,6 +108,7 @@ def header(rng: np.random.Generator, data: bytes, _others: list[bytes]) -> bytes
         {"colour": container.COLOURS[rng.integers(2)]},
         {"latents_crc32": int(rng.integers(1 << 32))},
         {"fingerprint": rng.bytes(4)},
+        {"quality": None if told.quality is not None and rng.integers(4) == 0 else int(rng.integers(256))},
     )
     return container.pack(told._replace(**lies[rng.integers(len(lies))]), inner)
 
@@ -153,13 +154,14 @@ def main() -> int:
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--count", type=int)
     length.add_argument("--seconds", type=float)
+    parser.add_argument("--preset", default="mu", help="whose golden files, and weights (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--patience", type=int, default=60, help="seconds a decoder may take (compiling included)")
     parser.add_argument("--keep", type=Path, default=Path("mutant.gllm"))
     arguments = parser.parse_args()
 
-    codec = Codec(zoo.read(GOLDEN / "mu-golden.npz"))
-    files = [path.read_bytes() for path in sorted(GOLDEN.glob("mu.*.rans.gllm"))]
+    codec = Codec(zoo.read(GOLDEN / f"{arguments.preset}-golden.npz"))
+    files = [path.read_bytes() for path in sorted(GOLDEN.glob(f"{arguments.preset}.*.rans.gllm"))]
     truths = {codec.decode(data).report.latents_crc32 for data in files}
     rng, found, started = np.random.default_rng(arguments.seed), Counter(), time.monotonic()
     memory = resident()
