@@ -101,7 +101,7 @@ def test_other_weights_of_the_same_name(capsys, folder, mu_weights, photo, tmp_p
 def test_evaluate(capsys, folder, photo, tmp_path):
     rows = report(capsys, "evaluate", photo, "--model", "mu-random", "-o", tmp_path / "out", "--json")
     assert [row["image"] for row in rows] == ["photo", "mean"]
-    assert set(rows[0]) == {"image", "bytes", "bpp", "psnr", "msssim"}
+    assert set(rows[0]) == {"image", "quality", "bytes", "bpp", "psnr", "msssim"}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["photo.decoded.png", "photo.gllm"]
 
 

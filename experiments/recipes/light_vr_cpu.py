@@ -3,7 +3,8 @@
     python experiments/recipes/light_vr_cpu.py --data PHOTOGRAPHS --workdir runs/vr --init WEIGHTS --minutes 1200
 
 The rate is constant but for the last fifth of the run, so that it may be made longer; the averaged weights are good at
-any time. Cost: as many minutes as are given.
+any time. Cost: as many minutes as are given. To expect: little; 1,460 steps from the weights of `light_vr_gpu.py`, 20
+minutes, left the validation loss at 1.0530 where it had been 1.0529.
 """
 
 from common import launch

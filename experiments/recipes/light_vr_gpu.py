@@ -2,7 +2,9 @@
 
     python experiments/recipes/light_vr_gpu.py --data PHOTOGRAPHS --workdir runs/vr --init light-0.0130 --minutes 9
 
-Cost: as many minutes as are given.
+Cost: as many minutes as are given, and one of compiling. To expect: on one H200, 3,390 crops a
+second; after 8 minutes, on 27 held-out photographs in crops of 256x256, 0.123 bpp and 26.8 dB at the lowest quality,
+0.540 and 32.4 in the middle, 1.283 and 35.6 at the highest.
 """
 
 from common import launch

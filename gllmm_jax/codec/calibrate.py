@@ -1,29 +1,19 @@
 """From trained float parameters to their integer twin, with every bound kept. NumPy, float64."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from gllmm_jax.codec import observe
+from gllmm_jax.codec import levels, observe
 from gllmm_jax.codec.integer import Twin
-from gllmm_jax.codec.layers import ENTROPY, HYPER, Spec, by_quality, specs
+from gllmm_jax.codec.layers import EACH, ENTROPY, HYPER, LEVELS, Spec, by_quality, specs
+from gllmm_jax.codec.precision import MARGIN, Input, choose_input, quantise
 from gllmm_jax.codec.prior import prior_tables
-from gllmm_jax.codec.proof import BUDGET, largest_bias, reach
 from gllmm_jax.config import QUALITIES, ModelConfig
 from gllmm_jax.nn.entropy import context_mask
 from gllmm_jax.nn.quality import interpolate
 from gllmm_jax.prob import tables
-
-MARGIN = 1.5  # room above the largest activation seen in calibration
-PRECISIONS = range(6, 13)  # bits of an activation to choose from
-
-
-class Input(NamedTuple):
-    """Fixed-point form of a layer's input: value * 2^exponent, magnitude at most `limit` [in]."""
-
-    exponent: int
-    limit: np.ndarray
 
 
 def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observe.Latents]) -> Twin:
@@ -31,36 +21,82 @@ def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observ
 
     Args:
       params: the model's parameter tree; all but the transforms and h_a is read.
-      calibration: latents of typical pictures, with a variable rate at qualities all over the range. They set the
-        ranges of activations; a picture outside them costs bits, never correctness.
+      calibration: latents of typical pictures, with a variable rate some at the top of each level. They set the ranges
+        of activations; a picture outside them costs bits, never correctness.
 
-    Raises: `ValueError`, naming the layer, where integers below 2^24 cannot carry it.
+    Raises: `ValueError`, naming the layer, where integers below 2^24 cannot carry it, and where there are no latents.
     """
-    if not calibration:
-        raise ValueError("the integer twin needs calibration latents")
-    layers, wiring = float_layers(config, params), specs(config)
+    layers, parts = float_layers(config, params), _by_level(config, calibration)
+    if not all(parts):
+        raise ValueError(
+            "the integer twin needs calibration latents" + ("" if config.rate is None else " of every level")
+        )
     low, high, cdf = prior_tables(config, params["prior"], calibration)
-    arrays = {"prior.low": low, "prior.high": high, "prior.cdf": cdf}
-    seen = observe.activations(config, layers, calibration)
-    z_limit = np.maximum(-low, high)
-    y_limit = np.minimum(np.ceil(seen["y"].peak * MARGIN) + 1, tables.Y_LIMIT).astype(np.int32)
-    forms = {"y": Input(0, y_limit), "z": Input(0, z_limit)}
-    inputs, outputs = {}, {}
-    for tensor, consumers in _consumers(wiring).items():
-        form = forms.get(tensor)
-        if form is None:
-            form = choose_input([(name, layers[name][0]) for name in consumers], seen[tensor])
-        for name in consumers:
-            repeated = np.tile(form.limit, wiring[name].kernel[1] // len(form.limit))
-            inputs[name] = Input(form.exponent, repeated)
-            outputs |= _shared_out(
-                inputs[name], {maker: wiring[maker] for maker in wiring[name].inputs if maker in wiring}
-            )
-    for name, layer in layers.items():
-        exponent, limit = outputs[name] if name in outputs else output_format(config)
-        arrays |= quantise(name, layer, inputs[name], np.broadcast_to(exponent, limit.shape), limit)
-    arrays |= {"y.limit": y_limit, "powers": tables.power_table(), "families": tables.family_table(config.families)}
-    return Twin(config, arrays)
+    fixed = {"prior.low": low, "prior.high": high, "powers": tables.power_table()}
+    fixed["families"] = tables.family_table(config.families)
+    if config.rate is None:
+        return Twin(config, fixed | {"prior.cdf": cdf} | _Plan(config, layers, calibration, low, high).arrays({}))
+    plans = [_Plan(config, _of_level(config, layers, i), part, low, high) for i, part in enumerate(parts)]
+    fine = {name: np.max([plan.fine(name) for plan in plans], axis=0) for name in layers}
+    whole = {name: (np.rint(layers[name][0] * 2.0 ** fine[name]).astype(np.int16), fine[name]) for name in layers}
+    found = [fixed | {"prior.cdf": table} | plan.arrays(whole) for plan, table in zip(plans, cdf, strict=True)]
+    down = {name: np.stack([levels.dropped(fine[name], plan.fine(name)) for plan in plans]) for name in layers}
+    return Twin(config, levels.join(found, {name: kernel for name, (kernel, _) in whole.items()}, down))
+
+
+def _by_level(config: ModelConfig, calibration: Sequence[observe.Latents]) -> list[list[observe.Latents]]:
+    # for each level its latents, their quality as its place in the level
+    if config.rate is None:
+        return [list(calibration)]
+    found: list[list[observe.Latents]] = [[] for _ in range(LEVELS)]
+    for latents in calibration:
+        level, place = levels.level_of(latents.quality)
+        found[level].append(latents._replace(quality=place))
+    return found
+
+
+def _of_level(config: ModelConfig, layers: Mapping, level: int) -> dict[str, Any]:
+    rows = {name: (layers[name][0], layers[name][1][level * EACH :][:EACH]) for name in by_quality(config)}
+    return {**layers, **rows}
+
+
+class _Plan:
+    """Ranges and precisions of one level, or of a model that has one quality."""
+
+    def __init__(self, config: ModelConfig, layers: Mapping, calibration: Sequence, low: np.ndarray, high: np.ndarray):
+        self._layers, wiring = layers, specs(config)
+        seen = observe.activations(config, dict(layers), calibration)
+        self._y_limit = np.minimum(np.ceil(seen["y"].peak * MARGIN) + 1, tables.Y_LIMIT).astype(np.int32)
+        forms = {"y": Input(0, self._y_limit), "z": Input(0, np.maximum(-low, high))}
+        self._inputs, outputs = {}, {}
+        for tensor, consumers in _consumers(wiring).items():
+            form = forms.get(tensor)
+            if form is None:
+                form = choose_input([(name, layers[name][0]) for name in consumers], seen[tensor])
+            for name in consumers:
+                repeated = np.tile(form.limit, wiring[name].kernel[1] // len(form.limit))
+                self._inputs[name] = Input(form.exponent, repeated)
+                makers = {maker: wiring[maker] for maker in wiring[name].inputs if maker in wiring}
+                outputs |= _shared_out(self._inputs[name], makers)
+        self._outputs = {name: outputs[name] if name in outputs else output_format(config) for name in layers}
+        self._fine = {name: self._quantised(name, None)[0] for name in layers}
+
+    def _quantised(self, name: str, whole: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, dict]:
+        exponent, limit = self._outputs[name]
+        exponent = np.broadcast_to(exponent, limit.shape)
+        return quantise(name, self._layers[name], self._inputs[name], exponent, limit, whole)
+
+    def fine(self, name: str) -> np.ndarray:
+        """Bits behind the point of a layer's weights, by output."""
+        return self._fine[name]
+
+    def arrays(self, whole: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
+        """The integer arrays, their kernels made of the `whole` ones (integers and their precision) where given."""
+        found: dict[str, np.ndarray] = {"y.limit": self._y_limit}
+        for name in self._layers:
+            self._fine[name], arrays = self._quantised(name, whole.get(name))
+            found |= arrays
+        return found
 
 
 def _shared_out(form: Input, makers: Mapping[str, Spec]) -> dict[str, Input]:
@@ -95,7 +131,7 @@ def float_layers(config: ModelConfig, params: Mapping) -> dict[str, tuple[np.nda
 
     Outputs of dense2 are regrouped, logits to base 2.
     """
-    leaves, levels, layers = _leaves(config, params), _levels(config, params), {}
+    leaves, rows, layers = _leaves(config, params), _rows(config, params), {}
     for name, spec in specs(config).items():
         kernel = np.asarray(leaves[name]["kernel"], np.float64)
         kernel = kernel.reshape(-1, *kernel.shape[-2:])
@@ -103,7 +139,7 @@ def float_layers(config: ModelConfig, params: Mapping) -> dict[str, tuple[np.nda
             kernel = kernel[context_mask(config.order).ravel() > 0]
         bias = np.asarray(leaves[name].get("bias", np.zeros(kernel.shape[-1])), np.float64)
         if name in by_quality(config):
-            bias = bias + np.asarray(interpolate(levels[name], np.arange(QUALITIES)), np.float64)
+            bias = bias + np.asarray(interpolate(rows[name], np.arange(QUALITIES)), np.float64)
         layers[name] = kernel, bias
         assert kernel.shape == spec.kernel, name
     layers["dense2"] = tuple(_regrouped(config, a) for a in layers["dense2"])
@@ -124,7 +160,7 @@ def _leaves(config: ModelConfig, params: Mapping) -> dict[str, Mapping]:
     return found | {"dense2": {"kernel": net["out"], "bias": net["out_bias"]}}
 
 
-def _levels(config: ModelConfig, params: Mapping) -> dict[str, Any]:
+def _rows(config: ModelConfig, params: Mapping) -> dict[str, Any]:
     """What each quality adds to a layer's bias: rows of the anchors, by the layer's name."""
     if config.rate is None:
         return {}
@@ -156,61 +192,3 @@ def output_format(config: ModelConfig) -> tuple[np.ndarray, np.ndarray]:
     exponent = [tables.FRACTION] * 2 * c + [tables.LOGIT_FRACTION] * (groups - 2 * c)
     limit = [tables.MEAN_LIMIT] * c + [tables.SCALE_HIGH] * c + [1 << 14] * (groups - 2 * c)
     return np.repeat(exponent, config.latents), np.repeat(limit, config.latents)
-
-
-def choose_input(consumers: Sequence[tuple[str, np.ndarray]], seen: observe.Range) -> Input:
-    """The precision of activations that loses least in the layers that read them, names and kernels.
-
-    Finer activations leave fewer bits for the weights.
-    """
-    top = max(float(seen.peak.max()), 2.0**-4)  # an input that is always zero leaves room for the bias too
-    best, choice = np.inf, None
-    for bits in PRECISIONS:
-        exponent = bits - int(np.ceil(np.log2(top)))
-        limit = np.ceil(np.maximum(MARGIN * seen.peak, 0.05 * top) * 2.0**exponent) + 1
-        total = 0.0
-        for name, kernel in consumers:
-            step = 2.0 ** np.ceil(np.log2(np.maximum(reach(name, kernel, limit), 1e-30) / BUDGET))
-            # variances of rounding: weights seen through the activations, activations through the weights
-            noise = step**2 * seen.power.sum() * len(kernel) + (kernel**2).sum((0, 1)) * 4.0**-exponent
-            total += noise.sum()
-        if total < best:
-            best, choice = total, Input(exponent, limit.astype(np.int32))
-    if choice is None:
-        raise ValueError(f"layer {consumers[0][0]}: weights or activations are not finite")
-    return choice
-
-
-def quantise(name: str, layer: tuple, given: Input, exponent: np.ndarray, limit: np.ndarray) -> dict[str, np.ndarray]:
-    """Integer arrays of one layer: the finest power of two for each output whose sums stay within 2^24.
-
-    Raises: `ValueError` if that leaves a weight column without meaning.
-    """
-    kernel, bias = layer
-    if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
-        raise ValueError(f"layer {name}: weights are not finite")
-    need = reach(name, kernel, given.limit) + largest_bias(bias) * 2.0**given.exponent
-    largest = np.abs(kernel).max((0, 1))
-    with np.errstate(divide="ignore"):
-        fine = np.floor(np.minimum(np.log2(BUDGET / need), np.log2(32767 / largest)))
-    fine = np.clip(fine, -24, 20).astype(np.int32)
-    over = np.full(fine.shape, True)
-    weight, offset, shift = _integers(kernel, bias, given.exponent, fine, exponent)
-    for _ in range(4):  # rounding up may have broken a bound that the floats held
-        over = reach(name, weight, given.limit) + largest_bias(offset) > BUDGET
-        if not over.any():
-            break
-        fine = fine - over
-        weight, offset, shift = _integers(kernel, bias, given.exponent, fine, exponent)
-    error, size = ((weight * 2.0**-fine - kernel) ** 2).sum((0, 1)), (kernel**2).sum((0, 1))
-    if over.any() or (error > 0.1 * size).any():
-        raise ValueError(f"layer {name}: its sums do not fit 24 bits with these ranges of activations")
-    parts = {"kernel": weight.astype(np.int16), "bias": offset.astype(np.int32), "shift": shift.astype(np.int8)}
-    return {f"{name}.{k}": v for k, v in (parts | {"limit": limit.astype(np.int32)}).items()}
-
-
-def _integers(kernel, bias, given, fine, exponent):
-    # weights, biases with the half that rounds, and shifts, for weights times 2^fine
-    total = given + fine
-    shift = total - exponent
-    return np.rint(kernel * 2.0**fine), np.rint(bias * 2.0**total) + np.where(shift > 0, 2.0 ** (shift - 1), 0), shift

@@ -7,14 +7,15 @@ import numpy as np
 
 from gllmm_jax import zoo
 from gllmm_jax.codec.calibrate import make_twin
+from gllmm_jax.codec.layers import EACH, LEVELS
 from gllmm_jax.codec.observe import Latents
-from gllmm_jax.codec.transforms import analyse
+from gllmm_jax.codec.transforms import analyse, quantise, ungained
 from gllmm_jax.config import QUALITIES, ModelConfig
 from gllmm_jax.nn.entropy import context_mask
 from gllmm_jax.nn.quality import at_quality
 
-SPREAD = 16
-"""Qualities that a variable rate is calibrated at, evenly spread: each picture at one of them and at the highest."""
+LEVELS_EACH = 4
+"""Levels of a variable rate that each picture calibrates, in turn."""
 
 
 def make_weights(
@@ -45,8 +46,10 @@ def make_weights(
 def _calibration(config: ModelConfig, params: Any, pictures: Sequence[np.ndarray]) -> list[Latents]:
     if config.rate is None:
         return [Latents(*analyse(config, params, picture)) for picture in pictures]
-    top, found = QUALITIES - 1, []
+    tops = [at_quality(params, quality) for quality in range(EACH - 1, QUALITIES, EACH)]
+    found, each = [], LEVELS if len(pictures) < LEVELS else LEVELS_EACH
     for number, picture in enumerate(pictures):
-        for quality in {number % SPREAD * top // (SPREAD - 1), top}:
-            found.append(Latents(*analyse(config, at_quality(params, quality), picture), quality))
+        y = ungained(config, tops[0], picture)
+        for level in ((number + i * LEVELS // each) % LEVELS for i in range(each)):
+            found.append(Latents(*quantise(config, tops[level], y), (level + 1) * EACH - 1))
     return found

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
-from gllmm_jax.codec import exact, proof
-from gllmm_jax.codec.layers import by_quality, level_of
+from gllmm_jax.codec import exact, levels, proof
+from gllmm_jax.codec.layers import by_quality
 from gllmm_jax.config import ModelConfig
 
 VERSION = 2
@@ -23,12 +23,12 @@ VERSION = 2
 class Twin:
     """Integer arrays by name, as stored; `nets` is what the programs take.
 
-    With a variable rate some arrays have rows of all qualities: no stream is made before `at` has chosen.
+    With a variable rate the arrays are those of all levels (`levels`): no stream is made before `at` has chosen.
     """
 
     config: ModelConfig
     arrays: Mapping[str, np.ndarray]
-    whole: "Twin | None" = None  # of which this is one quality
+    whole: "Twin | None" = None  # the level of which this is one quality
 
     @functools.cached_property
     def nets(self) -> exact.Nets:
@@ -41,15 +41,31 @@ class Twin:
         return nets._replace(layers=nets.layers | chosen)
 
     def at(self, quality: int) -> "Twin":
-        """One quality, 0 ... 255, of a twin with a variable rate: the twin of a model with that quality alone."""
-        rows = {f"{name}.bias": self.arrays[f"{name}.bias"][quality] for name in by_quality(self.config)}
-        rows["prior.cdf"] = self.arrays["prior.cdf"][level_of(quality)]
-        return Twin(self.config, {**self.arrays, **rows}, self)
+        """One quality, 0 ... 255, of a twin with a variable rate: the twin of a model with that quality alone.
+
+        Raises `ValueError` where the bounds of its level do not hold.
+        """
+        number, place = levels.level_of(quality)
+        level = _level(self, number)
+        rows = {f"{name}.bias": level.arrays[f"{name}.bias"][place] for name in by_quality(self.config)}
+        return Twin(self.config, {**level.arrays, **rows}, level)
+
+
+@functools.lru_cache(maxsize=4)
+def _level(twin: Twin, number: int) -> Twin:
+    # proven when it is first used: most processes use one
+    arrays = levels.split(twin.arrays, number)
+    proof.check(twin.config, arrays)
+    return Twin(twin.config, arrays)
 
 
 def twin_from_arrays(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> Twin:
-    """The twin of stored arrays, its bounds proven again. Raises `ValueError` on arrays that are not a twin's."""
-    proof.check(config, arrays)
+    """The twin of stored arrays, its bounds proven again. Raises `ValueError` on arrays that are not a twin's.
+
+    With a variable rate the bounds of a level are proven where `Twin.at` first chooses one of its qualities.
+    """
+    if config.rate is None:
+        proof.check(config, arrays)
     return Twin(config, dict(arrays))
 
 

@@ -65,7 +65,11 @@ class LatentCodec:
     def _choose(self, index: int | None) -> None:
         assert index is not None
         self.index = index
-        self.params, self.twin = _at_quality(self._params, np.float32(index)), self._twin.at(index)
+        try:
+            self.twin = self._twin.at(index)
+        except ValueError as error:
+            raise zoo.WeightsError(f"the tables of '{self.name}' are unfit ({error}): export it again") from error
+        self.params = _at_quality(self._params, np.float32(index))
 
     @property
     def quality(self) -> float | None:

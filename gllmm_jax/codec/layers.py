@@ -15,7 +15,14 @@ HYPER = ("conv0", "up1", "conv2", "up3", "conv4")
 ENTROPY = ("context", "dense0", "dense1", "dense2")
 
 LEVELS = 16
-"""Tables of what the prior codes, of a model with a variable rate: one for so many qualities in a row."""
+"""Levels of a model with a variable rate, each of as many qualities in a row.
+
+Latents grow with the quality, and integers below 2^24 hold finer weights for smaller latents. So each level has bounds,
+precisions and tables of the prior of its own, and each quality biases.
+"""
+
+EACH = QUALITIES // LEVELS
+"""Qualities of a level."""
 
 ODD = ((0, 0), (2, 1))  # an upsampled odd sample: tap 0 of x[i], tap 2 of x[i + 1]
 EVEN = ((1, 0),)
@@ -34,11 +41,6 @@ def by_quality(config: ModelConfig) -> tuple[str, ...]:
     if config.rate is None:
         return ()
     return ("dense0", "dense1") if config.msp is None else ("dense1",)
-
-
-def level_of(quality: int) -> int:
-    """Which of the prior's tables a quality has."""
-    return quality * LEVELS // QUALITIES
 
 
 def specs(config: ModelConfig) -> dict[str, Spec]:
@@ -73,7 +75,7 @@ def _progressive(config: ModelConfig, msp: Progressive, numbers: int) -> dict[st
 
 
 def _rows(config: ModelConfig) -> int:
-    return 0 if config.rate is None else QUALITIES
+    return 0 if config.rate is None else EACH
 
 
 def taps_summed(name: str, taps: int) -> list[list[int]]:

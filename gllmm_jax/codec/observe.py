@@ -21,7 +21,7 @@ class Latents(NamedTuple):
 
     y_hat: np.ndarray
     z_hat: np.ndarray
-    quality: int = 0  # 0 ... 255, with a variable rate
+    quality: int = 0  # with a variable rate: 0 ... 255, or the place among the qualities of a level
 
 
 class Range(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gllmm_jax.codec.layers import LEVELS, specs, taps_summed
+from gllmm_jax.codec.layers import specs, taps_summed
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.prob import tables
 
@@ -32,7 +32,10 @@ def reach(name: str, kernel: np.ndarray, limit: np.ndarray) -> np.ndarray:
 
 
 def check(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> None:
-    """Raise `ValueError` unless these are a twin's arrays, every sum stays within 2^24 and every table decodes."""
+    """Raise `ValueError` unless these are a twin's arrays, every sum stays within 2^24 and every table decodes.
+
+    Of a model with a variable rate they are the arrays of one level.
+    """
     try:
         wanted = shapes(config, arrays)
         wrong = [name for name, shape in wanted.items() if arrays[name].shape != shape]
@@ -63,11 +66,10 @@ def largest_bias(bias: np.ndarray) -> np.ndarray:
 
 
 def _check_distributions(arrays: Mapping[str, np.ndarray]) -> None:
-    symbols, widest = arrays["prior.high"] - arrays["prior.low"] + 1, arrays["prior.cdf"].shape[-1]
-    inside = np.arange(widest) < symbols[:, None]
-    for cdf in arrays["prior.cdf"].reshape(-1, len(symbols), widest):
-        if cdf[:, 0].any() or (cdf[~inside] != tables.TOTAL).any() or (np.diff(cdf, axis=1)[inside[:, :-1]] < 1).any():
-            raise ValueError("the table prior.cdf does not rise from 0 to 65536")
+    cdf, symbols = arrays["prior.cdf"], arrays["prior.high"] - arrays["prior.low"] + 1
+    inside = np.arange(cdf.shape[1]) < symbols[:, None]
+    if cdf[:, 0].any() or (cdf[~inside] != tables.TOTAL).any() or (np.diff(cdf, axis=1)[inside[:, :-1]] < 1).any():
+        raise ValueError("the table prior.cdf does not rise from 0 to 65536")
     if (np.diff(arrays["families"], axis=1) < 0).any():
         raise ValueError("the table families falls somewhere")
     powers = arrays["powers"]
@@ -85,6 +87,5 @@ def shapes(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> dict[str, t
         found |= {f"{name}.kernel": spec.kernel, f"{name}.bias": bias, f"{name}.shift": out, f"{name}.limit": out}
     support = zip(arrays["prior.low"].ravel(), arrays["prior.high"].ravel(), strict=False)
     widest = max(int(high) - int(low) for low, high in support) + 2
-    cdf = (n, widest) if config.rate is None else (LEVELS, n, widest)
-    found |= {"prior.low": (n,), "prior.high": (n,), "prior.cdf": cdf, "y.limit": (m,)}
+    found |= {"prior.low": (n,), "prior.high": (n,), "prior.cdf": (n, widest), "y.limit": (m,)}
     return found | {"powers": (tables.POWERS + 1,), "families": (len(config.families), 2 * tables.EDGE + 1)}

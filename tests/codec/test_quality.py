@@ -1,19 +1,21 @@
 """Every quality from one set of weights: each is a model of its own, exact as any other."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import container, integer, latents
+from gllmm_jax.codec import container, integer, latents, levels
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.errors import BitstreamError
-from gllmm_jax.codec.layers import LEVELS, by_quality
+from gllmm_jax.codec.layers import EACH, LEVELS, by_quality
 from gllmm_jax.codec.quality import index_of, quality_of
 from gllmm_jax.config import VariableRate
 from tests.codec.twins import FAST, MU, draw, twin
 
+WEIGHTS = Path(__file__).parent.parent / "golden" / "light-vr-golden.npz"
 RATE = VariableRate(0.002, 0.05, anchors=3)
 MANY = dataclasses.replace(MU, rate=RATE)
 MANY_FAST = dataclasses.replace(FAST, rate=RATE)
@@ -48,24 +50,41 @@ def test_a_quality_is_a_twin_of_a_model_that_has_it_alone():
     assert latents.encode_latents(alone, y, z) == latents.encode_latents(chosen, y, z)
 
 
-def test_rows_of_all_qualities_are_proven():
+def test_every_level_is_proven_and_every_quality_of_it():
     arrays = dict(twin(MANY).arrays)
+
+    def changed(name, place, value):
+        table = arrays[name].astype(np.int32)
+        table[place] = value
+        return integer.twin_from_arrays(MANY, arrays | {name: table})
+
     for name in by_quality(MANY):
-        changed = {f"{name}.bias": arrays[f"{name}.bias"].copy()}
-        assert changed[f"{name}.bias"].shape[0] == 256
-        changed[f"{name}.bias"][200, 3] = 1 << 24
-        with pytest.raises(ValueError, match=f"layer {name}: sums may pass"):
-            integer.twin_from_arrays(MANY, arrays | changed)
-    cdf = arrays["prior.cdf"].copy()
-    assert len(cdf) == LEVELS
-    cdf[5, 2, 1] = cdf[5, 2, 0]
+        assert arrays[f"{name}.bias"].shape[:2] == (LEVELS, EACH)
+        other = changed(f"{name}.bias", (5, 3, 2), 1 << 24)
+        for quality in range(5 * EACH, 6 * EACH):  # not only the one whose row it is
+            with pytest.raises(ValueError, match=f"layer {name}: sums may pass"):
+                other.at(quality)
+        other.at(6 * EACH)
     with pytest.raises(ValueError, match=r"prior\.cdf does not rise"):
-        integer.twin_from_arrays(MANY, arrays | {"prior.cdf": cdf})
+        changed("prior.cdf", (15, 2, 1), 0).at(255)
+    with pytest.raises(ValueError, match=r"the table context\.down is not there for 16 levels"):
+        integer.twin_from_arrays(MANY, {n: a for n, a in arrays.items() if n != "context.down"}).at(0)
+
+
+def test_levels_come_back_from_the_set_of_them():
+    arrays = twin(MANY).arrays
+    found = [levels.split(arrays, level) for level in range(LEVELS)]
+    kernels = {name.removesuffix(".kernel"): a for name, a in arrays.items() if name.endswith(".kernel")}
+    down = {name.removesuffix(".down"): a for name, a in arrays.items() if name.endswith(".down")}
+    again = levels.join(found, kernels, down)
+    assert again.keys() == arrays.keys()
+    assert all(np.array_equal(again[name], arrays[name]) for name in arrays)
+    assert levels.rounded(np.array([[[5, -5, 7]]], np.int16), np.array([0, 1, 2])).tolist() == [[[5, -2, 2]]]
 
 
 @pytest.fixture(scope="module")
 def codec():
-    return Codec(zoo.read("tests/golden/light-vr-golden.npz"))
+    return Codec(zoo.read(WEIGHTS))
 
 
 @pytest.fixture(scope="module")

@@ -20,13 +20,14 @@ def test_the_default_is_installed():
     assert zoo.DEFAULT in zoo.names()
 
 
+@pytest.mark.parametrize("quality", [5, 50, 95])
 @pytest.mark.parametrize("name", ["chelsea", "rocket"])
-def test_bytes_keep_to_the_float_estimate(codec, name):
-    image = getattr(data, name)()
+def test_bytes_keep_to_the_float_estimate(codec, name, quality):
+    image, codec = getattr(data, name)(), codec.at(quality)
     encoded = codec.encode(image)
     estimate = encoded.report.bits_estimated / 8
-    assert abs(len(encoded.data) - estimate) <= 0.005 * estimate + 64
-    assert psnr(codec.decompress(encoded.data), image, peak=255.0) > 28
+    assert abs(len(encoded.data) - estimate) <= 0.005 * estimate + 96  # header, and the coder's 16 lanes
+    assert psnr(codec.decompress(encoded.data), image, peak=255.0) > 26 + 0.06 * quality
     y_hat, z_hat = codec.analyse(image)
     integer = sum(latents.estimated_bits(codec.twin, y_hat, z_hat)) / 8
     assert abs(integer / estimate - 1) < 0.005

@@ -9,6 +9,7 @@ import numpy as np
 from gllmm_jax.codec.calibrate import make_twin
 from gllmm_jax.codec.integer import Twin
 from gllmm_jax.codec.latents import clamp_latents, hyper_shape
+from gllmm_jax.codec.layers import EACH, LEVELS
 from gllmm_jax.codec.observe import Latents
 from gllmm_jax.config import ModelConfig, Progressive
 from gllmm_jax.nn.progressive import ORDERS
@@ -99,7 +100,11 @@ def draw(config: ModelConfig, height: int, width: int, seed: int = 0) -> tuple[n
 
 @functools.cache
 def twin(config: ModelConfig = MU, seed: int = 0) -> Twin:
-    return make_twin(config, tree(config, seed), [Latents(*draw(config, 8, 12, s)) for s in range(100, 104)])
+    if config.rate is None:
+        calibration = [Latents(*draw(config, 8, 12, s)) for s in range(100, 104)]
+    else:
+        calibration = [Latents(*draw(config, 8, 12, 100 + i), (i + 1) * EACH - 1) for i in range(LEVELS)]
+    return make_twin(config, tree(config, seed), calibration)
 
 
 def carried(config: ModelConfig, height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

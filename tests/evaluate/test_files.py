@@ -15,6 +15,8 @@ from gllmm_jax.files import WriteError
 class Coarse:
     """Keeps the upper five bits, or loses nothing."""
 
+    quality = None
+
     def __init__(self, step: int = 8) -> None:
         self.step = step
 

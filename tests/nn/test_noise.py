@@ -13,7 +13,7 @@ TINY = dataclasses.replace(PRESETS["light"], widths=(8, 8, 8), latents=8, hyper=
 
 
 def test_rates_see_noise_and_the_synthesis_rounded_latents(monkeypatch, photograph, random_params):
-    monkeypatch.setattr(Model, "bits", lambda self, y_rate, z_rate, dtype: (y_rate, z_rate))
+    monkeypatch.setattr(Model, "bits", lambda self, y_rate, z_rate: (y_rate, z_rate))
     monkeypatch.setattr(Model, "synthesis", lambda self, y_hat: y_hat)
     params, x = random_params(TINY), photograph(64, 64)[None] / np.float32(255)
     y = apply(TINY, params, x, method=Model.analysis)
