@@ -98,6 +98,11 @@ def exceptions(rows: Points) -> list[str]:
     return found
 
 
+def decibels(gain: float) -> str:
+    """A gain as text; a dash where there is none."""
+    return "-" if np.isnan(gain) else f"{gain:+.2f} dB"
+
+
 def main() -> None:
     """Arguments, measurements, tables, plot."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -106,6 +111,7 @@ def main() -> None:
     parser.add_argument("--points", type=Path, required=True, metavar="CSV", help="measured points are kept here")
     parser.add_argument("--peers", type=Path, metavar="CSV", help="points of other codecs on the same pictures")
     parser.add_argument("--plot", type=Path, metavar="PNG")
+    parser.add_argument("--drawn", nargs="+", metavar="CODEC", help="the peers in the plot; all unless given")
     arguments = parser.parse_args()
     rows = complete(load(arguments.model), sorted(arguments.images.glob("*.png")), arguments.points)
     print("| quality | bpp | PSNR | MS-SSIM | encode | decode |\n| --- | --- | --- | --- | --- | --- |")
@@ -125,8 +131,9 @@ def main() -> None:
         arrays = [np.asarray(values) for values in (*curve, *ours)]
         saved = bjontegaard.bd_rate(*arrays, method="akima", require_matching_points=False, min_overlap=0)
         ahead = [psnr_at(ours, rate) - psnr_at(curve, rate) for rate in RATES]
-        print(f"| {name} | {saved:+.1f} % | {' | '.join(f'{gain:+.2f} dB' for gain in ahead)} |")
+        print(f"| {name} | {saved:+.1f} % | {' | '.join(map(decibels, ahead))} |")
     if arguments.plot:
+        curves = {name: curve for name, curve in curves.items() if name in (arguments.drawn or curves)}
         curves[rows[0]["codec"]] = ours
         plots.save(plots.rate_distortion(curves, ours=[rows[0]["codec"]], max_bpp=1.5), arguments.plot)
 
