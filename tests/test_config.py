@@ -54,6 +54,8 @@ def test_the_light_transforms_take_three_widths():
         ("lmbda", math.nan, LMBDA),
         ("lmbda", (0.01, 0.01), LMBDA),
         ("lmbda", (0.0, 0.01), LMBDA),
+        ("lmbda", (), LMBDA),
+        ("lmbda", (0.1, 0.2, 0.3), LMBDA),
         ("decay", 0.0, "above 0 and at most 1"),
         ("settle", 1.0, "at least 0 and below 1"),
         ("augment", True, "False unless the training set is resident"),

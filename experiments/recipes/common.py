@@ -1,6 +1,7 @@
 """What the recipes share: their options, and the call of the trainer."""
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from gllmm_jax.cli import cache
 from gllmm_jax.cli.common import FAILED, say
 from gllmm_jax.cli.learn import INTERRUPTED, hush_orbax
 from gllmm_jax.cli.together import add_together, join, nobody_waits
-from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.config import ModelConfig, TrainConfig, VariableRate
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.train.loop import NonFiniteError, train
 
@@ -56,6 +57,8 @@ def launch(about: str | None, model: Callable[[Any], ModelConfig], **settings: A
         join(*address)
         with nobody_waits():
             chosen = PRESETS[preset] if preset else model(config.lmbda)
+            if preset and isinstance(config.lmbda, tuple):
+                chosen = dataclasses.replace(chosen, rate=VariableRate(*config.lmbda))
             outcome = train(chosen, config, workdir, shard_optimizer=shard_optimizer)
     except (ValueError, OSError, NonFiniteError) as error:
         say(str(error))

@@ -68,7 +68,9 @@ def add_wish(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--quality", type=quality, metavar="Q", help="from 0, the smallest file, to 100, the best picture"
     )
-    group.add_argument("--max-bytes", type=positive, metavar="N", help="the best picture in a file of N bytes or fewer")
+    group.add_argument(
+        "--max-bytes", type=positive, metavar="N", help="about the best picture that N bytes hold, never more"
+    )
     group.add_argument("--bpp", type=positive_number, metavar="B", help="a file of about B bits a pixel")
     group.add_argument("--psnr", type=positive_number, metavar="D", help="a picture of about D dB")
 

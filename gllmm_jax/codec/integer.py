@@ -15,6 +15,9 @@ from gllmm_jax.codec import exact, levels, proof
 from gllmm_jax.codec.layers import by_quality
 from gllmm_jax.config import ModelConfig
 
+LEVELS_KEPT = 4
+"""Levels of a variable rate that a twin keeps ready, of which each takes some megabytes."""
+
 VERSION = 2
 """Of the arithmetic. Raise it with every change that gives other frequencies for the same arrays."""
 
@@ -46,17 +49,19 @@ class Twin:
         Raises `ValueError` where the bounds of its level do not hold.
         """
         number, place = levels.level_of(quality)
-        level = _level(self, number)
+        level = self._found.get(number)
+        if level is None:  # proven when it is first used: most processes use one
+            arrays = levels.split(self.arrays, number)
+            proof.check(self.config, arrays)
+            if len(self._found) >= LEVELS_KEPT:
+                self._found.pop(next(iter(self._found)), None)
+            level = self._found[number] = Twin(self.config, arrays)
         rows = {f"{name}.bias": level.arrays[f"{name}.bias"][place] for name in by_quality(self.config)}
         return Twin(self.config, {**level.arrays, **rows}, level)
 
-
-@functools.lru_cache(maxsize=4)
-def _level(twin: Twin, number: int) -> Twin:
-    # proven when it is first used: most processes use one
-    arrays = levels.split(twin.arrays, number)
-    proof.check(twin.config, arrays)
-    return Twin(twin.config, arrays)
+    @functools.cached_property
+    def _found(self) -> "dict[int, Twin]":
+        return {}
 
 
 def twin_from_arrays(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> Twin:
@@ -70,7 +75,7 @@ def twin_from_arrays(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> T
 
 
 def fingerprint(twin: Twin) -> bytes:
-    """8 bytes that differ wherever two twins may give different frequencies."""
+    """8 bytes that differ wherever two twins of one order of latents may give different frequencies."""
     digest = hashlib.sha256(f"{VERSION} {sorted(twin.config.families)} {twin.config.components}".encode())
     if twin.config.msp is not None:
         digest.update(repr(dataclasses.astuple(twin.config.msp)).encode())

@@ -21,11 +21,9 @@ from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.quality import DEFAULT, index_of, quality_of
 from gllmm_jax.codec.report import Progress, silent
 from gllmm_jax.nn.model import misfit
-from gllmm_jax.nn.quality import at_quality
+from gllmm_jax.nn.quality import at_quality, has_anchors
 
 Bytes = bytes | bytearray | memoryview
-
-_at_quality = jax.jit(at_quality)
 
 
 class LatentCodec:
@@ -69,7 +67,10 @@ class LatentCodec:
             self.twin = self._twin.at(index)
         except ValueError as error:
             raise zoo.WeightsError(f"the tables of '{self.name}' are unfit ({error}): export it again") from error
-        self.params = _at_quality(self._params, np.float32(index))
+        if not has_anchors(self._params, self.config.rate):
+            problem = misfit(self.config, self._params)
+            raise zoo.WeightsError(f"the parameters of '{self.name}' do not fit its config: {problem}")
+        self.params = at_quality(self._params, np.float32(index))
 
     @property
     def quality(self) -> float | None:
@@ -160,7 +161,7 @@ class LatentCodec:
     def _check_model(self, header: container.Header) -> None:
         if header.fingerprint == self.fingerprint:
             if (header.quality is None) != (self.index is None):
-                raise BitstreamError("the file is damaged: it has a quality where its model has none, or none")
+                raise BitstreamError("the file is damaged: only one of file and model has a quality")
             return
         if header.model == self.name:
             raise BitstreamError(

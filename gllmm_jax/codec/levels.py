@@ -1,4 +1,4 @@
-"""The arrays of a variable rate: those of all its levels in one set, from which any level's come back as they were.
+"""The arrays of a variable rate: one set for all its levels, from which `split` takes those of one.
 
 A level's arrays are those of a twin with one quality, but for biases by quality, of which it has a row for each. In the
 set every array has an axis of levels in front, except the support of the prior, the fixed tables, and kernels: a kernel
@@ -13,6 +13,9 @@ from gllmm_jax.codec.layers import EACH, LEVELS
 
 SHARED = ("prior.low", "prior.high", "powers", "families")
 
+MOST = 30
+"""Bits that may be dropped: of 16, so that nothing is left long before."""
+
 Arrays = dict[str, np.ndarray]
 
 
@@ -24,7 +27,15 @@ def split(arrays: Mapping[str, np.ndarray], level: int) -> Arrays:
         if name in SHARED:
             found[name] = array
         elif kind == "kernel":
-            found[name] = rounded(array, np.asarray(_of(arrays, f"{layer}.down")[level]))
+            down = _of(arrays, f"{layer}.down")[level]
+            if (
+                down.dtype.kind not in "iu"
+                or down.shape != array.shape[-1:]
+                or not (down >= 0).all()
+                or (down > MOST).any()
+            ):
+                raise ValueError(f"the table {layer}.down holds other values than 0 ... {MOST}")
+            found[name] = rounded(array, down)
         elif kind != "down":
             found[name] = _of(arrays, name)[level]
     return found
@@ -53,9 +64,9 @@ def rounded(kernel: np.ndarray, down: np.ndarray) -> np.ndarray:
 def dropped(whole: np.ndarray, fine: np.ndarray) -> np.ndarray:
     """How many bits `rounded` has to drop, int8 [out], from a precision of `whole` bits to one of `fine`.
 
-    At most 15: where more would go, all weights are zero and it does not matter.
+    At most `MOST`: where more would go, all weights are zero and it does not matter.
     """
-    return np.clip(whole - fine, 0, 15).astype(np.int8)
+    return np.clip(whole - fine, 0, MOST).astype(np.int8)
 
 
 def level_of(quality: int) -> tuple[int, int]:

@@ -1,4 +1,5 @@
-"""The proof that a twin is exact and decodable, done again whenever one is loaded.
+"""The proof that a twin is exact and decodable, done again whenever one is loaded, and of a variable rate whenever a
+level of one is first used.
 
 No sum can pass 2^24, whatever its input; every distribution is strictly increasing; no integer can leave its 32 bits.
 """

@@ -1,6 +1,6 @@
 """The quality that people turn, from 0 to 100, and the index 0 ... 255 that a file holds.
 
-    index = round(quality * 255 / 100)
+    index = round(quality * 255 / 100), halves to the even number
 
 The index stands for a lambda (`config.VariableRate`); 100 is the best picture and the largest file. The mapping is a
 promise: the same quality of the same weights gives the same index in every later version.

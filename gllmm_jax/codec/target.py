@@ -49,8 +49,8 @@ def decibels(psnr: float) -> Target:
 def find(value: Callable[[int], float], target: Target, start: int) -> int | None:
     """The index, 0 ... 255, whose value comes nearest to the target: of `PROBES` at most, the first at `start`.
 
-    None where the value at index 0 is above it and must not be, or where both ends are on one side of it and not near
-    enough, but for a target that is an upper limit: it is met by the highest quality.
+    None where the target is out of reach: an upper limit below the value at index 0, or another target beyond either
+    end. An upper limit above all values is met by the highest quality.
     """
     seen: dict[int, float] = {}
     low, high = 0, TOP  # where the answer may still be

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from gllmm_jax.codec.codec import Codec
 
 
+PERFECT = 100.0
+"""What the PSNR of a picture that comes back as it was counts for, in dB."""
+
+
 class Wish(NamedTuple):
     """At most one of these, as of `Codec.encode`."""
 
@@ -50,12 +54,12 @@ class Wish(NamedTuple):
             probed, gray = start.at(quality_of(index)), image.shape[2] == 1
             shown = transforms.synthesise(probed.config, probed.params, probed.quantise(y)[0], gray)
             shown = shown[: image.shape[0], : image.shape[1], : image.shape[2]]
-            return float(metrics.psnr(image, shown, 255.0))
+            return min(float(metrics.psnr(image, shown, 255.0)), PERFECT)
 
         if self.psnr is not None:
             index = target.find(psnr, target.decibels(self.psnr), 127)
             if index is None:
-                least, most = psnr(0), psnr(target.TOP)
+                least, most = sorted((psnr(0), psnr(target.TOP)))
                 raise ValueError(f"psnr={self.psnr} is out of reach: this picture has {least:.2f} to {most:.2f} dB")
             return quality_of(index)
         limit = target.at_most(self.max_bytes) if self.max_bytes else target.about((self.bpp or 0) * pixels / 8)
@@ -66,5 +70,5 @@ class Wish(NamedTuple):
             raise ValueError(
                 f"max_bytes={self.max_bytes:,} is out of reach: the least that this picture takes is {size(0):,} bytes"
             )
-        least, most = (8 * size(index) / pixels for index in (0, target.TOP))
+        least, most = sorted(8 * size(index) / pixels for index in (0, target.TOP))
         raise ValueError(f"bpp={self.bpp} is out of reach: this picture takes {least:.3f} to {most:.3f} bits a pixel")

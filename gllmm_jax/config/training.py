@@ -40,7 +40,7 @@ class TrainConfig:
     ema: float = 0.999  # decay of the averaged weights a step
     compute: Compute = "float32"  # what the networks calculate in; parameters, rates and losses are float32
     noise: float = 0.0  # fraction of the run in which g_s sees additive noise, before it sees rounded latents
-    settle: float = 0.0  # fraction of the run, its end, in which g_a rests and the rate sees rounded latents as well
+    settle: float = 0.0  # fraction of the run, its end: g_a and gains rest, the rate sees rounded latents as well
     frozen: tuple[str, ...] = ()  # of PARTS: not trained
     resident: bool = False  # keep the whole training set in device memory and draw crops there
     augment: bool = False  # of a resident set: crops also scaled down, transposed, and with other contrast and colours
@@ -59,7 +59,7 @@ class TrainConfig:
         check(
             self,
             lmbda=(
-                all(0 < lmbda < math.inf for lmbda in self.lmbda) and self.lmbda[0] < self.lmbda[-1]
+                len(self.lmbda) == 2 and 0 < self.lmbda[0] < self.lmbda[1] < math.inf
                 if isinstance(self.lmbda, tuple)
                 else 0 < self.lmbda < math.inf,
                 "finite and above zero, or two such numbers, the lower one first",

@@ -15,6 +15,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from gllmm_jax.config import QUALITIES, VariableRate
@@ -36,14 +37,25 @@ def at_quality(params: Any, quality: ArrayLike) -> Any:
 
     Parameters of a model with one quality come back as they are. Qualities are from 0 to 255, not only whole ones.
     """
-    quality = jnp.atleast_1d(jnp.asarray(quality, jnp.float32))
+    found, tree = jax.tree_util.tree_flatten_with_path(params)
+    leaves = [leaf for _, leaf in found]
+    places = [i for i, (path, _) in enumerate(found) if getattr(path[-1], "key", None) == ROWS]
+    chosen = _chosen([leaves[i] for i in places], jnp.atleast_1d(jnp.asarray(quality, jnp.float32)))
+    for i, rows in zip(places, chosen, strict=True):
+        leaves[i] = rows
+    return tree.unflatten(leaves)
 
-    def chosen(path: Any, leaf: jax.Array) -> jax.Array:
-        if getattr(path[-1], "key", None) != ROWS:
-            return leaf
-        return interpolate(leaf, quality)[:, None, None, :]
 
-    return jax.tree_util.tree_map_with_path(chosen, params)
+def has_anchors(params: Any, rate: VariableRate | None) -> bool:
+    """Whether all rows of parameters are those of the anchors of `rate`, [A, C]."""
+    found = jax.tree_util.tree_leaves_with_path(params)
+    rows = [np.shape(leaf) for path, leaf in found if getattr(path[-1], "key", None) == ROWS]
+    return rate is not None and all(len(shape) == 2 and shape[0] == rate.anchors for shape in rows)
+
+
+@jax.jit
+def _chosen(rows: list[jax.Array], quality: jax.Array) -> list[jax.Array]:
+    return [interpolate(leaf, quality)[:, None, None, :] for leaf in rows]
 
 
 class Rows(nn.Module):
@@ -62,6 +74,8 @@ class Rows(nn.Module):
         if self.is_initializing():
             return self.param(ROWS, self.start, shape)[:1, None, None, :]
         rows = self.get_variable("params", ROWS)  # `param` would insist on the shape of the anchors
+        if rows is None or (rows.ndim == 4 and rows.shape[-1] != self.features):
+            return self.param(ROWS, self.start, shape)  # raises Flax's error
         if rows.ndim != 4:
             raise ValueError("these parameters serve many qualities: choose one with nn.quality.at_quality")
         return rows

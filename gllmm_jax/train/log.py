@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from gllmm_jax import files
 
-FIGURES = ["loss", "bpp", "bpp_y", "bpp_z", "psnr", "ms_ssim", "mse", "grad_norm", "lr", "images_per_second"]
+FIGURES = ["loss", "bpp", "bpp_y", "bpp_z", "psnr", "ms_ssim", "mse", "grad_norm", "lr", "images_per_second", "skipped"]
 COLUMNS: list[str] = ["split", "step", "seconds", *FIGURES]
 FULL_RATE = 2.0  # bits per pixel that are white in a rate map
 PLAIN_SECONDS = 30.0  # between lines where stderr is no terminal

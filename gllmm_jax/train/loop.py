@@ -113,6 +113,9 @@ def _fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: Se
         if fresh:
             parts = ", ".join(sorted({path.split("/")[0] for path in fresh}))
             _log.warning("%s has no parameters for some of %s: these start afresh", train_config.init, parts)
+        if given.config.rate not in (None, model_config.rate):
+            _log.warning("%s was trained for %s: what depends on the quality starts elsewhere", train_config.init,
+                         given.config.rate)  # fmt: skip
         if model_config.rate is not None and given.config.rate is None:
             _tune_gains(params, model_config.rate, given.provenance.get("lmbda"))
     return create_state(train_config, params, key_noise)

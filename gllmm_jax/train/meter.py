@@ -12,13 +12,13 @@ class NonFiniteError(RuntimeError):
 
 
 PATIENCE = 20
-"""Steps in a row that may be skipped before the run ends."""
+"""So many steps in a row that are skipped end the run."""
 
 
 class Meter:
     """Adds up metrics one step late, so that the host never waits for the step it has just started.
 
-    Skipped steps do not count in the means.
+    Skipped steps count in the mean of `skipped` alone.
     """
 
     def __init__(self, batch: int):
@@ -30,7 +30,7 @@ class Meter:
     def restart(self) -> None:
         """Begin a new window."""
         self._sums: dict[str, float] = {}
-        self._count = 0
+        self._count = self._left_out = 0
         self._started = time.monotonic()
 
     def add(self, step: int, metrics: Mapping[str, jax.Array]) -> None:
@@ -50,6 +50,7 @@ class Meter:
             in_a_row = f", as in the {self._skipped} steps to it" if self._skipped else ""
             raise NonFiniteError(f"at step {step} {', '.join(bad)}{in_a_row}")
         if bad:
+            self._left_out += 1
             return
         self._sums = {name: self._sums.get(name, 0.0) + value for name, value in values.items()}
         self._count += 1
@@ -59,4 +60,5 @@ class Meter:
         if not self._count:
             return {}
         speed = self._count * self._batch / max(1e-9, time.monotonic() - self._started)
-        return {name: total / self._count for name, total in self._sums.items()} | {"images_per_second": speed}
+        means = {name: total / self._count for name, total in self._sums.items()}
+        return means | {"images_per_second": speed, "skipped": self._left_out / (self._count + self._left_out)}

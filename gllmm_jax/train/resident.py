@@ -110,7 +110,7 @@ def _scaled(x: jax.Array, key: jax.Array, crop: int) -> jax.Array:
     scale = jax.random.uniform(key_scale, (), minval=crop / x.shape[0])
     scale = jnp.where(jax.random.bernoulli(key_whether), scale, 1.0)
     room = x.shape[0] - crop / scale
-    shift = jnp.stack([jnp.floor(jax.random.uniform(key) * (room + 1 - 1e-3)) for key in keys])
+    shift = jnp.stack([jnp.floor(jax.random.uniform(key) * (jnp.floor(room + 1e-3) + 1)) for key in keys])
     shape, scales = (crop, crop, 3), jnp.stack([scale, scale])
     return jax.image.scale_and_translate(x, shape, (0, 1), scales, -shift * scale, "linear", antialias=True)
 

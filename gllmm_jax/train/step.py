@@ -165,10 +165,9 @@ def _of_each_device(tree: Any, axis_name: str) -> Any:
 def _thawed(gradients: Any, config: TrainConfig, settled: jax.Array) -> Any:
     # zeros for what is frozen, where the model has it, and for g_a once it has settled
     still = {name: jax.tree.map(jnp.zeros_like, gradients[name]) for name in config.frozen if name in gradients}
-    if config.settle and "g_a" not in config.frozen:
-        # and its gains: the rate's gradient through rounding is no guide for them
+    if config.settle:  # the gains too: the gradient of a rounded rate is no guide for them
         for name in ("g_a", "gain"):
-            if name in gradients:
+            if name in gradients and name not in still:
                 still[name] = jax.tree.map(lambda leaf: jnp.where(settled, 0.0, leaf), gradients[name])
     return gradients | still if still else gradients
 

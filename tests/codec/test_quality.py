@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -110,7 +111,7 @@ def test_a_quality_that_is_another_is_found_out(codec, image):
     for other in (0, 101, 103, 255):
         with pytest.raises(BitstreamError):
             codec.decompress(container.pack(header._replace(quality=other), stream))
-    with pytest.raises(BitstreamError, match="a quality where its model has none, or none"):
+    with pytest.raises(BitstreamError, match="only one of file and model has a quality"):
         codec.decompress(container.pack(header._replace(quality=None), stream))
 
 
@@ -137,3 +138,39 @@ def test_wishes_that_cannot_be(codec, mu_codec, image):
     for wish in ({"quality": 50}, {"max_bytes": 1000}, {"bpp": 1.0}, {"psnr": 30.0}):
         with pytest.raises(ValueError, match="has one quality alone"):
             mu_codec.compress(image, **wish)
+
+
+def test_a_limit_holds_whatever_a_search_wants(codec, image):
+    def worse(codec, image, y_hat, z_hat, progress):
+        return y_hat + np.random.default_rng(0).integers(-2, 3, y_hat.shape), z_hat, {"rounds": 1.0}
+
+    limit = len(codec.compress(image))
+    assert len(codec.encode(image, refine=worse, quality=50).data) > limit
+    assert len(codec.encode(image, refine=worse, max_bytes=limit).data) <= limit
+
+
+def test_a_pixel_has_wishes_too(codec):
+    for value in (116, 132, 255):
+        pixel = np.full((1, 1, 1), value, np.uint8)
+        assert len(codec.compress(pixel, max_bytes=10_000)) <= 10_000
+        with pytest.raises(ValueError, match="bpp=9999 is out of reach"):
+            codec.compress(pixel, bpp=9999)
+        assert codec.decompress(codec.compress(pixel, quality=100)).shape == (1, 1, 1)
+
+
+def test_qualities_share_what_does_not_depend_on_them(codec):
+    here, there = (jax.tree.leaves(chosen.params) for chosen in (codec, codec.at(75)))
+    assert sum(a is b for a, b in zip(here, there, strict=True)) > 0.8 * len(here)
+
+
+def test_parameters_that_do_not_fit_are_named():
+    weights = zoo.read(WEIGHTS)
+    gain = weights.params["gain"]
+    for rows, problem in (
+        (np.zeros(5), r"\(5,\)"),
+        (np.zeros((8, 1)), r"\(8, 1\)"),
+        (np.zeros((3, 192)), r"\(3, 192\)"),
+    ):
+        params = {**weights.params, "gain": {**gain, "analysis": {"rows": np.float16(rows)}}}
+        with pytest.raises(zoo.WeightsError, match=f"gain/analysis/rows is {problem} and not"):
+            Codec(weights._replace(params=params)).compress(np.zeros((16, 16, 3), np.uint8))
