@@ -23,6 +23,7 @@ from gllmm_jax.codec import coders, container, transforms
 from gllmm_jax.codec.arrays import as_image, latents_crc32
 from gllmm_jax.codec.latent_codec import Bytes, LatentCodec
 from gllmm_jax.codec.many import map_in_threads
+from gllmm_jax.codec.quality import DEFAULT
 from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport, Progress, Watch, silent
 from gllmm_jax.codec.wish import Wish
 
@@ -94,10 +95,13 @@ class Codec(LatentCodec):
         small pictures have one part a stage. Raises `ImportError` where the coder's extra is missing.
         """
         image, watch = as_image(image), Watch()
-        coders.named(coder)  # before anything is computed
+        wish = Wish(quality, max_bytes, bpp, psnr)
+        # what cannot be is refused before anything is computed
+        coders.named(coder)
+        if wish.given:
+            self.at(DEFAULT if quality is None else quality)
         y = self._run(transforms.ungained, image, functools.partial(progress, "analysis"))
         watch.lap("analysis")
-        wish = Wish(quality, max_bytes, bpp, psnr)
         if wish.given:
             codec = self.at(wish.quality_of(self, image, y, coder))
             watch.lap("quality")

@@ -1,7 +1,9 @@
 """One trained model between pictures, latents and bytes: the stages that a codec is made of.
 
-pixels -- pad -- g_a -- y -- gain -- round -- y_hat --+
+    pixels -- pad -- g_a -- y -- gain -- round -- y_hat --+
                               \\-- h_a -- round -- z_hat --+-- entropy coder -- stream -- container -- bytes
+
+A model with one quality has no gain.
 """
 
 import copy
