@@ -27,7 +27,13 @@ LIGHT = ModelConfig(
 )
 
 LIGHT_VR = dataclasses.replace(
-    LIGHT, preset="light-vr", rate=VariableRate(), analysis_widths=(96, 160, 224), analysis_depth=2
+    LIGHT,
+    preset="light-vr",
+    rate=VariableRate(),
+    latents=320,
+    features=384,
+    analysis_widths=(96, 160, 224),
+    analysis_depth=2,
 )
 
 PRESETS: dict[str, ModelConfig] = {

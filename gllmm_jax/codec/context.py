@@ -111,7 +111,7 @@ class Context:
 def _around(twin, size, z_hat):
     hz, wz, _ = z_hat.shape
     height, width = HYPER_STRIDE * hz, HYPER_STRIDE * wz
-    rows = np.zeros((bucket(height * width), 2 * twin.config.latents), np.float32)
+    rows = np.zeros((bucket(height * width), twin.config.context_features), np.float32)
     phi = rows[: height * width].reshape(height, width, -1)
     for where, kept, to in windows((hz, wz), HYPER_SIDE, HYPER_REACH):
         phi[scaled(to, HYPER_STRIDE)] = _phi(twin, z_hat[where])[scaled(kept, HYPER_STRIDE)]
@@ -119,7 +119,7 @@ def _around(twin, size, z_hat):
 
 
 def _phi(twin, z_hat):
-    # hyper-synthesis of [hz, wz, N] -> at least [4hz, 4wz, 2M]
+    # hyper-synthesis of [hz, wz, N] -> at least [4hz, 4wz, F]
     hz, wz, n = z_hat.shape
     plane = np.zeros((bucket(hz, least=4), bucket(wz, least=4), n), np.int32)
     plane[:hz, :wz] = z_hat

@@ -23,7 +23,7 @@ from gllmm_jax.prob import tables
 class Surroundings(NamedTuple):
     """What a latent's distribution depends on beside its neighbours."""
 
-    phi: jax.Array  # [phi rows, 2M], of `phi`, row by row
+    phi: jax.Array  # [phi rows, F], of `phi`, row by row
     phi_width: jax.Array  # int32, positions in a row of phi
     width: jax.Array  # int32, positions in a row of latents
 

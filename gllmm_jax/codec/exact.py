@@ -113,7 +113,7 @@ def hyper_synthesis(layers: dict[str, Layer], z_hat: jax.Array, size: tuple[jax.
       z_hat: int32 [hz, wz, N], zero outside `size`.
       size: rows and columns of z that are the picture's; may be traced.
 
-    Returns: phi, integer-valued float32 [4 hz, 4 wz, 2M], zero outside 4 * size.
+    Returns: phi, integer-valued float32 [4 hz, 4 wz, F], zero outside 4 * size.
     """
     x, zoom = z_hat.astype(jnp.float32), 1
     for name in HYPER:
@@ -133,7 +133,7 @@ def parameters(
 
     Args:
       taps: int32 [P, 12, M], the neighbours in the order of `config.TAPS`, zero outside the picture.
-      phi: [P, 2M] from `hyper_synthesis`.
+      phi: [P, F] from `hyper_synthesis`.
       sees: bool [P], which of them have a context; all unless given.
 
     Returns: fields int32 [P, C, M].

@@ -48,16 +48,16 @@ def specs(config: ModelConfig) -> dict[str, Spec]:
     numbers = numbers_per_latent(config.families, config.components) * config.latents
     if config.msp is not None:
         return _progressive(config, config.msp, numbers)
-    m, n, hidden = config.latents, config.hyper, config.hidden
+    m, n, f, hidden = config.latents, config.hyper, config.context_features, config.hidden
     wide, taps, rows = 3 * n // 2, len(TAPS[config.order]), _rows(config)
     return {
         "conv0": Spec((9, n, n), ("z",)),
         "up1": Spec((9, n, n), ("conv0",)),
         "conv2": Spec((9, n, wide), ("up1",)),
         "up3": Spec((9, wide, wide), ("conv2",)),
-        "conv4": Spec((9, wide, 2 * m), ("up3",)),
-        "context": Spec((taps, m, 2 * m), ("y",)),
-        "dense0": Spec((1, 4 * m, hidden[0]), ("context", "conv4"), rows),
+        "conv4": Spec((9, wide, f), ("up3",)),
+        "context": Spec((taps, m, f), ("y",)),
+        "dense0": Spec((1, 2 * f, hidden[0]), ("context", "conv4"), rows),
         "dense1": Spec((1, *hidden), ("dense0",), rows),
         "dense2": Spec((1, hidden[1], numbers), ("dense1",)),
     }

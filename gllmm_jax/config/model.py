@@ -117,6 +117,7 @@ class ModelConfig:
     widths: tuple[int, ...] = (128,)
     latents: int = 128  # M, channels of y
     hyper: int = 128  # N, channels of z and of the hyper networks
+    features: int | None = None  # F, channels of the context and of phi; 2M unless given
     hidden: tuple[int, int] = (640, 1280)  # entropy-parameter net
     families: tuple[Family, ...] = FAMILIES
     components: int = 3  # per family
@@ -137,6 +138,7 @@ class ModelConfig:
             widths=(are_counts(self.widths, length), f"a tuple of {length}, each {COUNT}"),
             latents=(is_count(self.latents), COUNT),
             hyper=(is_count(self.hyper), COUNT),
+            features=(self.features is None or is_count(self.features), f"{COUNT}, or None"),
             hidden=(are_counts(self.hidden, 2), f"a tuple of 2, each {COUNT}"),
             families=(known and len(self.families) > 0, f"a tuple of some of {', '.join(FAMILIES)}"),
             components=(is_count(self.components), COUNT),
@@ -162,6 +164,11 @@ class ModelConfig:
     def stride(self) -> int:
         """Pixels per latent, on each axis."""
         return STRIDES[self.transform]
+
+    @property
+    def context_features(self) -> int:
+        """F, channels of the context and of phi."""
+        return self.features or 2 * self.latents
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from gllmm_jax.config.model import HYPER_STRIDE, PARTS, STRIDES
 
 Distortion = Literal["mse", "ms-ssim"]
 Schedule = Literal["cosine", "linear", "halving", "constant", "stable"]
-Optimizer = Literal["adam", "soap"]
+Optimizer = Literal["adam", "soap", "muon"]
 Compute = Literal["float32", "bfloat16"]
 
 MS_SSIM_CROP = 192

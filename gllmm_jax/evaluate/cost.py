@@ -41,7 +41,7 @@ def costs(config: ModelConfig) -> dict[str, float]:
     y = (1, side, side, m)
     inputs: dict[Any, list[tuple[int, ...]]] = {Model.analysis: [(1, 256, 256, 3)]}
     if config.msp is None:
-        numbers = (1, side, side, 2 * m)
+        numbers = (1, side, side, config.context_features)
         hyper = {Model.hyper_analysis: [y], Model.hyper_synthesis: [(1, side // HYPER_STRIDE, side // HYPER_STRIDE, n)]}
         inputs |= {**hyper, Model.context: [y], Model.parameters: [numbers, numbers]}
     else:

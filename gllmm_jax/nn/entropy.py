@@ -1,6 +1,7 @@
 """Networks of the entropy model: hyper-analysis, hyper-synthesis, masked context, entropy-parameter net, prior of z.
 
-M channels of latents y, N of hyper-latents z. Source: the authors' code (Cheng et al. 2020 but for the widths).
+M channels of latents y, N of hyper-latents z, F of the context and of phi. Source: the authors' code (Cheng et al. 2020
+but for the widths).
 """
 
 import functools
@@ -36,7 +37,7 @@ class HyperAnalysis(nn.Module):
 
 
 class HyperSynthesis(nn.Module):
-    """h_s: z_hat [B, h, w, N] -> phi [B, 4h, 4w, 2M]."""
+    """h_s: z_hat [B, h, w, N] -> phi [B, 4h, 4w, F]."""
 
     config: ModelConfig
 
@@ -47,7 +48,7 @@ class HyperSynthesis(nn.Module):
         x = leaky_relu(up_conv(n, name="up1")(x))
         x = leaky_relu(_conv(n * 3 // 2, name="conv2")(x))
         x = leaky_relu(up_conv(n * 3 // 2, name="up3")(x))
-        return _conv(2 * self.config.latents, name="conv4")(x)
+        return _conv(self.config.context_features, name="conv4")(x)
 
 
 def context_mask(order: Order = "raster") -> np.ndarray:
@@ -60,7 +61,7 @@ def context_mask(order: Order = "raster") -> np.ndarray:
 
 
 class MaskedContext(nn.Module):
-    """5x5 convolution of y_hat [B, h, w, M] -> [B, h, w, 2M].
+    """5x5 convolution of y_hat [B, h, w, M] -> [B, h, w, F].
 
     Position (i, j) sees what raster order decoded before it; on a checkerboard nothing where i + j is even, elsewhere
     those. Sources: GLLMM, section III; He et al. 2021 ("Checkerboard context model for efficient learned image
@@ -71,9 +72,9 @@ class MaskedContext(nn.Module):
 
     @nn.compact
     def __call__(self, y_hat: jax.Array) -> jax.Array:
-        m, side, r = self.config.latents, 2 * CONTEXT_RADIUS + 1, CONTEXT_RADIUS
-        kernel = self.param("kernel", nn.initializers.glorot_uniform(), (side, side, m, 2 * m))
-        bias = self.param("bias", nn.initializers.zeros_init(), (2 * m,))
+        m, f, side, r = self.config.latents, self.config.context_features, 2 * CONTEXT_RADIUS + 1, CONTEXT_RADIUS
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), (side, side, m, f))
+        bias = self.param("bias", nn.initializers.zeros_init(), (f,))
         kernel = kernel * context_mask(self.config.order).astype(kernel.dtype)
         below = r if self.config.order == "checkerboard" else 0
         live = kernel[: r + 1 + below]  # rows that are closed: do not multiply zeros
@@ -86,7 +87,7 @@ class MaskedContext(nn.Module):
 
 
 class EntropyParameters(nn.Module):
-    """Three 1x1 layers from [context, phi] [..., 4M] to the raw mixture numbers [..., P M].
+    """Three 1x1 layers from [context, phi] [..., 2F] to the raw mixture numbers [..., P M].
 
     `prob.mixture.split` gives them names.
     """

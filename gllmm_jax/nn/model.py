@@ -91,15 +91,15 @@ class Model(nn.Module):
         return self.h_a(y) if self.config.msp is None else jnp.zeros((len(y), 0, 0, 0), y.dtype)
 
     def hyper_synthesis(self, z_hat: jax.Array) -> jax.Array:
-        """h_s: z_hat [B, h, w, N] -> phi [B, 4h, 4w, 2M]."""
+        """h_s: z_hat [B, h, w, N] -> phi [B, 4h, 4w, F], F of `config.context_features`."""
         return self.h_s(z_hat)
 
     def context(self, y_hat: jax.Array) -> jax.Array:
-        """Causal context of y_hat [B, h, w, M] -> [B, h, w, 2M]."""
+        """Causal context of y_hat [B, h, w, M] -> [B, h, w, F]."""
         return self.context_net(y_hat)
 
     def parameters(self, context: jax.Array, phi: jax.Array) -> jax.Array:
-        """Raw mixture numbers [..., P M] from context and phi, both [..., 2M]."""
+        """Raw mixture numbers [..., P M] from context and phi, both [..., F]."""
         return self.entropy_net(context, phi)
 
     def mixture(self, y_hat: jax.Array, phi: jax.Array) -> Mixture:

@@ -25,7 +25,7 @@ from gllmm_jax.train.photographs import Item, items, split
 from gllmm_jax.train.record import Record, run_folder
 from gllmm_jax.train.resident import Resident
 from gllmm_jax.train.run import Outcome, Run
-from gllmm_jax.train.start import grafted, initial_params
+from gllmm_jax.train.start import add_latents, grafted, initial_params, middle_lambda
 from gllmm_jax.train.step import TrainState, create_state
 
 __all__ = ["NonFiniteError", "Outcome", "train"]
@@ -105,11 +105,14 @@ def _batches(files: Sequence[Item], config: TrainConfig, mesh: Mesh) -> data.Bat
 def _fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: Sequence[Item]) -> TrainState:
     key_params, key_noise = jax.random.split(jax.random.PRNGKey(train_config.seed))
     given = None if train_config.init is None else _trained_weights(model_config, train_config.init)
-    linear = model_config.transform == "light" and given is None
-    photographs = data.sample_photographs(files) if linear else []
-    params = initial_params(model_config, key_params, lmbda=train_config.lmbda, photographs=photographs)
+    few, many = 0 if given is None else given.config.latents, model_config.latents
+    photographs = data.sample_photographs(files) if model_config.transform == "light" and few < many else []
+    start = [] if given is not None else photographs
+    params = initial_params(model_config, key_params, lmbda=train_config.lmbda, photographs=start)
     if given is not None:
-        params, fresh = grafted(params, zoo.single(given.params))
+        params, fresh = grafted(params, zoo.single(given.params), (few, many))
+        if few < many:
+            params = add_latents(params, few, photographs, lmbda=middle_lambda(model_config, train_config.lmbda))
         if fresh:
             parts = ", ".join(sorted({path.split("/")[0] for path in fresh}))
             _log.warning("%s has no parameters for some of %s: these start afresh", train_config.init, parts)
@@ -122,9 +125,14 @@ def _fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: Se
 
 
 def _trained_weights(model_config: ModelConfig, name_or_path: str) -> zoo.Weights:
-    """Given weights, whose transforms are those that are to be trained, but perhaps for a wider or deeper g_a."""
+    """Given weights, whose transforms are those that are to be trained.
+
+    But for a wider or deeper g_a and, of the `light` transforms, fewer latents.
+    """
     weights = zoo.read(name_or_path)
-    if any(getattr(weights.config, name) != getattr(model_config, name) for name in ("transform", "widths", "latents")):
+    same = all(getattr(weights.config, name) == getattr(model_config, name) for name in ("transform", "widths"))
+    few, many = weights.config.latents, model_config.latents
+    if not same or not (few == many or (few < many and model_config.transform == "light")):
         raise ValueError(
             f"{name_or_path} holds a {weights.config.preset}, and a {model_config.preset} is to be trained"
         )

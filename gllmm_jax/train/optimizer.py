@@ -9,6 +9,7 @@ from gllmm_jax.train.soap import scale_by_soap
 
 try:
     import optax
+    from optax import contrib
 except ImportError as error:
     raise ImportError("training needs optax: pip install 'gllmm-jax[train]'") from error
 
@@ -20,6 +21,22 @@ def global_norm(tree: Any) -> jax.Array:
 
 def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
     """Gradients clipped to `config.clip` in the norm of all together, then scaled by `config.optimizer`."""
-    soap = optax.GradientTransformation(*scale_by_soap())
-    scale = {"adam": optax.scale_by_adam(), "soap": soap}[config.optimizer]
+    scale = {"adam": optax.scale_by_adam, "soap": _soap, "muon": _muon}[config.optimizer]()
     return optax.chain(optax.clip_by_global_norm(config.clip), scale)
+
+
+def _soap() -> optax.GradientTransformation:
+    return optax.GradientTransformation(*scale_by_soap())
+
+
+def _muon() -> optax.GradientTransformation:
+    # kernels as matrices from all inputs to outputs, their steps as large as Adam's; Adam for everything else
+    def matrices(params: Any) -> Any:
+        def shape(path: Any, leaf: jax.Array) -> contrib.MuonDimensionNumbers | None:
+            matrix = contrib.MuonDimensionNumbers(tuple(range(leaf.ndim - 1)), leaf.ndim - 1)
+            return matrix if path[-1].key == "kernel" else None
+
+        return jax.tree_util.tree_map_with_path(shape, params)
+
+    muon = contrib.muon(1.0, consistent_rms=0.2, muon_weight_dimension_numbers=matrices)
+    return optax.chain(muon, optax.scale(-1.0))  # the learning rate comes after it, and its sign

@@ -25,9 +25,11 @@ def quantisation_step(lmbda: float) -> float:
     return math.sqrt(12.0 * 3.0 / (2.0 * math.log(2.0) * lmbda))
 
 
-def block_klt(photographs: Sequence[np.ndarray], count: int, *, limit: int = 200_000) -> tuple[np.ndarray, np.ndarray]:
+def block_klt(
+    photographs: Sequence[np.ndarray], count: int, *, beside: np.ndarray | None = None, limit: int = 200_000
+) -> tuple[np.ndarray, np.ndarray]:
     """(basis [768, count], mean [768]) of 16x16 RGB blocks of uint8 photographs, scaled to [-1/2, 1/2], by falling
-    variance.
+    variance; all orthogonal to the columns of `beside` [768, n], where given.
     """
     blocks = []
     for image in photographs:
@@ -40,6 +42,9 @@ def block_klt(photographs: Sequence[np.ndarray], count: int, *, limit: int = 200
     mirrored = x.reshape(-1, STRIDE, STRIDE, 3)[:, :, ::-1].reshape(-1, BLOCK_VALUES)
     mean = 0.5 * (x.mean(0) + mirrored.mean(0))
     x, mirrored = x - mean, mirrored - mean
+    if beside is not None:
+        known = np.linalg.qr(beside)[0]
+        x, mirrored = (blocks - blocks @ known @ known.T for blocks in (x, mirrored))
     _, vectors = np.linalg.eigh((x.T @ x + mirrored.T @ mirrored).astype(np.float64))
     return vectors[:, ::-1][:, :count].astype(np.float32), mean
 
@@ -56,31 +61,70 @@ def initial_params(
     It has the step of `lmbda`, or with a variable rate of the lambda in the middle, where gains start at one.
     """
     params = init_params(model, key)
-    if model.rate is not None:
-        lmbda = model.rate.middle
-    assert not isinstance(lmbda, tuple)
     if model.transform != "light" or not photographs:
         return params
-    basis, mean = block_klt(photographs, model.latents)
-    gain = 255.0 / quantisation_step(lmbda)
-    kernel, log_gain = basis * BLOCK_VALUES**0.5, np.full(model.latents, math.log(gain), np.float32)
-    analysis = {"kernel": kernel, "bias": -gain * mean @ basis, "log_gain": log_gain}
-    synthesis = {"kernel": kernel.T, "bias": mean, "log_gain": -log_gain}
-    for name, linear in (("g_a", analysis), ("g_s", synthesis)):
-        params[name]["linear"] = jax.tree.map(jnp.asarray, linear)
-    return params
+    return add_latents(params, 0, photographs, lmbda=middle_lambda(model, lmbda))
 
 
-def grafted(fresh: Any, given: Any) -> tuple[Any, list[str]]:
-    """Fresh parameters with those of `given` that have the same place and shape; and the paths of the others."""
+def middle_lambda(model: ModelConfig, lmbda: float | tuple[float, float]) -> float:
+    """The lambda of a run, or the one in the middle of the qualities, where gains start at one."""
+    if model.rate is not None:
+        return model.rate.middle
+    assert not isinstance(lmbda, tuple)
+    return lmbda
+
+
+def add_latents(params: Any, few: int, photographs: Sequence[np.ndarray], *, lmbda: float) -> Any:
+    """Parameters of `light` transforms whose latents from number `few` on code what the linear g_s cannot show yet.
+
+    They start as the KLT of what the first latents leave of uint8 `photographs` [h, w, 3], at the step of `lmbda`.
+    """
+    analysis, synthesis = (dict(params[part]["linear"]) for part in ("g_a", "g_s"))
+    beside = np.asarray(synthesis["kernel"])[:few].T if few else None
+    basis, mean = block_klt(photographs, len(analysis["bias"]) - few, beside=beside)
+    gain, scale = 255.0 / quantisation_step(lmbda), BLOCK_VALUES**0.5
+    if not few:
+        synthesis["bias"] = jnp.asarray(mean)
+    analysis["kernel"] = analysis["kernel"].at[:, few:].set(basis * scale)
+    analysis["bias"] = analysis["bias"].at[few:].set(-gain * np.asarray(synthesis["bias"]) @ basis)
+    analysis["log_gain"] = analysis["log_gain"].at[few:].set(math.log(gain))
+    synthesis["kernel"] = synthesis["kernel"].at[few:].set(basis.T * scale)
+    synthesis["log_gain"] = synthesis["log_gain"].at[few:].set(-math.log(gain))
+    return params | {"g_a": params["g_a"] | {"linear": analysis}, "g_s": params["g_s"] | {"linear": synthesis}}
+
+
+def grafted(fresh: Any, given: Any, latents: tuple[int, int]) -> tuple[Any, list[str]]:
+    """Fresh parameters with those of `given` that have the same place and shape; and the paths of the others.
+
+    `latents` is how many channels y has in `given` and in the fresh parameters. Where they differ, the channels of
+    `given` come first: a kernel that reads y has zeros for the further ones, and one that makes numbers for y keeps its
+    fresh ones. So everything that `given` calculates stays as it was.
+    """
     there = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(given)}
     missed: list[str] = []
 
     def choose(path: Any, leaf: jax.Array) -> jax.Array:
         found = there.get(jax.tree_util.keystr(path))
-        if found is None or np.shape(found) != leaf.shape:
+        found = None if found is None else _widened(leaf, jnp.asarray(found), path[-1].key == "kernel", latents)
+        if found is None:
             missed.append("/".join(entry.key for entry in path))
             return leaf
-        return jnp.asarray(found)
+        return found
 
     return jax.tree_util.tree_map_with_path(choose, fresh), missed
+
+
+def _widened(leaf: jax.Array, found: jax.Array, kernel: bool, latents: tuple[int, int]) -> jax.Array | None:
+    # None where the shapes differ in another way than by the number of latents
+    if found.shape == leaf.shape or found.ndim != leaf.ndim:
+        return found if found.shape == leaf.shape else None
+    differing = [axis for axis in range(leaf.ndim) if found.shape[axis] != leaf.shape[axis]]
+    axis, (few, many) = differing[0], latents
+    numbers, rest = divmod(found.shape[axis], few)  # the entropy net makes several numbers of each latent
+    if len(differing) > 1 or rest or leaf.shape[axis] != numbers * many:
+        return None
+    split = (*leaf.shape[:axis], numbers, many, *leaf.shape[axis + 1 :])
+    start = jnp.zeros_like(leaf) if kernel and axis == leaf.ndim - 2 else leaf
+    first = (slice(None),) * (axis + 1) + (slice(few),)
+    found = found.reshape(*split[: axis + 1], few, *split[axis + 2 :])
+    return start.reshape(split).at[first].set(found).reshape(leaf.shape)
