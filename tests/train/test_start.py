@@ -1,4 +1,5 @@
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -91,7 +92,8 @@ def test_muon_makes_orthogonal_steps_of_kernels_alone():
     params = {"a": {"kernel": jnp.zeros((3, 3, 4, 8)), "bias": jnp.zeros(8)}}
     gradients = jax.tree.map(lambda p: jax.random.normal(jax.random.key(0), p.shape), params)
     optimizer = make_optimizer(config)
-    updates = optimizer.update(gradients, optimizer.init(params), params)[0]["a"]
+    found: Any = optimizer.update(gradients, optimizer.init(params), params)[0]
+    updates = found["a"]
     matrix = np.asarray(updates["kernel"]).reshape(36, 8)
     singular = np.linalg.svd(matrix)[1]
     assert singular.min() > 0.5 * singular.max()  # Newton-Schulz comes about so near
