@@ -25,11 +25,11 @@ import numpy as np
 from compressai_worker import BATCH, CROP, crops
 from timings import random_weights
 
-from gllmm_jax.codec import picture
 from gllmm_jax.codec.codec import load
 from gllmm_jax.config import Compute, TrainConfig
 from gllmm_jax.evaluate.cost import costs
 from gllmm_jax.nn.model import init_params
+from gllmm_jax.picture import picture
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.train.step import create_state, make_train_step
 

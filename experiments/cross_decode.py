@@ -20,13 +20,13 @@ import jax
 import numpy as np
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import coders
 from gllmm_jax.codec.codec import load
-from gllmm_jax.codec.container import CODERS
-from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.export import make_weights
+from gllmm_jax.container.container import CODERS
+from gllmm_jax.errors import BitstreamError
 from gllmm_jax.nn.model import init_params
 from gllmm_jax.presets import PRESETS
+from gllmm_jax.walk.coder import named
 
 SIZES = ((1, 1), (7, 5), (1, 67), (257, 576))
 QUALITIES = [index * 100 / 15 for index in range(16)]
@@ -97,7 +97,7 @@ def read(folder: Path) -> bool:
 def installed(coder: str) -> bool:
     """Whether files of this coder can be written and read here."""
     try:
-        coders.named(coder)
+        named(coder)
     except ImportError:
         return False
     return True

@@ -15,9 +15,9 @@ from pathlib import Path
 import jax
 from timings import random_weights, stand_in
 
-from gllmm_jax.codec import picture
 from gllmm_jax.codec.codec import Codec, load
 from gllmm_jax.evaluate.cost import rounds
+from gllmm_jax.picture import picture
 from gllmm_jax.presets import PRESETS
 
 

@@ -18,9 +18,9 @@ import jax
 import numpy as np
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import container
 from gllmm_jax.codec.codec import Codec
-from gllmm_jax.codec.errors import BitstreamError
+from gllmm_jax.container import container
+from gllmm_jax.errors import BitstreamError
 from gllmm_jax.evaluate.demo import photograph
 from gllmm_jax.presets import PRESETS
 

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import container
 from gllmm_jax.codec.codec import Codec
-from gllmm_jax.codec.errors import BitstreamError
+from gllmm_jax.container import container
+from gllmm_jax.errors import BitstreamError
 
 GOLDEN = Path(__file__).parent.parent / "tests" / "golden"
 MEMORY = 2 << 30

@@ -18,10 +18,11 @@ from typing import NamedTuple
 import numpy as np
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import latents, picture
 from gllmm_jax.codec.codec import Codec, load
-from gllmm_jax.codec.container import CODERS
+from gllmm_jax.container.container import CODERS
 from gllmm_jax.evaluate import bdrate, files, peers
+from gllmm_jax.picture import picture
+from gllmm_jax.walk import latents
 
 JPEG = ("jpeg-4:2:0", "jpeg-4:4:4")
 AGAINST = (*JPEG, "webp", "avif-4:2:0", "avif-4:4:4")

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from gllmm_jax import zoo
-from gllmm_jax.codec.container import MAX_PIXELS
+from gllmm_jax.container.container import MAX_PIXELS
 from gllmm_jax.evaluate.demo import photograph
 
 

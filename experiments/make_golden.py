@@ -5,7 +5,7 @@
 Presets that are there already are left alone.
 Files that are out in the world must decode for ever. What this writes is therefore written once: should these files
 no longer decode to the same latents, or the same latents give other bytes, then the format has changed and needs a new
-version in `codec.container`, with golden files of its own beside the old ones.
+version in `container.container`, with golden files of its own beside the old ones.
 """
 
 import argparse
@@ -19,9 +19,9 @@ import numpy as np
 
 from gllmm_jax import zoo
 from gllmm_jax.codec.codec import Codec
-from gllmm_jax.codec.container import CODERS
 from gllmm_jax.codec.export import make_weights
 from gllmm_jax.config import ModelConfig
+from gllmm_jax.container.container import CODERS
 from gllmm_jax.nn.model import init_params
 from gllmm_jax.presets import PRESETS
 

@@ -18,10 +18,10 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from gllmm_jax import load, metrics
-from gllmm_jax.codec import picture
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.config import Search
 from gllmm_jax.lof import Overfit, Refined
+from gllmm_jax.picture import picture
 
 FURTHER = 2.0
 """Lambda times or by this, in the rounds that come after."""

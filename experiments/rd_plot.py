@@ -20,11 +20,11 @@ import bjontegaard
 import numpy as np
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import picture
 from gllmm_jax.codec.codec import Codec, load
 from gllmm_jax.evaluate import plots
 from gllmm_jax.evaluate.bdrate import Curve, psnr_at
 from gllmm_jax.evaluate.files import measure
+from gllmm_jax.picture import picture
 
 COLUMNS = "codec", "setting", "image", "bytes", "bpp", "psnr", "msssim", "encode_seconds", "decode_seconds"
 QUALITIES = [round(100 * i / 11, 2) for i in range(12)]

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from gllmm_jax import metrics, zoo
-from gllmm_jax.codec import picture
 from gllmm_jax.codec.codec import Codec, load
+from gllmm_jax.picture import picture
 
 SHARES = 0.1, 0.4, 0.75
 """Where between the lowest and the highest quality's value a wish lies."""

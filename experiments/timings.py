@@ -21,10 +21,10 @@ import jax
 import numpy as np
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import picture
 from gllmm_jax.codec.codec import Codec, load
 from gllmm_jax.codec.export import make_weights
 from gllmm_jax.nn.model import init_params
+from gllmm_jax.picture import picture
 from gllmm_jax.presets import PRESETS
 
 

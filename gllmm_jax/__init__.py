@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gllmm_jax.codec.codec import load
-    from gllmm_jax.codec.errors import BitstreamError
+    from gllmm_jax.errors import BitstreamError
 
 __version__ = "0.1.0"
 __all__ = ["BitstreamError", "__version__", "load"]
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
 
         return load
     if name == "BitstreamError":
-        from gllmm_jax.codec.errors import BitstreamError
+        from gllmm_jax.errors import BitstreamError
 
         return BitstreamError
     raise AttributeError(f"module 'gllmm_jax' has no attribute '{name}'")

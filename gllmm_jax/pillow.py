@@ -17,10 +17,10 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import container
 from gllmm_jax.codec.codec import Codec, load
 from gllmm_jax.codec.quality import quality_of
 from gllmm_jax.codec.wish import Wish
+from gllmm_jax.container import container
 
 FORMAT = "GLLM"
 

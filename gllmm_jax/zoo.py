@@ -1,7 +1,7 @@
 """Weights at rest: everything a codec needs in one .npz file, without pickle.
 
 Members: `meta` (UTF-8 JSON: format, name, config, provenance), `params/...` (float16, the path of each parameter in its
-tree) and `tables/...` (the integer twin as `codec.integer` lays it out). The installed files lie in
+tree) and `tables/...` (the integer twin as `twin.integer` lays it out). The installed files lie in
 `gllmm_jax/weights`, named as the models are.
 """
 

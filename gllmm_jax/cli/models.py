@@ -45,9 +45,10 @@ def info(arguments: argparse.Namespace) -> None:
 
 
 def _stream_facts(path: Path, data: bytes) -> dict[str, Any]:
-    from gllmm_jax.codec import container, integer
-    from gllmm_jax.codec.errors import BitstreamError
     from gllmm_jax.codec.quality import quality_of
+    from gllmm_jax.container import container
+    from gllmm_jax.errors import BitstreamError
+    from gllmm_jax.twin import integer
 
     try:
         header, stream = container.unpack(data, max_pixels=None)

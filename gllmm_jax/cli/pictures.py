@@ -27,9 +27,9 @@ from gllmm_jax.cli.common import (
     whole,
 )
 from gllmm_jax.cli.progress import bar
-from gllmm_jax.codec.container import CODERS, MAX_PIXELS
 from gllmm_jax.codec.quality import DEFAULT
 from gllmm_jax.config import Search
+from gllmm_jax.container.container import CODERS, MAX_PIXELS
 
 if TYPE_CHECKING:
     from gllmm_jax.codec.codec import Codec
@@ -87,8 +87,8 @@ def add_lof(parser: argparse.ArgumentParser) -> None:
 
 def compress(arguments: argparse.Namespace) -> None:
     """Picture -> `.gllm`."""
-    from gllmm_jax.codec import picture
     from gllmm_jax.codec.wish import Wish
+    from gllmm_jax.picture import picture
 
     image = picture.read(arguments.input, convert=arguments.convert)
     output = arguments.output or free_beside(arguments.input, ".gllm")
@@ -132,8 +132,9 @@ def _refinement(arguments: argparse.Namespace) -> "Overfit | None":
 
 def decompress(arguments: argparse.Namespace) -> None:
     """`.gllm` -> picture."""
-    from gllmm_jax.codec import container, picture
-    from gllmm_jax.codec.errors import BitstreamError
+    from gllmm_jax.container import container
+    from gllmm_jax.errors import BitstreamError
+    from gllmm_jax.picture import picture
 
     data = read_bytes(arguments.input)
     output = arguments.output or free_beside(arguments.input, ".png")
@@ -165,7 +166,7 @@ def _load(model: str) -> "tuple[Codec, float]":
 
 
 def _installed(model: str) -> str:
-    from gllmm_jax.codec.errors import BitstreamError
+    from gllmm_jax.errors import BitstreamError
 
     if model not in zoo.names():
         raise BitstreamError(

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from gllmm_jax.codec.report import Progress, silent
+from gllmm_jax.progress import Progress, silent
 
 PATIENCE = 2.0
 """Seconds before there is a bar."""

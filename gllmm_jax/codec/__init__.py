@@ -1,1 +1,1 @@
-"""Picture to bytes and back, exactly: integer networks, schedules, entropy coders, the container."""
+"""Pictures to bytes and back: the codec itself, its transforms, and what it tells of each picture."""

@@ -5,7 +5,7 @@
     pixels -- crop -- clip -- g_s -- y_hat --+-- entropy decoder -- stream -- container -- bytes
 
 Pixels are uint8 [height, width, 3] (RGB) or [height, width, 1] (gray). The transforms run in float32 on any device;
-what lies between latents and bytes is exact (`codec.latents`), so a file decodes to the same latents everywhere and to
+what lies between latents and bytes is exact (`walk.latents`), so a file decodes to the same latents everywhere and to
 the same picture up to rounding.
 """
 
@@ -19,13 +19,16 @@ import numpy as np
 import numpy.typing as npt
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import coders, container, transforms
+from gllmm_jax.codec import transforms
 from gllmm_jax.codec.arrays import as_image, latents_crc32
 from gllmm_jax.codec.latent_codec import Bytes, LatentCodec
 from gllmm_jax.codec.many import map_in_threads
 from gllmm_jax.codec.quality import DEFAULT
-from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport, Progress, Watch, silent
+from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport, Watch
 from gllmm_jax.codec.wish import Wish
+from gllmm_jax.container import container
+from gllmm_jax.progress import Progress, silent
+from gllmm_jax.walk.coder import named
 
 Refine = Callable[
     ["Codec", np.ndarray, np.ndarray, np.ndarray, Progress], tuple[np.ndarray, np.ndarray, dict[str, float]]
@@ -97,7 +100,7 @@ class Codec(LatentCodec):
         image, watch = as_image(image), Watch()
         wish = Wish(quality, max_bytes, bpp, psnr)
         # what cannot be is refused before anything is computed
-        coders.named(coder)
+        named(coder)
         if wish.given:
             self.at(DEFAULT if quality is None else quality)
         y = self._run(transforms.ungained, image, functools.partial(progress, "analysis"))

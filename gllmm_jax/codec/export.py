@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from gllmm_jax import zoo
-from gllmm_jax.codec.calibrate import make_twin
-from gllmm_jax.codec.layers import EACH, LEVELS
-from gllmm_jax.codec.observe import Latents
 from gllmm_jax.codec.transforms import analyse, quantise, ungained
 from gllmm_jax.config import QUALITIES, ModelConfig
 from gllmm_jax.nn.entropy import context_mask
 from gllmm_jax.nn.quality import at_quality
+from gllmm_jax.twin.calibrate import make_twin
+from gllmm_jax.twin.observe import Latents
+from gllmm_jax.twin.wiring import EACH, LEVELS
 
 LEVELS_EACH = 4
 """Levels of a variable rate that each picture calibrates, in turn."""

@@ -17,13 +17,16 @@ import numpy.typing as npt
 from flax.errors import FlaxError
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import container, integer, latents, transforms
+from gllmm_jax.codec import transforms
 from gllmm_jax.codec.arrays import as_image, latents_crc32
-from gllmm_jax.codec.errors import BitstreamError
 from gllmm_jax.codec.quality import DEFAULT, index_of, quality_of
-from gllmm_jax.codec.report import Progress, silent
+from gllmm_jax.container import container
+from gllmm_jax.errors import BitstreamError
 from gllmm_jax.nn.model import misfit
 from gllmm_jax.nn.quality import at_quality, has_anchors
+from gllmm_jax.progress import Progress, silent
+from gllmm_jax.twin import integer
+from gllmm_jax.walk import latents
 
 Bytes = bytes | bytearray | memoryview
 

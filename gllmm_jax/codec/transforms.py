@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gllmm_jax.codec.report import Tick, silent
-from gllmm_jax.codec.windows import HYPER_REACH, HYPER_SIDE, Slices, scaled, windows
 from gllmm_jax.config import HYPER_STRIDE, ModelConfig
 from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.order.windows import HYPER_REACH, HYPER_SIDE, Slices, scaled, windows
+from gllmm_jax.progress import Tick, silent
 
 SIDE = 128
 """Latents on a side that go through g_a or g_s at once: 2,048 pixels."""

@@ -166,6 +166,16 @@ class ModelConfig:
         return STRIDES[self.transform]
 
     @property
+    def entropy_model(self) -> str:
+        """The kind of its entropy model: "context" or "progressive"."""
+        return "context" if self.msp is None else "progressive"
+
+    @property
+    def has_hyperprior(self) -> bool:
+        """Whether z is coded before y."""
+        return self.msp is None
+
+    @property
     def context_features(self) -> int:
         """F, channels of the context and of phi."""
         return self.features or 2 * self.latents

@@ -7,11 +7,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gllmm_jax.codec.schedule import wavefront
 from gllmm_jax.config import HYPER_STRIDE, TAPS, TRANSFORMS, ModelConfig
 from gllmm_jax.nn.model import Model, apply, init_params
 from gllmm_jax.nn.progressive import calls
 from gllmm_jax.nn.quality import at_quality
+from gllmm_jax.order.schedule import wavefront
 from gllmm_jax.presets import PRESETS
 
 

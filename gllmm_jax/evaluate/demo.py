@@ -9,9 +9,9 @@ import numpy as np
 
 from gllmm_jax import files, zoo
 from gllmm_jax.codec import codec as codecs
-from gllmm_jax.codec import picture
 from gllmm_jax.evaluate import peers, plots
 from gllmm_jax.evaluate.files import Row, measure
+from gllmm_jax.picture import picture
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 """Those that lie in scikit-image's own wheel: nothing is downloaded."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 import numpy as np
 
 from gllmm_jax import files, metrics
-from gllmm_jax.codec import picture
+from gllmm_jax.picture import picture
 
 if TYPE_CHECKING:
     from gllmm_jax.codec.codec import Codec

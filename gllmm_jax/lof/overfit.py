@@ -14,10 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gllmm_jax.codec import latents, transforms
+from gllmm_jax.codec import transforms
 from gllmm_jax.codec.codec import Codec
-from gllmm_jax.codec.report import Progress, silent
-from gllmm_jax.codec.windows import Slices, Window, scaled, windows
 from gllmm_jax.config import HYPER_STRIDE, ModelConfig, Search
 from gllmm_jax.lof.flips import Flips
 from gllmm_jax.lof.judge import Judge
@@ -25,6 +23,9 @@ from gllmm_jax.lof.loss import Latents, Picture
 from gllmm_jax.lof.refined import Cost, Point, Refined
 from gllmm_jax.lof.relaxed import Gumbel, StraightThrough
 from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.order.windows import Slices, Window, scaled, windows
+from gllmm_jax.progress import Progress, silent
+from gllmm_jax.walk import latents
 
 SIDE = 1024
 """Pixels on a side that are searched at once."""

@@ -29,7 +29,7 @@ Y_LIMIT = 8191
 """Largest magnitude of a latent the coder carries."""
 
 TAIL = 4
-"""Less than 2^-(14 + TAIL) of all symbols lie outside the window of a component that falls as a Laplacian or faster."""
+"""Less than 2^-(14 + TAIL) of all symbols lie outside the support of a component that falls as a Laplacian or faster."""
 
 
 class IntegerMixture(NamedTuple):
@@ -98,13 +98,13 @@ def mixture(mean: jax.Array, scale: jax.Array, weight: jax.Array) -> IntegerMixt
     scale = jnp.clip(jnp.abs(scale), SCALE_LOW, SCALE_HIGH)
     # |span * reciprocal| <= 13 * 2^24 < 2^31
     reciprocal = lax.div(jnp.full_like(scale, 1 << 24), scale)
-    return IntegerMixture(mean, (REACH + 1) * scale, reciprocal, weight, window(mean, scale, weight))
+    return IntegerMixture(mean, (REACH + 1) * scale, reciprocal, weight, radius(mean, scale, weight))
 
 
-def window(mean: jax.Array, scale: jax.Array, weight: jax.Array) -> jax.Array:
+def radius(mean: jax.Array, scale: jax.Array, weight: jax.Array) -> jax.Array:
     """Radius of the symbols that get a frequency under a mixture, int32 [..., C, X] each -> [..., 1, X].
 
-    Each symbol takes at least 1/65536 from the others, so the window is as narrow as it can be without leaving much
+    Each symbol takes at least 1/65536 from the others, so the support is as narrow as it can be without leaving much
     outside: a component of weight w reaches ln(2^(15 + TAIL) w) scales beyond its mean. What lies outside is rare
     enough to be listed one by one.
     """

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gllmm_jax.codec import container
-from gllmm_jax.codec.container import Header, pack, unpack
-from gllmm_jax.codec.errors import BitstreamError
+from gllmm_jax.container import container
+from gllmm_jax.container.container import Header, pack, unpack
+from gllmm_jax.errors import BitstreamError
 
 HEADER = Header("light-0.0130", b"\x01\x02\x03\x04", 512, 768, "rgb", "rans", 0xDEADBEEF)
 

@@ -1,10 +1,13 @@
 """Symbols as binary decisions: what a reader asks is what the writer was asked, and it costs what the model says."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gllmm_jax.codec import context_walk, decisions
-from gllmm_jax.codec.latents import estimated_bits, prepare
+from gllmm_jax.entropy import decisions
+from gllmm_jax.prob.distributions import Tables
+from gllmm_jax.walk import walk
+from gllmm_jax.walk.latents import estimated_bits, prepare
 from tests.codec.twins import MU, PLAIN, SEEDS, carried, twin
 
 
@@ -40,30 +43,33 @@ def test_distributions_are_fine_and_symmetric():
 @pytest.mark.parametrize("size", [(1, 1), (7, 3), (16, 24)])
 def test_a_reader_asks_what_the_writer_was_asked(config, size):
     y, z = carried(config, *size)
-    static, around, content = prepare(twin(config), y, z)
-    tape = Tape()
+    content = prepare(twin(config), y, z)
+    tape, static = Tape(), content.model.static
     decisions.symbols(tape, static, content.symbols)
-    decisions.latents(tape, around, content.outliers, y)
-    assert np.array_equal(decisions.symbols(tape, static, None), content.symbols)
-    assert np.array_equal(decisions.latents(tape, around, content.outliers, None), y)
+    for values in (y, None):  # written, then read
+        if values is None:
+            assert np.array_equal(decisions.symbols(tape, static, None), content.symbols)
+        known, _ = content.model.begin(content.symbols, content.outliers.plane(y.shape))
+        assert np.array_equal(walk.decide(tape, content.stages, known, values), y)
     assert tape.place == len(tape.kept)
     ideal = sum(estimated_bits(twin(config), y, z)[:2])
     assert abs(tape.bits - ideal) < 0.0005 * ideal + 4
 
 
-def test_what_is_certain_is_not_asked(monkeypatch):
-    y, z = carried(MU, 5, 4)
-    y = np.zeros_like(y)
-    y[..., 3] = 1
-    _, around, content = prepare(twin(), y, z)
-    mixtures = context_walk.mixtures
-
-    def narrow(*args):
-        mix, rows = mixtures(*args)
-        return mix._replace(radius=np.broadcast_to(y[0, :1], mix.radius.shape)), rows
-
-    monkeypatch.setattr(context_walk, "mixtures", narrow)
+def test_what_is_certain_is_not_asked():
+    """Three symbols, the last of which is never left: first whether it is the last, which all are, and no more."""
+    table = np.array([0, 1, 2, 65536], np.int32)[None, :, None].repeat(20, 0).repeat(2, 2)
+    table[:, :, 1] = [0, 65534, 65535, 65536]
     tape = Tape()
-    decisions.latents(tape, around, content.outliers, y)
-    # one channel of -1, 0, 1: first whether at least 1, which all are, and then there is nothing above 1
-    assert sum(len(numbers) for numbers, _ in tape.kept) == 20
+    values = np.tile(np.array([2, 0], np.int32), (20, 1))
+    decisions.latents(tape, Tables(jnp.asarray(table)), 20, values)
+    assert np.array_equal(decisions.latents(tape, Tables(jnp.asarray(table)), 20, None), values)
+    # of each pair one question finds the 2, and two the 0
+    assert sum(len(numbers) for numbers, _ in tape.kept) == 20 + 40
+
+
+def test_positions_that_are_none_are_not_asked():
+    table = np.arange(0, 65537, 16384, dtype=np.int32)[None, :, None].repeat(8, 0)
+    tape = Tape()
+    assert not decisions.latents(tape, Tables(jnp.asarray(table)), 3, np.ones((3, 1), np.int32))[3:].any()
+    assert sum(len(numbers) for numbers, _ in tape.kept) == 3 * 2

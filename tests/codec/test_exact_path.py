@@ -1,8 +1,9 @@
 """What the exact path is made of, read from its programs: no operation whose result a compiler or device may choose.
 
-Sums and products of floats are whole numbers below 2^24 by proof (`codec.proof`), so they are exact in any order.
+Sums and products of floats are whole numbers below 2^24 by proof (`twin.proof`), so they are exact in any order.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,20 +13,18 @@ import numpy as np
 import pytest
 from jax import lax
 
-from gllmm_jax.codec import context, context_walk, progressive, progressive_walk, rans
-from gllmm_jax.codec.schedule import padded
-from gllmm_jax.config import ModelConfig
-from gllmm_jax.nn.progressive import calls
-from tests.codec.twins import BOARD, FAST, MU, PLAIN, SEEDS, twin
+from gllmm_jax.entropy import rans
+from gllmm_jax.walk import traceable
+from tests.codec.twins import BOARD, FAST, MU, PLAIN, SEEDS, carried, twin
 
 SIZE, LANES = (8, 12), 4
 
 MOVES = "broadcast_in_dim concatenate copy dynamic_slice dynamic_update_slice gather iota pad scatter select_n slice"
-LAYOUT = "reshape squeeze stack tile transpose"
-COMPARISONS = "and argmax clamp eq ge gt le lt max min ne or reduce_max"
-INTEGERS = "clz div rem shift_left shift_right_arithmetic shift_right_logical reduce_sum scatter-add"
+LAYOUT = "reshape squeeze stack tile transpose unstack"
+COMPARISONS = "and argmax clamp eq ge gt le lt max min ne or reduce_and reduce_max"
+INTEGERS = "clz cumsum div rem shift_left shift_right_arithmetic shift_right_logical reduce_sum scatter-add"
 WHOLE_NUMBERS = "abs add mul neg sub convert_element_type dot_general floor"
-CONTROL = "cond jit pjit scan while"
+CONTROL = "cond device_put jit pjit scan while"
 FOR_INTEGERS_ALONE = set(INTEGERS.split())
 ALLOWED = {name for names in (MOVES, LAYOUT, COMPARISONS, INTEGERS, WHOLE_NUMBERS, CONTROL) for name in names.split()}
 """Primitives with one result everywhere; no exp, no sqrt, no convolution."""
@@ -57,43 +56,23 @@ def faults(function: Callable[..., Any], *arguments: Any) -> set[str]:
     return found
 
 
-def programs(config: ModelConfig) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
-    """The compiled programs between latents and bytes, each with arguments."""
-    nets, (h, w), m = twin(config).nets, SIZE, config.latents
-    plane = jnp.asarray(context_walk.empty_plane(SIZE, m))
-    schedule = jax.tree.map(jnp.asarray, padded(context.schedule(config, SIZE)))
-    around = context_walk.Surroundings(jnp.zeros((h * w, 2 * m)), jnp.int32(w), jnp.int32(w))
-    source = rans.source(np.zeros(8, np.uint8))
-    lanes = rans.Lanes(jnp.zeros(LANES, jnp.uint32), jnp.int32(0))
+CONFIGS = [MU, PLAIN, BOARD, FAST, SEEDS]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.preset)
+@pytest.mark.parametrize("function", [traceable.encode_latents, traceable.decode_latents], ids=["encode", "decode"])
+def test_every_operation_of_the_walk_is_exact(config, function):
+    """Of the loops, of all programs in them, of hyper-synthesis and of the coder."""
+    given = jax.device_put(carried(config, *SIZE))
+    if function is traceable.decode_latents:
+        given = (jax.eval_shape(functools.partial(traceable.encode_latents, twin(config)), *given),)
+    assert faults(jax.tree_util.Partial(function, twin(config)), *given) == set()
+
+
+def test_the_static_table_is_read_exactly():
+    source, lanes = rans.source(np.zeros(8, np.uint8)), rans.Lanes(jnp.zeros(LANES, jnp.uint32), jnp.int32(0))
     table, rows = jnp.zeros((3, 9), jnp.int32), jnp.zeros((5, LANES), jnp.int32)
-    return {
-        "phi": (context_walk.phi, (nets, jnp.zeros((h // 4, w // 4, config.hyper), jnp.int32), h // 4, w // 4)),
-        "intervals": (context_walk.intervals, (nets, plane, around, schedule.sites)),
-        "decode": (context_walk.decode, (nets, plane, around, schedule, source, lanes)),
-        "decode_static": (context_walk.decode_static, (table, rows, 5, source, lanes)),
-        "encode": (rans.encode, (lanes.state, rows, rows + 1)),
-    }
-
-
-@pytest.mark.parametrize("config", [FAST, SEEDS], ids=lambda config: config.preset)
-@pytest.mark.parametrize("name", ["intervals", "decode"])
-def test_every_operation_of_the_progressive_walk_is_exact(config, name):
-    call = calls(config.msp, config.latents)[-1]
-    planes = progressive._Planes(config.msp, np.zeros((*SIZE, config.latents), np.int32), call.scale)
-    arguments = progressive._arguments(config, call, planes.sites(call), planes)
-    lanes = rans.Lanes(jnp.zeros(LANES, jnp.uint32), jnp.int32(0))
-    more = () if name == "intervals" else (rans.source(np.zeros(8, np.uint8)), lanes)
-    program = jax.tree_util.Partial(getattr(progressive_walk, name), config, call.last - call.first)
-    assert faults(program, twin(config).nets, planes.truth, planes.fixed, arguments, *more) == set()
-
-
-@pytest.mark.parametrize("config", [MU, PLAIN, BOARD], ids=lambda config: config.preset)
-@pytest.mark.parametrize("name", ["phi", "intervals", "decode", "decode_static", "encode"])
-def test_every_operation_is_exact(config, name):
-    program, arguments = programs(config)[name]
-    if name in ("intervals", "decode"):
-        program = jax.tree_util.Partial(program, config)
-    assert faults(program, *arguments) == set()
+    assert faults(rans.decode_static, table, rows, 5, source, lanes) == set()
 
 
 X, N = jnp.ones((4, 4)), jnp.ones((4, 4), jnp.int32)

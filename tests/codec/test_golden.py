@@ -12,9 +12,9 @@ import jax
 import pytest
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import container
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.quality import quality_of
+from gllmm_jax.container import container
 from gllmm_jax.presets import PRESETS
 
 FOLDER = Path(__file__).parent.parent / "golden"

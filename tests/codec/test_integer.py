@@ -5,15 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gllmm_jax.codec import exact, observe
-from gllmm_jax.codec.calibrate import float_layers, make_twin, output_format
-from gllmm_jax.codec.integer import fingerprint, twin_from_arrays, z_support
-from gllmm_jax.codec.layers import ENTROPY, HYPER
-from gllmm_jax.codec.observe import Latents
-from gllmm_jax.codec.prior import prior_cdf
 from gllmm_jax.config import TAPS
 from gllmm_jax.nn import model
 from gllmm_jax.prob import tables
+from gllmm_jax.twin import exact, observe
+from gllmm_jax.twin.calibrate import float_layers, make_twin, output_format
+from gllmm_jax.twin.integer import fingerprint, twin_from_arrays, z_support
+from gllmm_jax.twin.observe import Latents
+from gllmm_jax.twin.prior import prior_cdf
+from gllmm_jax.twin.wiring import ENTROPY, HYPER
 from tests.codec.twins import BOARD, MU, PLAIN, carried, draw, tree, twin
 
 run = jax.jit(exact.parameters, static_argnums=0)

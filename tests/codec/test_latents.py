@@ -1,11 +1,20 @@
 """Latents to bytes and back: exact at any size, close to the model's own estimate, and safe on damaged bytes."""
 
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gllmm_jax.codec import context, context_walk, interleaved, rans, varint
-from gllmm_jax.codec.errors import BitstreamError
-from gllmm_jax.codec.latents import clamp_latents, decode_latents, encode_latents, estimated_bits, prepare
+from gllmm_jax.container import varint
+from gllmm_jax.entropy import rans
+from gllmm_jax.errors import BitstreamError
+from gllmm_jax.order import hyper
+from gllmm_jax.order.context import Context
+from gllmm_jax.walk import interleaved, loops, walk
+from gllmm_jax.walk.latents import clamp_latents, decode_latents, encode_latents, estimated_bits, prepare
 from tests.codec.twins import BOARD, FAST, MU, PLAIN, SEEDS, carried, twin
 
 SIZES = [(1, 1), (1, 5), (5, 1), (7, 3), (16, 24)]
@@ -37,11 +46,11 @@ def test_large_planes_are_worked_on_in_parts(monkeypatch):
     y, z = carried(MU, 37, 22)
     y[:, 5, 3] = 5000  # some outliers in every part
     whole, seen = encode_latents(twin(), y, z), []
-    monkeypatch.setattr(context, "CHUNK", 16)
-    monkeypatch.setattr(context, "CHUNKS", 8)
-    monkeypatch.setattr(context, "HYPER_SIDE", 9)
+    monkeypatch.setattr(walk, "CHUNK", 16)
+    monkeypatch.setattr(walk, "CHUNKS", 8)
+    monkeypatch.setattr(hyper, "HYPER_SIDE", 9)
     monkeypatch.setattr(interleaved, "BLOCK", 200)
-    monkeypatch.setattr(context, "SEGMENT", 16)
+    monkeypatch.setattr(walk, "SEGMENT", 16)
     assert encode_latents(twin(), y, z, progress=lambda *found: seen.append(found)) == whole
     y_again, z_again = decode_latents(twin(), whole, (37, 22), progress=lambda *found: seen.append(found))
     assert (y_again == y).all() and (z_again == z).all()
@@ -50,41 +59,44 @@ def test_large_planes_are_worked_on_in_parts(monkeypatch):
         assert counts == [(i, len(counts) - 1) for i in range(len(counts))] and len(counts) > least
 
 
-@pytest.mark.parametrize("config", [MU, BOARD], ids=lambda c: c.preset)
+@pytest.mark.parametrize("config", [MU, BOARD, FAST, SEEDS], ids=lambda c: c.preset)
 def test_decoder_parameters_equal_the_encoders(config, monkeypatch):
     """A decoder that sees only what it has decoded gets the numbers of an encoder that saw everything."""
     y, z = carried(config, 9, 6)
-    monkeypatch.setattr(context, "CHUNK", 54)
-    _, given, whole = prepare(twin(config), y, z)
-    assert isinstance(given, context.Context)
-    monkeypatch.setattr(context, "CHUNK", 1)
-    single = prepare(twin(config), y, z)[2]
-    for a, b in zip(whole.intervals, single.intervals, strict=True):
+    monkeypatch.setattr(walk, "CHUNK", 54)
+    whole = prepare(twin(config), y, z)
+    monkeypatch.setattr(walk, "CHUNK", 1)
+    for a, b in zip(whole.intervals, prepare(twin(config), y, z).intervals, strict=True):
         assert np.array_equal(a, b)
-    # garbage in every position not yet decoded changes nothing of a group
-    schedule = context.schedule(config, (9, 6))
-    plane = context_walk.empty_plane((9, 6), config.latents)
-    context_walk.inside(plane, (9, 6))[:] = y
-    step = max(len(schedule.counts) // 6, 1)
-    for sites, count in zip(schedule.sites[::step], schedule.counts[::step], strict=True):
-        later = np.zeros(plane.shape, np.int32)
-        inner, hidden = context_walk.inside(later, (9, 6)), context_walk.inside(plane, (9, 6))
-        inner[:] = 99
-        known = schedule.order()[: list(schedule.order()).index(sites[0])]
-        now = sites[:count]
-        for site in (*known, *now):
-            inner[divmod(site, 6)] = hidden[divmod(site, 6)]
-        full = context_walk.intervals(config, twin(config).nets, plane, given._around, sites[None])
-        part = context_walk.intervals(config, twin(config).nets, later, given._around, sites[None])
-        assert all(np.array_equal(a, b) for a, b in zip(full, part, strict=True))
+    # garbage wherever nothing was decoded yet changes nothing of a group
+    before: Any
+    before, _ = whole.model.begin(whole.symbols, np.full_like(y, 99))
+    for stage in whole.stages:
+        truth, plane = np.asarray(stage.plane(y)), np.array(stage.plane(before))
+        for program, known, schedule, _, first in stage.parts:
+            for number, (rows, count) in enumerate(zip(schedule.rows, schedule.counts, strict=True)):
+                at = np.maximum(rows, 0)
+                if number % max(len(schedule.counts) // 6, 1) == 0:
+                    given = ((stage.known(latents), known, seen) for latents, seen in ((y, truth), (before, plane)))
+                    full, part = (_mixtures(program, *each, at) for each in given)
+                    assert all(np.array_equal(a[:count], b[:count]) for a, b in zip(full, part, strict=True))
+                last = first + getattr(program, "width", y.shape[-1])
+                plane[rows[:count], first:last] = truth[rows[:count], first:last]
+        before = stage.written(before, jnp.asarray(plane))
+    assert np.array_equal(before, y)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _mixtures(program, stage, part, plane, rows):
+    return program.distribute(program.prepare(stage, part, plane), plane, rows).mix
 
 
 def test_latents_beyond_their_windows_are_listed():
     y, z = carried(MU, 6, 8)
-    ordinary = prepare(twin(), y, z)[2].outliers
+    ordinary = prepare(twin(), y, z).outliers
     y[..., 3] = -8191
     y[2, 2, 5] = 8191
-    content = prepare(twin(), y, z)[2]
+    content = prepare(twin(), y, z)
     places, values = content.outliers
     assert len(ordinary.places) < len(places) - 20
     assert (2 * 8 + 2) * MU.latents + 5 in places and (np.abs(values) <= 8191).all()
@@ -132,28 +144,33 @@ def test_every_truncation_is_an_error():
 def test_a_short_stream_cannot_announce_much(monkeypatch):
     """Neither networks nor planes of the announced size are made where z alone asks for more bytes than there are."""
     data = encode_latents(twin(), *carried(MU, 5, 4))
-    monkeypatch.delattr(context_walk, "phi")
-    monkeypatch.delattr(context_walk, "empty_plane")
+    monkeypatch.delattr(Context, "stages")
     with pytest.raises(BitstreamError, match="truncated"):
         decode_latents(twin(), data, (375, 375))
 
 
-def test_a_cut_stream_stops_the_walk(monkeypatch):
+def test_a_cut_stream_stops_the_walk():
     """The group that reads past the end is the last: nothing after it is decoded."""
     y, z = carried(MU, 16, 24)
-    data = encode_latents(twin(), y, z)
-    planes, decode = [], context_walk.decode
-
-    def watched(*args):
-        plane, lanes = decode(*args)
-        planes.append(np.asarray(plane))
-        return plane, lanes
-
-    monkeypatch.setattr(context_walk, "decode", watched)
+    content = prepare(twin(), y, z)
+    stream = interleaved.encode(content)
+    states, data = rans.unpack(stream[: len(stream) * 3 // 4], rans.lane_count(y.size, MU.latents))
+    static = content.model.static
+    rows = jnp.asarray(static.rows).reshape(-1, len(states))
+    source, lanes = rans.source(data), rans.Lanes(jnp.asarray(states), jnp.int32(0))
+    _, lanes = rans.decode_static(jnp.asarray(static.table), rows, jnp.int32(len(rows)), source, lanes)
+    (stage,) = content.stages
+    (part,) = stage.parts
+    plane = stage.plane(content.outliers.plane(y.shape))
+    distribute = functools.partial(part.program.distribute, part.program.prepare(stage.known(y), part.known, plane))
+    plane, lanes = jax.jit(functools.partial(loops.decode, distribute))(plane, part.schedule, source, lanes)
+    found = stage.written(np.zeros_like(y), plane)
+    i, j = np.nonzero((found == y).all(-1))
+    assert (j + 3 * i).max() > 40 and not found[-1, -1].any()  # of 69 groups
+    i, j = np.nonzero(found.any(-1))
+    assert 40 < (j + 3 * i).max() < 60
     with pytest.raises(BitstreamError, match="truncated"):
-        decode_latents(twin(), data[: len(data) * 3 // 4], (16, 24))
-    i, j = np.nonzero(context_walk.inside(planes[0], (16, 24)).any(-1))
-    assert 40 < (j + 3 * i).max() < 60  # of 69 groups
+        rans.check_within(lanes, source)
 
 
 def test_flipped_bits_are_errors_or_other_latents():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gllmm_jax.codec import picture
-from gllmm_jax.codec.picture import PictureError
 from gllmm_jax.files import WriteError
+from gllmm_jax.picture import picture
+from gllmm_jax.picture.picture import PictureError
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
 GRAY = RGB[..., :1]

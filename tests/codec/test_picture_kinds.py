@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from gllmm_jax.codec import picture
-from gllmm_jax.codec.picture import PictureError
+from gllmm_jax.picture import picture
+from gllmm_jax.picture.picture import PictureError
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
 

@@ -2,16 +2,19 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
-from gllmm_jax.codec import progressive, progressive_walk, rans
-from gllmm_jax.codec.calibrate import make_twin
-from gllmm_jax.codec.latents import decode_latents, encode_latents, estimated_bits, prepare
-from gllmm_jax.codec.observe import Latents
+from gllmm_jax.entropy import rans
 from gllmm_jax.nn.progressive import calls
+from gllmm_jax.order import progressive
 from gllmm_jax.presets import PRESETS
-from gllmm_jax.prob import tables
+from gllmm_jax.twin import exact
+from gllmm_jax.twin.calibrate import make_twin
+from gllmm_jax.twin.observe import Latents
+from gllmm_jax.walk import walk
+from gllmm_jax.walk.latents import decode_latents, encode_latents, estimated_bits, prepare
 from tests.codec.twins import FAST, SEEDS, carried, tree, twin
 
 
@@ -27,8 +30,9 @@ def test_large_planes_are_worked_on_in_parts(monkeypatch):
     assert encode_latents(twin(config), y, z) == whole
     y_again, _ = decode_latents(twin(config), whole, (37, 22))
     assert (y_again == y).all()
-    _, walk, content = prepare(twin(config), y, z)
-    assert (_answered(walk.groups(content.outliers), y - content.outliers.plane(y.shape)) == y).all()
+    content = prepare(twin(config), y, z)
+    known, _ = content.model.begin(content.symbols, content.outliers.plane(y.shape))
+    assert (walk.decide(Certain(), content.stages, known, y) == y).all()
 
 
 @pytest.mark.parametrize("components", [1, 3], ids=["gaussian", "mixture of gaussians"])
@@ -42,45 +46,41 @@ def test_other_heads(components):
     assert 0 < len(data) - bits / 8 < 8
 
 
-def _answered(groups, coded):
-    answer = None
-    try:
-        while True:
-            group = groups.send(answer)
-            answer = np.zeros((group.mix.radius.shape[0], group.mix.radius.shape[2]), np.int32)
-            answer[: group.real] = group.of(coded)
-    except StopIteration as end:
-        return end.value
+class Certain:
+    """A coder that takes what it is told."""
+
+    def decide(self, numbers, answers):
+        return answers
 
 
-@pytest.mark.parametrize("preset", ["msp-fast", "msp-normal", "msp-extra"])
-def test_the_calls_are_as_many_for_every_picture(preset, monkeypatch):
-    """Those of the network, by encoder and decoder, at 256x256 and at 4096x4096 pixels; here it finds all certain."""
+@pytest.mark.parametrize(
+    ("preset", "sides"), [("msp-fast", (256, 2048)), ("msp-normal", (256,)), ("msp-extra", (256,))]
+)
+def test_the_calls_are_as_many_for_every_picture(preset, sides, monkeypatch):
+    """Those of the network, as it is run, by encoder and decoder."""
     profile = PRESETS[preset]
     assert profile.msp is not None
     small = dataclasses.replace(profile.msp, width=2, depth=1)
     config = dataclasses.replace(FAST, preset=f"few-{preset}", latents=profile.msp.seeds + 2, msp=small)
-    made = []
+    made, features = [], exact.features
 
-    def intervals(_config, width, _nets, _truth, _fixed, call):
-        made.append("intervals")
-        low = np.zeros((*call.sites.shape, width), np.int32)
-        return low, low + tables.TOTAL, low
+    def counted(*arguments):
+        jax.debug.callback(lambda: made.append(1))
+        return features(*arguments)
 
-    def decode(_config, _width, _nets, truth, _fixed, _call, _source, lanes):
-        made.append("decode")
-        return truth, lanes
-
-    monkeypatch.setattr(progressive_walk, "intervals", intervals)
-    monkeypatch.setattr(progressive_walk, "decode", decode)
+    monkeypatch.setattr(exact, "features", counted)
+    jax.clear_caches()
     number = len(calls(profile.msp, profile.latents))
-    for side in (256, 4096):
+    for side in sides:
         y = np.zeros((side // profile.stride, side // profile.stride, config.latents), np.int32)
         data = encode_latents(twin(config), y, np.zeros((0, 0, 0), int))
+        jax.effects_barrier()
+        assert len(made) == number
         y_again, _ = decode_latents(twin(config), data, y.shape[:2])
-        assert (y_again == y).all()
-        assert made == ["intervals"] * number + ["decode"] * number
+        jax.effects_barrier()
+        assert (y_again == y).all() and len(made) == 2 * number
         made.clear()
+    jax.clear_caches()
 
 
 def test_an_input_that_is_always_zero_leaves_room_for_the_bias():

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import container, integer, latents, levels
 from gllmm_jax.codec.codec import Codec
-from gllmm_jax.codec.errors import BitstreamError
-from gllmm_jax.codec.layers import EACH, LEVELS, by_quality
 from gllmm_jax.codec.quality import index_of, quality_of
 from gllmm_jax.config import VariableRate
+from gllmm_jax.container import container
+from gllmm_jax.errors import BitstreamError
+from gllmm_jax.twin import integer, levels
+from gllmm_jax.twin.wiring import EACH, LEVELS, by_quality
+from gllmm_jax.walk import latents
 from tests.codec.twins import FAST, MU, draw, twin
 
 WEIGHTS = Path(__file__).parent.parent / "golden" / "light-vr-golden.npz"

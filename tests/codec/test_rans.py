@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gllmm_jax.codec import rans
-from gllmm_jax.codec.errors import BitstreamError
+from gllmm_jax.entropy import rans
+from gllmm_jax.errors import BitstreamError
 from gllmm_jax.prob import tables
 
 

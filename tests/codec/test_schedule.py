@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gllmm_jax.codec.schedule import bucket, checkerboard, chunks, padded, segments, wavefront
 from gllmm_jax.config import TAPS
+from gllmm_jax.order.schedule import bucket, checkerboard, chunks, padded, segments, wavefront
 
 SIZES = [(1, 1), (1, 9), (9, 1), (2, 3), (7, 3), (5, 11), (16, 24), (13, 40)]
 
@@ -19,7 +19,7 @@ def test_every_position_once_and_after_all_it_sees(size, make):
     h, w = size
     schedule, taps = make(h, w), TAPS["raster" if make is wavefront else "checkerboard"]
     when = np.full((h, w), -1)
-    for g, (sites, count) in enumerate(zip(schedule.sites, schedule.counts, strict=True)):
+    for g, (sites, count) in enumerate(zip(schedule.rows, schedule.counts, strict=True)):
         assert count >= 1 and (sites[:count] >= 0).all() and (sites[count:] == -1).all()
         for site in sites[:count]:
             assert when[divmod(site, w)] == -1
@@ -32,11 +32,11 @@ def test_every_position_once_and_after_all_it_sees(size, make):
 
 
 def test_number_of_groups():
-    assert wavefront(32, 48).sites.shape == (141, 16)
-    assert wavefront(76, 76).sites.shape[0] == 301
-    assert checkerboard(32, 48).sites.shape == (2, 768)
-    assert checkerboard(1, 1).sites.shape == (1, 1)
-    assert wavefront(40, 1).sites.shape == (40, 1)  # empty groups are dropped
+    assert wavefront(32, 48).rows.shape == (141, 16)
+    assert wavefront(76, 76).rows.shape[0] == 301
+    assert checkerboard(32, 48).rows.shape == (2, 768)
+    assert checkerboard(1, 1).rows.shape == (1, 1)
+    assert wavefront(40, 1).rows.shape == (40, 1)  # empty groups are dropped
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -45,14 +45,14 @@ def test_regrouping_and_padding_keep_the_order(size):
     for other in (chunks(schedule.order(), 16), padded(schedule), padded(chunks(schedule.order(), 4), least=1)):
         assert (other.order() == schedule.order()).all()
         assert other.counts.sum() == size[0] * size[1]
-        assert ((other.sites >= 0).sum(1) == other.counts).all()
+        assert ((other.rows >= 0).sum(1) == other.counts).all()
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_segments_are_the_same_groups_in_runs_of_one_shape(size):
     schedule = wavefront(*size)
     parts = segments(schedule, 16)
-    assert len({part.sites.shape for part in parts}) == 1 and len(parts[0].counts) <= 16
+    assert len({part.rows.shape for part in parts}) == 1 and len(parts[0].counts) <= 16
     assert np.array_equal(np.concatenate([part.order() for part in parts]), schedule.order())
     counts = np.concatenate([part.counts for part in parts])
     assert np.array_equal(counts[: len(schedule.counts)], schedule.counts) and not counts[len(schedule.counts) :].any()

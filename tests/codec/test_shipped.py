@@ -6,9 +6,9 @@ from skimage import data
 
 import gllmm_jax
 from gllmm_jax import zoo
-from gllmm_jax.codec import latents
 from gllmm_jax.lof import Overfit
 from gllmm_jax.metrics import psnr
+from gllmm_jax.walk import latents
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from gllmm_jax.cli import main
-from gllmm_jax.codec import container, context_walk
 from gllmm_jax.codec.codec import Codec
-from gllmm_jax.codec.errors import BitstreamError
-from gllmm_jax.codec.latents import decode_latents, encode_latents
+from gllmm_jax.container import container
+from gllmm_jax.errors import BitstreamError
+from gllmm_jax.order.context import Context
+from gllmm_jax.walk.latents import decode_latents, encode_latents
 from tests.codec.twins import MU, PLAIN, carried, twin
 
 INSTALLED = importlib.util.find_spec("tensorflow_compression_ops") is not None
@@ -67,15 +68,15 @@ def test_damage_is_an_error(mu_codec, photograph):
 def test_a_small_file_cannot_announce_much(mu_codec, photograph, monkeypatch):
     """Nothing of the picture's size is made or walked: what comes first does not add up."""
     header, stream = container.unpack(mu_codec.encode(photograph(20, 30), coder="tfc").data)
-    monkeypatch.delattr(context_walk, "phi")
+    monkeypatch.delattr(Context, "stages")
     with pytest.raises(BitstreamError, match="damaged"):
         mu_codec.decompress(container.pack(header._replace(height=3000, width=3000), stream))
 
 
 def test_without_the_extra(mu_codec, mu_file, photograph, photo, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tensorflow_compression_ops", None)
-    monkeypatch.delitem(sys.modules, "gllmm_jax.codec.tfc", raising=False)
-    monkeypatch.delattr("gllmm_jax.codec.tfc", raising=False)
+    monkeypatch.delitem(sys.modules, "gllmm_jax.entropy.tfc", raising=False)
+    monkeypatch.delattr("gllmm_jax.entropy.tfc", raising=False)
     with pytest.raises(ImportError, match=r"gllmm-jax\[tfc\]"):
         mu_codec.encode(photograph(20, 20), coder="tfc")
     header, stream = container.unpack(mu_codec.compress(photograph(20, 20)))

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gllmm_jax.codec import latents, traceable
-from tests.codec.twins import BOARD, FAST, MU, carried, twin
+from gllmm_jax.walk import latents, traceable
+from tests.codec.twins import BOARD, FAST, MU, SEEDS, carried, twin
 
 
-@pytest.mark.parametrize("config", [MU, BOARD], ids=lambda config: config.preset)
+@pytest.mark.parametrize("config", [MU, BOARD, FAST, SEEDS], ids=lambda config: config.preset)
 @pytest.mark.parametrize("size", [(1, 1), (7, 10)])
 def test_same_streams_and_same_latents(config, size):
     pairs = [carried(config, *size, seed=seed) for seed in range(3)]
@@ -39,8 +39,3 @@ def test_inside_a_function_of_ones_own():
     length, back = length_and_back(y, z)
     data = latents.encode_latents(fresh, y, z)
     assert np.array_equal(back, y) and 0 < int(length) < len(data)
-
-
-def test_progressive_models_have_none():
-    with pytest.raises(ValueError, match="no traceable form"):
-        traceable.encode_latents(twin(FAST), *map(jnp.asarray, carried(FAST, 4, 5)))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from gllmm_jax.codec import transforms
-from gllmm_jax.codec.windows import HYPER_REACH
 from gllmm_jax.config import HYPER_STRIDE
 from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.order.windows import HYPER_REACH
 from gllmm_jax.presets import PRESETS
 
 

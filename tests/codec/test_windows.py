@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gllmm_jax.codec.windows import scaled, windows
+from gllmm_jax.order.windows import scaled, windows
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 20), (20, 7), (21, 22), (35, 1), (50, 61)])

@@ -6,14 +6,14 @@ import itertools
 
 import numpy as np
 
-from gllmm_jax.codec.calibrate import make_twin
-from gllmm_jax.codec.integer import Twin
-from gllmm_jax.codec.latents import clamp_latents, hyper_shape
-from gllmm_jax.codec.layers import EACH, LEVELS
-from gllmm_jax.codec.observe import Latents
 from gllmm_jax.config import ModelConfig, Progressive
 from gllmm_jax.nn.progressive import ORDERS
 from gllmm_jax.presets import PRESETS
+from gllmm_jax.twin.calibrate import make_twin
+from gllmm_jax.twin.integer import Twin
+from gllmm_jax.twin.observe import Latents
+from gllmm_jax.twin.wiring import EACH, LEVELS
+from gllmm_jax.walk.latents import clamp_latents, hyper_shape
 
 MU = PRESETS["mu"]
 PLAIN = ModelConfig(preset="plain", widths=(16,), latents=8, hyper=4, hidden=(16, 16), components=1)

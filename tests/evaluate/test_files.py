@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gllmm_jax.codec.picture import PictureError
 from gllmm_jax.evaluate.files import evaluate_files, line, mean_row
 from gllmm_jax.files import WriteError
+from gllmm_jax.picture.picture import PictureError
 
 
 class Coarse:

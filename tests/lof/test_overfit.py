@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import container, transforms
+from gllmm_jax.codec import transforms
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.export import make_weights
-from gllmm_jax.codec.latents import clamp_latents
 from gllmm_jax.config import Progressive
+from gllmm_jax.container import container
 from gllmm_jax.lof import Overfit, overfit
 from gllmm_jax.presets import PRESETS
+from gllmm_jax.walk.latents import clamp_latents
 
 SMALL = dataclasses.replace(PRESETS["light"], widths=(8, 8, 8), latents=16, hyper=8, hidden=(16, 16), block="plain")
 MODELS = {"raster": SMALL, "progressive": dataclasses.replace(SMALL, msp=Progressive(scales=2, width=8, depth=1))}

@@ -90,10 +90,10 @@ def test_windows_are_wide_enough_and_no_wider():
 
     assert outside(radius).max() < 9 * 2.0 ** -(14 + tables.TAIL)
     # a Laplacian of scale 1 leaves 2^-20 at 13.9, and what has no weight counts for nothing
-    far = tables.window(*(jnp.asarray([[a], [b]], jnp.int32) for a, b in ((0, 90000), (256, 256), (1 << 15, 0))))
+    far = tables.radius(*(jnp.asarray([[a], [b]], jnp.int32) for a, b in ((0, 90000), (256, 256), (1 << 15, 0))))
     assert far == 15
     # one of weight 2^-10 reaches 10 ln 2 scales, here 55, where one of weight 1 would reach 110
-    light = tables.window(*(jnp.asarray([[a], [b]], jnp.int32) for a, b in ((0, 0), (16, 8 * 256), (32736, 32))))
+    light = tables.radius(*(jnp.asarray([[a], [b]], jnp.int32) for a, b in ((0, 0), (16, 8 * 256), (32736, 32))))
     assert light == 63
 
 

@@ -1,0 +1,1 @@
+"""The `.gllm` file: header, stream and checksums, to and from bytes."""

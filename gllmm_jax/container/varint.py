@@ -1,0 +1,49 @@
+"""Whole numbers in as few bytes as they need: 7 bits a byte, lowest first."""
+
+from gllmm_jax.errors import BitstreamError
+
+_MOST_BYTES = 5
+
+
+def write(value: int) -> bytes:
+    """Of 0 ... 2^35 - 1."""
+    out = bytearray()
+    while value >= 128:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+class Reader:
+    """Takes bytes off the front of `data`, from `position` on.
+
+    Past the end is a `BitstreamError`: `whole` (a file, a stream) ends within its `part`.
+    """
+
+    def __init__(self, data: bytes, position: int = 0, *, whole: str, part: str) -> None:
+        self.data, self.position, self._whole, self._part = data, position, whole, part
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes."""
+        taken = self.data[self.position : self.position + count]
+        if len(taken) < count:
+            raise BitstreamError(
+                f"the {self._whole} is cut short: its {len(self.data)} bytes end within the {self._part}"
+            )
+        self.position += count
+        return taken
+
+    def byte(self) -> int:
+        """The next byte."""
+        return self.take(1)[0]
+
+    def varint(self) -> int:
+        """The next number as `write` wrote it."""
+        value = 0
+        for i in range(_MOST_BYTES):
+            byte = self.byte()
+            value |= (byte & 127) << 7 * i
+            if byte < 128:
+                return value
+        raise BitstreamError(f"the {self._whole} is damaged: a number in its {self._part} has no end")

@@ -1,0 +1,1 @@
+"""Entropy coders: symbols of known integer distributions, to and from bytes."""

@@ -1,0 +1,200 @@
+"""Interleaved rANS: L lanes, 32-bit states, bytes, frequencies that sum to 2^16; all of it traceable by JAX.
+
+Step t codes L symbols, one a lane. The decoder pops a step's symbols and then refills the lanes that fell below 2^24
+with the next bytes, lane by lane; the encoder walks the steps backwards and does the opposite. A symbol of frequency
+2^16 changes nothing and costs nothing, so padding is that. (16-bit words would need half the refills and lose 0.003
+bits on every symbol, the states being too short against 2^16.)
+
+Source: Duda 2013, "Asymmetric numeral systems"; Giesen 2014, "Interleaved entropy coders".
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from gllmm_jax.errors import BitstreamError
+
+LOWEST = 1 << 24  # states stay in [2^24, 2^32)
+SLOTS = 1 << 16
+MAX_LANES = 64
+SYMBOLS_PER_LANE = 24576
+
+
+class Lanes(NamedTuple):
+    """State of the coder."""
+
+    state: jax.Array  # uint32 [L]
+    pointer: jax.Array  # int32, bytes consumed
+
+
+class Source(NamedTuple):
+    """The bytes of a stream after its states."""
+
+    pairs: jax.Array  # uint32 [bucketed], at each place the next two bytes, zero past the end
+    end: jax.Array | None  # int32, how many bytes there are; None: never stop for want of them
+
+
+def lane_count(symbols: int, channels: int) -> int:
+    """Lanes for a stream: a power of two that divides `channels`. A lane costs about 3.5 bytes and saves time."""
+    lanes = 1
+    while lanes < MAX_LANES and channels % (2 * lanes) == 0 and symbols > lanes * SYMBOLS_PER_LANE:
+        lanes *= 2
+    return lanes
+
+
+def within(lanes: Lanes, source: Source) -> jax.Array | bool:
+    """Whether the decoder has read no byte past the end."""
+    return source.end is None or lanes.pointer <= source.end
+
+
+def slots(lanes: Lanes) -> jax.Array:
+    """Where in [0, 2^16) each lane's next symbol lies, int32 [L]."""
+    return (lanes.state & (SLOTS - 1)).astype(jnp.int32)
+
+
+def search(cdf: Callable, slot: jax.Array, low: jax.Array, width: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Find the symbols k with cdf(k) <= slot < cdf(k + 1), bit by bit.
+
+    Args:
+      cdf: maps int32 [L] to int32 [L]; 0 at `low`, increasing, 2^16 wherever there are no more symbols.
+      slot, low: int32 [L].
+      width: int32 power of two, or 0 for a single symbol; symbols lie in low ... low + 2 * width - 1.
+
+    Returns: (k, cdf(k), cdf(k + 1) - cdf(k)), int32 [L] each.
+    """
+
+    def halve(c):
+        k, width = c
+        return jnp.where(cdf(k + width) <= slot, k + width, k), width >> 1
+
+    # little to carry, and the CDFs only at the end: decoding waits for this loop, and each kernel in it costs
+    k, _ = lax.while_loop(lambda c: c[1] > 0, halve, (low, width))
+    below = cdf(k)
+    return k, below, cdf(k + 1) - below
+
+
+def half(lowest: jax.Array, highest: jax.Array) -> jax.Array:
+    """The `width` of a `search` among symbols lowest ... highest, int32."""
+    return jnp.int32(1) << (32 - lax.clz(highest - lowest)) >> 1
+
+
+def source(data: np.ndarray) -> Source:
+    """What `advance` reads from, of uint8 [bytes]."""
+    padded = np.zeros(max(4096, 1 << int(len(data) + 1).bit_length()), np.uint32)
+    padded[: len(data)] = data
+    padded[:-1] = padded[:-1] << 8 | padded[1:]
+    return Source(*jax.device_put((padded, np.int32(len(data)))))
+
+
+def advance(lanes: Lanes, source: Source, low: jax.Array, frequency: jax.Array) -> Lanes:
+    """Pop one step's symbols, given their intervals, and refill each lane with 0, 1 or 2 bytes."""
+    x = lanes.state
+    x = frequency.astype(jnp.uint32) * (x >> 16) + (x & (SLOTS - 1)) - low.astype(jnp.uint32)
+    need = (x < LOWEST).astype(jnp.int32) + (x < SLOTS).astype(jnp.int32)
+    n = x.shape[0]
+    # where each lane reads, and, last, where the next step does
+    before = lax.broadcasted_iota(jnp.int32, (n + 1, n), 1) < lax.broadcasted_iota(jnp.int32, (n + 1, n), 0)
+    place = lanes.pointer + jnp.sum(jnp.where(before, need[None, :], 0), axis=1, dtype=jnp.int32)
+    # past the end of a damaged stream every byte is zero
+    pair = source.pairs.at[jnp.minimum(place[:n], len(source.pairs) - 1)].get(mode="promise_in_bounds")
+    shift = (8 * need).astype(jnp.uint32)
+    return Lanes((x << shift) | (pair >> (16 - shift)), place[n])
+
+
+@jax.jit
+def encode(states: jax.Array, low: jax.Array, frequency: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Encode int32 [T, L] intervals, in decoding order, before those that led to `states` uint32 [L].
+
+    Returns: states; bytes uint8 [T, L, 2] and which of them were emitted, bool [T, L, 2].
+    """
+
+    def push(x, interval):
+        low, f = (a.astype(jnp.uint32) for a in interval)
+        one, two = (x >> 16) >= f, (x >> 24) >= f
+        out = jnp.stack([x >> 8, x], axis=-1).astype(jnp.uint8)
+        x = x >> (8 * (one.astype(jnp.uint32) + two.astype(jnp.uint32)))
+        whole = lax.div(x, f)
+        # a frequency of 2^16 brings no overflow: x // f < 2^16
+        return (whole << 16) + (x - whole * f) + low, (out, jnp.stack([two, one], axis=-1))
+
+    x, (out, emitted) = lax.scan(push, states, (low, frequency), reverse=True)
+    return x, out, emitted
+
+
+@jax.jit
+def decode_static(table: jax.Array, rows: jax.Array, steps: jax.Array, source: Source, lanes: Lanes):
+    """Decode symbols of known distributions, until the source's end at most.
+
+    Args:
+      table: int32 [tables, symbols + 1], CDFs, 2^16 past the last symbol.
+      rows: int32 [T, L], the table of each symbol; steps: int32, how many of the T to take.
+      lanes: where the coder stands.
+
+    Returns: symbols int32 [T, L] and the lanes.
+    """
+
+    last = table.shape[1] - 1
+    width = jnp.int32(1 << last.bit_length() - 1)
+
+    def more(carry):
+        t, _symbols, lanes = carry
+        return (t < steps) & within(lanes, source)
+
+    def step(carry):
+        t, symbols, lanes = carry
+        row = rows[t]
+
+        def cdf(k):
+            return table.at[row, jnp.minimum(k, last)].get(mode="promise_in_bounds")
+
+        k, low, frequency = search(cdf, slots(lanes), jnp.zeros_like(row), width)
+        return t + 1, symbols.at[t].set(k), advance(lanes, source, low, frequency)
+
+    _, symbols, lanes = lax.while_loop(more, step, (np.int32(0), jnp.zeros_like(rows), lanes))
+    return symbols, lanes
+
+
+def start(lanes: int) -> np.ndarray:
+    """The states that an encoder begins with and a decoder ends with."""
+    return np.full(lanes, LOWEST, np.uint32)
+
+
+def pack_states(states: np.ndarray) -> bytes:
+    """Each state of uint32 [L] as 3 bits of length (25 to 32) and that many bits less the leading one."""
+    value = size = 0
+    for x in states.tolist():
+        length = x.bit_length()
+        value |= ((length - 25) | (x - (1 << (length - 1))) << 3) << size
+        size += 2 + length
+    return value.to_bytes((size + 7) // 8, "little")
+
+
+def unpack(data: bytes, lanes: int) -> tuple[np.ndarray, np.ndarray]:
+    """The states uint32 [lanes] that a stream begins with, and the bytes uint8 that follow. Raises `BitstreamError`."""
+    value, size, states = int.from_bytes(data[: 5 * lanes], "little"), 0, []
+    for _ in range(lanes):
+        length = ((value >> size) & 7) + 25
+        states.append((1 << (length - 1)) | ((value >> (size + 3)) & ((1 << (length - 1)) - 1)))
+        size += 2 + length
+    head = (size + 7) // 8
+    if head > len(data):
+        raise BitstreamError("the latent stream is truncated")
+    return np.array(states, np.uint32), np.frombuffer(data[head:], np.uint8)
+
+
+def check_within(lanes: Lanes, source: Source) -> None:
+    """Raise `BitstreamError` if the decoder has read past its bytes."""
+    pointer, end = jax.device_get((lanes.pointer, source.end))  # compared on the host, where nothing is compiled
+    if pointer > end:
+        raise BitstreamError("the latent stream is truncated")
+
+
+def check_finished(lanes: Lanes, source: Source) -> None:
+    """Raise `BitstreamError` unless the decoder stands where the encoder began: all bytes used, all lanes empty."""
+    pointer, end, state = jax.device_get((lanes.pointer, source.end, lanes.state))
+    if pointer != end or (state != LOWEST).any():
+        raise BitstreamError("the latent stream is damaged, or was made with other weights")

@@ -1,0 +1,1 @@
+"""Entropy models: in which order latents come, and what gives the distributions of those that come next."""

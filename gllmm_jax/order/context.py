@@ -1,0 +1,58 @@
+"""The context model: every latent sees z and its neighbours that come before it, in raster or checkerboard order."""
+
+import dataclasses
+
+import jax
+import numpy as np
+from jax import lax
+
+from gllmm_jax.config import CONTEXT_RADIUS as R
+from gllmm_jax.config import TAPS, ModelConfig
+from gllmm_jax.order.hyper import Hyper, Hyperprior, phi_of
+from gllmm_jax.order.schedule import Schedule, bucket, checkerboard, wavefront
+from gllmm_jax.order.stage import Part, Stage
+from gllmm_jax.prob.distributions import Mixtures
+from gllmm_jax.twin import exact
+
+
+class Context(Hyperprior):
+    """See `stage.EntropyModel`. One stage, its plane with a border of zeros: 2 positions on every side."""
+
+    def stages(self, z_hat: np.ndarray | jax.Array) -> list[Stage]:
+        """See `stage.EntropyModel`."""
+        (h, w), config = self.size, self.twin.config
+        inside = (np.arange(h)[:, None] + R) * (w + 2 * R) + np.arange(w) + R
+        raster = np.full(bucket((h + 2 * R) * (w + 2 * R)), -1, np.int32)
+        raster[inside] = np.arange(h * w).reshape(h, w)
+        known = self.known(z_hat)
+        groups = schedule(config, self.size).of(inside.ravel())
+        return [Stage(raster, lambda _: known, [Part(_Program(config), (), groups, h * w)])]
+
+
+def schedule(config: ModelConfig, size: tuple[int, int]) -> Schedule:
+    """The groups of y of `size` (h, w), in the order of the config."""
+    return wavefront(*size) if config.order == "raster" else checkerboard(*size)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Program:
+    """See `stage.Program`. Sizes are traced, so that one program serves all pictures of a bucket."""
+
+    config: ModelConfig
+
+    def prepare(self, stage: Hyper, part: tuple, plane: jax.Array) -> Hyper:
+        """Nothing: what comes next depends on what came before it."""
+        return stage
+
+    def distribute(self, prepared: Hyper, plane: jax.Array, rows: jax.Array) -> Mixtures:
+        """See `stage.Program`."""
+        pitch = prepared.width + 2 * R
+        dy, dx = (np.array(steps, np.int32) for steps in zip(*TAPS[self.config.order], strict=True))
+        # row 0 lies in the border, where nobody has neighbours
+        i = lax.max(lax.div(rows, pitch), np.int32(R)) - R
+        j = lax.max(rows - (i + R) * pitch, np.int32(R)) - R
+        rows = (i + R) * pitch + j + R
+        taps = plane.at[rows[:, None] + (dy * pitch + dx)[None, :]].get(mode="promise_in_bounds")
+        sees = None if self.config.order == "raster" else (i + j) % 2 == 1
+        mix = exact.parameters(self.config, prepared.nets, taps, phi_of(prepared, i, j), sees)
+        return Mixtures(mix, prepared.nets.families)

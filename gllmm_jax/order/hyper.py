@@ -1,0 +1,87 @@
+"""What entropy models with a hyperprior share: z comes first, and phi is made of it."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gllmm_jax.config import HYPER_STRIDE
+from gllmm_jax.entropy.symbols import Static
+from gllmm_jax.order.schedule import bucket
+from gllmm_jax.order.stage import Latents
+from gllmm_jax.order.windows import HYPER_REACH, HYPER_SIDE, scaled, windows
+from gllmm_jax.twin import exact
+from gllmm_jax.twin.integer import Twin, z_support
+
+
+class Hyper(NamedTuple):
+    """What a latent's distribution depends on beside its neighbours."""
+
+    nets: exact.Nets
+    phi: jax.Array  # float32 [phi rows, F], row by row
+    phi_width: jax.Array  # int32, positions in a row of phi
+    width: jax.Array  # int32, positions in a row of latents
+
+
+class Hyperprior:
+    """The half of `stage.EntropyModel` that is about z."""
+
+    def __init__(self, twin: Twin, size: tuple[int, int]) -> None:
+        self.twin, self.size = twin, size
+        rows = np.tile(np.arange(twin.config.hyper, dtype=np.int32), np.prod(hyper_size(size)))
+        self.static = Static(twin.arrays["prior.cdf"], rows)
+
+    def symbols(self, y_hat: Latents, z_hat: Latents) -> Latents:
+        """See `stage.EntropyModel`."""
+        return (z_hat - z_support(self.twin)[0]).ravel()
+
+    def begin(self, symbols: Latents, y_hat: Latents) -> tuple[Latents, Latents]:
+        """See `stage.EntropyModel`."""
+        return y_hat, symbols.reshape(*hyper_size(self.size), -1) + z_support(self.twin)[0]
+
+    def known(self, z_hat: np.ndarray | jax.Array) -> Hyper:
+        """What the stages of a picture know of z_hat int32 [ceil(h/4), ceil(w/4), N]."""
+        phi = _phi(self.twin, z_hat)
+        width = np.int32(phi.shape[1]), np.int32(self.size[1])
+        rows = phi.reshape(-1, phi.shape[-1])
+        if isinstance(rows, np.ndarray):
+            rows = np.pad(rows, ((0, bucket(len(rows)) - len(rows)), (0, 0)))
+        return Hyper(nets(self.twin), *jax.device_put((rows, *width)))
+
+
+def hyper_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of z beside those of y."""
+    return -(-size[0] // HYPER_STRIDE), -(-size[1] // HYPER_STRIDE)
+
+
+def nets(twin: Twin) -> exact.Nets:
+    """The twin's networks on the device."""
+    with jax.ensure_compile_time_eval():  # kept with the twin: no tracer may get there
+        return twin.nets
+
+
+def phi_of(hyper: Hyper, i: jax.Array, j: jax.Array) -> jax.Array:
+    """phi at the positions in rows `i` and columns `j`, [P] both -> float32 [P, F]."""
+    return hyper.phi.at[i * hyper.phi_width + j].get(mode="promise_in_bounds")
+
+
+def _phi(twin: Twin, z_hat: Any) -> Any:
+    # [hz, wz, N] -> [4 hz, 4 wz, F]; of a picture's z in windows, each in a plane as large as its bucket
+    hz, wz, n = z_hat.shape
+    if not isinstance(z_hat, np.ndarray):
+        return exact.hyper_synthesis(nets(twin).layers, z_hat, (jnp.int32(hz), jnp.int32(wz)))
+    phi = np.empty((HYPER_STRIDE * hz, HYPER_STRIDE * wz, twin.config.context_features), np.float32)
+    for where, kept, to in windows((hz, wz), HYPER_SIDE, HYPER_REACH):
+        part = z_hat[where]
+        h, w, _ = part.shape
+        plane = np.zeros((bucket(h, least=4), bucket(w, least=4), n), np.int32)
+        plane[:h, :w] = part
+        found = _hyper_synthesis(twin.nets.layers, *jax.device_put((plane, np.int32(h), np.int32(w))))
+        phi[scaled(to, HYPER_STRIDE)] = np.asarray(found)[scaled(kept, HYPER_STRIDE)]
+    return phi
+
+
+@jax.jit
+def _hyper_synthesis(layers: dict[str, exact.Layer], z_hat: jax.Array, height: jax.Array, width: jax.Array):
+    return exact.hyper_synthesis(layers, z_hat, (height, width))

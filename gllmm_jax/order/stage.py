@@ -1,0 +1,86 @@
+"""What an entropy model tells the walk about one picture."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gllmm_jax.entropy.symbols import Static
+from gllmm_jax.order.schedule import Schedule
+from gllmm_jax.prob.distributions import Distributions
+
+Latents = TypeVar("Latents", np.ndarray, jax.Array)
+"""Latents int32 [h, w, M]: NumPy's are changed in place, JAX's are not."""
+
+
+class Program(Protocol):
+    """The distributions of a part of the walk: hashable, its two functions traceable."""
+
+    def prepare(self, stage: Any, part: Any, plane: jax.Array) -> Any:
+        """What the groups of a part share, a tree of arrays: of what the stage and the part know, and of its plane."""
+        ...
+
+    def distribute(self, prepared: Any, plane: jax.Array, rows: jax.Array) -> Distributions:
+        """See `loops.Distribute`."""
+        ...
+
+
+class Part(NamedTuple):
+    """Groups of one program: the loop takes them without leaving the device."""
+
+    program: Program
+    known: Any  # a tree of arrays
+    schedule: Schedule  # of rows of the stage's plane
+    most: int  # rows that a picture of the same bucket may have at most
+    first: int = 0  # of the channels that the distributions are about
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Parts that share a plane: all latents, or those of one scale."""
+
+    raster: np.ndarray  # int32 [R], number in y_hat, row by row, of the position in each row of the plane; -1 for none
+    known: Callable[[Any], Any]  # y_hat as far as it is known when the stage begins -> a tree of arrays
+    parts: Sequence[Part]
+
+    def plane(self, y_hat: np.ndarray | jax.Array) -> jax.Array:
+        """Latents int32 [h, w, M] as a plane on the device, int32 [R, M], zeros where there is none."""
+        flat, inside = y_hat.reshape(-1, y_hat.shape[-1]), self.raster >= 0
+        if not isinstance(flat, np.ndarray):
+            return jnp.where(inside[:, None], flat[np.maximum(self.raster, 0)], 0)
+        plane = np.zeros((len(self.raster), flat.shape[1]), np.int32)
+        plane[inside] = flat[self.raster[inside]]
+        return jax.device_put(plane)
+
+    def written(self, y_hat: Latents, plane: jax.Array) -> Latents:
+        """`y_hat` with what the plane holds; NumPy's is changed."""
+        inside, shape = self.raster >= 0, (-1, y_hat.shape[-1])
+        if isinstance(y_hat, np.ndarray):
+            y_hat.reshape(shape)[self.raster[inside]] = np.asarray(plane)[inside]
+            return y_hat
+        return y_hat.reshape(shape).at[self.raster[inside]].set(plane[inside]).reshape(y_hat.shape)
+
+
+class EntropyModel(Protocol):
+    """The entropy model of one picture's latents y_hat [h, w, M], under a twin.
+
+    Arrays may be NumPy's or, under a trace, JAX's.
+    """
+
+    static: Static
+    """Distributions of what comes first in the stream and depends on nothing in it."""
+
+    def symbols(self, y_hat: Latents, z_hat: Latents) -> Latents:
+        """The symbols of `static`, int32 [S]."""
+        ...
+
+    def begin(self, symbols: Latents, y_hat: Latents) -> tuple[Latents, Latents]:
+        """(y_hat with the latents that these symbols are, z_hat)."""
+        ...
+
+    def stages(self, z_hat: Any) -> Sequence[Stage]:
+        """How the other latents follow."""
+        ...

@@ -1,0 +1,1 @@
+"""Pictures on disk: formats, profiles and depths, to and from uint8 arrays."""

@@ -1,0 +1,54 @@
+"""Colour profiles of pictures: sRGB is what arrays hold, others are told and turned into it."""
+
+import io
+import os
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from gllmm_jax.errors import PictureError
+
+_SPACE = slice(16, 20)
+"""Where a profile names its colour space. Source: ICC.1, profile header."""
+
+_TOLERANCE = 3
+"""Levels of 255 that a profile may be off: makers round the curve and the primaries of sRGB in many ways."""
+
+_COLOURS = np.stack(np.meshgrid(*[np.linspace(0, 255, 16, dtype=np.uint8)] * 3), axis=-1).reshape(64, 64, 3)
+
+
+def foreign(icc: bytes) -> str | None:
+    """Name of an RGB profile other than sRGB; None for sRGB by whatever name, and for one that cannot be read."""
+    try:
+        name = " ".join(ImageCms.getProfileDescription(_parsed(icc)).split())
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+    if icc[_SPACE] != b"RGB " or _is_srgb(icc):
+        return None
+    return name or "without a name"
+
+
+def _is_srgb(icc: bytes) -> bool:
+    try:
+        turned = _turn(Image.fromarray(_COLOURS), icc, ImageCms.Intent.RELATIVE_COLORIMETRIC)
+    except ImageCms.PyCMSError:
+        return False
+    return int(np.abs(np.asarray(turned, np.int16) - _COLOURS).max()) <= _TOLERANCE
+
+
+def to_srgb(image: Image.Image, icc: bytes, path: str | os.PathLike[str]) -> Image.Image:
+    """An RGB image of the profile `icc` -> sRGB. Raises `PictureError` where the profile does not allow it."""
+    try:
+        return _turn(image, icc, ImageCms.Intent.PERCEPTUAL)
+    except ImageCms.PyCMSError as error:
+        raise PictureError(f"{path} has a colour profile that cannot be turned into sRGB ({error})") from error
+
+
+def _turn(image: Image.Image, icc: bytes, intent: ImageCms.Intent) -> Image.Image:
+    turned = ImageCms.profileToProfile(image, _parsed(icc), ImageCms.createProfile("sRGB"), intent)
+    assert turned is not None  # only where it works in place
+    return turned
+
+
+def _parsed(icc: bytes) -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(io.BytesIO(icc))

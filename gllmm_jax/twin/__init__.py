@@ -1,0 +1,1 @@
+"""The integer twin of a trained model: its arithmetic, and how it is made, bounded and proven."""

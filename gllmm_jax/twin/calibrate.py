@@ -1,0 +1,194 @@
+"""From trained float parameters to their integer twin, with every bound kept. NumPy, float64."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gllmm_jax.config import QUALITIES, ModelConfig
+from gllmm_jax.nn.entropy import context_mask
+from gllmm_jax.nn.quality import interpolate
+from gllmm_jax.prob import tables
+from gllmm_jax.twin import levels, observe
+from gllmm_jax.twin.integer import Twin
+from gllmm_jax.twin.precision import MARGIN, Input, choose_input, quantise
+from gllmm_jax.twin.prior import prior_tables
+from gllmm_jax.twin.wiring import EACH, ENTROPY, HYPER, LEVELS, Spec, by_quality, specs
+
+
+def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observe.Latents]) -> Twin:
+    """The integer twin of trained parameters.
+
+    Args:
+      params: the model's parameter tree; all but the transforms and h_a is read.
+      calibration: latents of typical pictures, with a variable rate some at the top of each level. They set the ranges
+        of activations; a picture outside them costs bits, never correctness.
+
+    Raises: `ValueError`, naming the layer, where integers below 2^24 cannot carry it, and where there are no latents.
+    """
+    layers, parts = float_layers(config, params), _by_level(config, calibration)
+    if not all(parts):
+        raise ValueError(
+            "the integer twin needs calibration latents" + ("" if config.rate is None else " of every level")
+        )
+    low, high, cdf = prior_tables(config, params["prior"], calibration)
+    fixed = {"prior.low": low, "prior.high": high, "powers": tables.power_table()}
+    fixed["families"] = tables.family_table(config.families)
+    if config.rate is None:
+        return Twin(config, fixed | {"prior.cdf": cdf} | _Plan(config, layers, calibration, low, high).arrays({}))
+    plans = [_Plan(config, _of_level(config, layers, i), part, low, high) for i, part in enumerate(parts)]
+    fine = {name: np.max([plan.fine(name) for plan in plans], axis=0) for name in layers}
+    whole = {name: (np.rint(layers[name][0] * 2.0 ** fine[name]).astype(np.int16), fine[name]) for name in layers}
+    found = [fixed | {"prior.cdf": table} | plan.arrays(whole) for plan, table in zip(plans, cdf, strict=True)]
+    down = {name: np.stack([levels.dropped(fine[name], plan.fine(name)) for plan in plans]) for name in layers}
+    return Twin(config, levels.join(found, {name: kernel for name, (kernel, _) in whole.items()}, down))
+
+
+def _by_level(config: ModelConfig, calibration: Sequence[observe.Latents]) -> list[list[observe.Latents]]:
+    # for each level its latents, their quality as its place in the level
+    if config.rate is None:
+        return [list(calibration)]
+    found: list[list[observe.Latents]] = [[] for _ in range(LEVELS)]
+    for latents in calibration:
+        level, place = levels.level_of(latents.quality)
+        found[level].append(latents._replace(quality=place))
+    return found
+
+
+def _of_level(config: ModelConfig, layers: Mapping, level: int) -> dict[str, Any]:
+    rows = {name: (layers[name][0], layers[name][1][level * EACH :][:EACH]) for name in by_quality(config)}
+    return {**layers, **rows}
+
+
+class _Plan:
+    """Ranges and precisions of one level, or of a model that has one quality."""
+
+    def __init__(self, config: ModelConfig, layers: Mapping, calibration: Sequence, low: np.ndarray, high: np.ndarray):
+        self._layers, wiring = layers, specs(config)
+        seen = observe.activations(config, dict(layers), calibration)
+        self._y_limit = np.minimum(np.ceil(seen["y"].peak * MARGIN) + 1, tables.Y_LIMIT).astype(np.int32)
+        forms = {"y": Input(0, self._y_limit), "z": Input(0, np.maximum(-low, high))}
+        self._inputs, outputs = {}, {}
+        for tensor, consumers in _consumers(wiring).items():
+            form = forms.get(tensor)
+            if form is None:
+                form = choose_input([(name, layers[name][0]) for name in consumers], seen[tensor])
+            for name in consumers:
+                repeated = np.tile(form.limit, wiring[name].kernel[1] // len(form.limit))
+                self._inputs[name] = Input(form.exponent, repeated)
+                makers = {maker: wiring[maker] for maker in wiring[name].inputs if maker in wiring}
+                outputs |= _shared_out(self._inputs[name], makers)
+        self._outputs = {name: outputs[name] if name in outputs else output_format(config) for name in layers}
+        self._fine = {name: self._quantised(name, None)[0] for name in layers}
+
+    def _quantised(self, name: str, whole: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, dict]:
+        exponent, limit = self._outputs[name]
+        exponent = np.broadcast_to(exponent, limit.shape)
+        return quantise(name, self._layers[name], self._inputs[name], exponent, limit, whole)
+
+    def fine(self, name: str) -> np.ndarray:
+        """Bits behind the point of a layer's weights, by output."""
+        return self._fine[name]
+
+    def arrays(self, whole: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
+        """The integer arrays, their kernels made of the `whole` ones (integers and their precision) where given."""
+        found: dict[str, np.ndarray] = {"y.limit": self._y_limit}
+        for name in self._layers:
+            self._fine[name], arrays = self._quantised(name, whole.get(name))
+            found |= arrays
+        return found
+
+
+def _shared_out(form: Input, makers: Mapping[str, Spec]) -> dict[str, Input]:
+    # the form of an input, for each of the layers whose outputs lie in it side by side
+    found, begin = {}, 0
+    for maker, spec in makers.items():
+        found[maker] = Input(form.exponent, form.limit[begin : begin + spec.kernel[2]])
+        begin += spec.kernel[2]
+    return found
+
+
+def _consumers(wiring: Mapping[str, Spec]) -> dict[str, list[str]]:
+    """Layers that read one tensor, which has one form: by its name, that of the first who reads it.
+
+    The stream that residual blocks add to is one tensor all along, and named "stream".
+    """
+    found: dict[str, list[str]] = {}
+    for name, spec in wiring.items():
+        (first, *_), whole = spec.inputs, len(set(spec.inputs)) == 1
+        if first in ("y", "z"):
+            tensor = first
+        elif whole and (first == "first" or (first.startswith("block") and first.endswith("b"))):
+            tensor = "stream"
+        else:
+            tensor = name
+        found.setdefault(tensor, []).append(name)
+    return found
+
+
+def float_layers(config: ModelConfig, params: Mapping) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Kernel float64 [taps, in, out] and bias, [out] or rows of them, of every layer.
+
+    Outputs of dense2 are regrouped, logits to base 2.
+    """
+    leaves, rows, layers = _leaves(config, params), _rows(config, params), {}
+    for name, spec in specs(config).items():
+        kernel = np.asarray(leaves[name]["kernel"], np.float64)
+        kernel = kernel.reshape(-1, *kernel.shape[-2:])
+        if name == "context":
+            kernel = kernel[context_mask(config.order).ravel() > 0]
+        bias = np.asarray(leaves[name].get("bias", np.zeros(kernel.shape[-1])), np.float64)
+        if name in by_quality(config):
+            bias = bias + np.asarray(interpolate(rows[name], np.arange(QUALITIES)), np.float64)
+        layers[name] = kernel, bias
+        assert kernel.shape == spec.kernel, name
+    layers["dense2"] = tuple(_regrouped(config, a) for a in layers["dense2"])
+    return layers
+
+
+def _leaves(config: ModelConfig, params: Mapping) -> dict[str, Mapping]:
+    if config.msp is None:
+        leaves = {**params["h_s"], "context": params["context"], **params["entropy"]}
+        return {name: leaves[name] for name in HYPER + ENTROPY}
+    net = params["progressive"]
+    step = np.asarray(net["step"])
+    found: dict[str, Mapping] = {}
+    found["first"] = {"kernel": net["first"]["kernel"], "bias": step.reshape(-1, step.shape[-1])}
+    for i in range(config.msp.depth):
+        found |= {f"block{i}a": net[f"block{i}_conv0"], f"block{i}b": net[f"block{i}_conv1"]}
+    found |= {"place": {"kernel": net["place"], "bias": net["place_bias"]}, "dense1": net["dense"]}
+    return found | {"dense2": {"kernel": net["out"], "bias": net["out_bias"]}}
+
+
+def _rows(config: ModelConfig, params: Mapping) -> dict[str, Any]:
+    """What each quality adds to a layer's bias: rows of the anchors, by the layer's name."""
+    if config.rate is None:
+        return {}
+    if config.msp is not None:
+        return {"dense1": params["progressive"]["level"]["rows"]}
+    return {name: params["entropy"][f"level{name[-1]}"]["rows"] for name in by_quality(config)}
+
+
+def _regrouped(config: ModelConfig, array: np.ndarray) -> np.ndarray:
+    order = output_order(config)
+    array = array.reshape(*array.shape[:-1], len(order), config.latents)[..., order, :]
+    array[..., 2 * config.components * len(config.families) :, :] *= np.log2(np.e)
+    return array.reshape(*array.shape[:-2], -1)
+
+
+def output_order(config: ModelConfig) -> list[int]:
+    """Groups of the entropy net's outputs, regrouped: means, scales, component logits, family logits."""
+    families, k = len(config.families), config.components
+    width = 3 if k > 1 else 2
+    first = [width * c for c in range(families * k)]
+    logits = first if k > 1 else []
+    tail = [width * families * k + f for f in range(families)] if families > 1 else []
+    return [c + width - 2 for c in first] + [c + width - 1 for c in first] + logits + tail
+
+
+def output_format(config: ModelConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Exponent and limit of every output of dense2, [groups * M], in `output_order`."""
+    c, groups = len(config.families) * config.components, len(output_order(config))
+    exponent = [tables.FRACTION] * 2 * c + [tables.LOGIT_FRACTION] * (groups - 2 * c)
+    limit = [tables.MEAN_LIMIT] * c + [tables.SCALE_HIGH] * c + [1 << 14] * (groups - 2 * c)
+    return np.repeat(exponent, config.latents), np.repeat(limit, config.latents)

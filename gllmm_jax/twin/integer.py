@@ -1,0 +1,91 @@
+"""The integer twin of a trained model: a bag of integer arrays that fixes every probability of every stream.
+
+Made once from the float parameters, stored with them, and used by encoder and decoder alike.
+"""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+
+from gllmm_jax.config import ModelConfig
+from gllmm_jax.twin import exact, levels, proof
+from gllmm_jax.twin.wiring import by_quality
+
+LEVELS_KEPT = 4
+"""Levels of a variable rate that a twin keeps ready, of which each takes some megabytes."""
+
+VERSION = 2
+"""Of the arithmetic. Raise it with every change that gives other frequencies for the same arrays."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Twin:
+    """Integer arrays by name, as stored; `nets` is what the programs take.
+
+    With a variable rate the arrays are those of all levels (`levels`): no stream is made before `at` has chosen.
+    """
+
+    config: ModelConfig
+    arrays: Mapping[str, np.ndarray]
+    whole: "Twin | None" = None  # the level of which this is one quality
+
+    @functools.cached_property
+    def nets(self) -> exact.Nets:
+        """The networks on the default device, moved there once."""
+        if self.whole is None:
+            return exact.nets(self.arrays)
+        nets, names = self.whole.nets, by_quality(self.config)
+        biases = jax.device_put([self.arrays[f"{name}.bias"].astype(np.float32) for name in names])
+        chosen = {name: nets.layers[name]._replace(bias=bias) for name, bias in zip(names, biases, strict=True)}
+        return nets._replace(layers=nets.layers | chosen)
+
+    def at(self, quality: int) -> "Twin":
+        """One quality, 0 ... 255, of a twin with a variable rate: the twin of a model with that quality alone.
+
+        Raises `ValueError` where the bounds of its level do not hold.
+        """
+        number, place = levels.level_of(quality)
+        level = self._found.get(number)
+        if level is None:  # proven when it is first used: most processes use one
+            arrays = levels.split(self.arrays, number)
+            proof.check(self.config, arrays)
+            if len(self._found) >= LEVELS_KEPT:
+                self._found.pop(next(iter(self._found)), None)
+            level = self._found[number] = Twin(self.config, arrays)
+        rows = {f"{name}.bias": level.arrays[f"{name}.bias"][place] for name in by_quality(self.config)}
+        return Twin(self.config, {**level.arrays, **rows}, level)
+
+    @functools.cached_property
+    def _found(self) -> "dict[int, Twin]":
+        return {}
+
+
+def twin_from_arrays(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> Twin:
+    """The twin of stored arrays, its bounds proven again. Raises `ValueError` on arrays that are not a twin's.
+
+    With a variable rate the bounds of a level are proven where `Twin.at` first chooses one of its qualities.
+    """
+    if config.rate is None:
+        proof.check(config, arrays)
+    return Twin(config, dict(arrays))
+
+
+def fingerprint(twin: Twin) -> bytes:
+    """8 bytes that differ wherever two twins of one order of latents may give different frequencies."""
+    digest = hashlib.sha256(f"{VERSION} {sorted(twin.config.families)} {twin.config.components}".encode())
+    if twin.config.msp is not None:
+        digest.update(repr(dataclasses.astuple(twin.config.msp)).encode())
+    for name in sorted(twin.arrays):
+        array = twin.arrays[name]
+        digest.update(f"{name} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array, "<i4").tobytes())
+    return digest.digest()[:8]
+
+
+def z_support(twin: Twin) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest z_hat a stream can carry, int32 [N] each."""
+    return twin.arrays["prior.low"].astype(np.int32), twin.arrays["prior.high"].astype(np.int32)

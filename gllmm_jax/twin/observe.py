@@ -1,0 +1,127 @@
+"""Ranges of activations of the float networks on calibration latents. NumPy only.
+
+The same wiring as `nn`, written apart from it because every picture has another shape and nothing is worth compiling.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gllmm_jax.config import TAPS, ModelConfig
+from gllmm_jax.nn.progressive import calls, mixed, row
+from gllmm_jax.twin.wiring import EVEN, HYPER, ODD, by_quality
+
+SAMPLES = 8192
+"""Latent positions looked at, of all calibration pictures together."""
+
+
+class Latents(NamedTuple):
+    """Of one picture: y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N]."""
+
+    y_hat: np.ndarray
+    z_hat: np.ndarray
+    quality: int = 0  # with a variable rate: 0 ... 255, or the place among the qualities of a level
+
+
+class Range(NamedTuple):
+    """What one tensor did, by channel."""
+
+    peak: np.ndarray  # largest magnitude [C]
+    power: np.ndarray  # mean square [C]
+
+
+def activations(config: ModelConfig, layers: dict[str, Any], calibration: Sequence[Latents]) -> dict[str, Range]:
+    """Range of the input of every layer, by the layer's name; of y_hat under "y".
+
+    Of a progressive model the residual stream, which many layers take, is under "stream".
+    """
+    samples: dict[str, list[np.ndarray]] = {}
+    key = np.random.default_rng(0)
+    for y_hat, z_hat, quality in calibration:
+        own = {name: (layers[name][0], layers[name][1][quality]) for name in by_quality(config)}
+        if config.msp is None:
+            found = _with_context(config, layers | own, y_hat, z_hat, key, max(SAMPLES // len(calibration), 16))
+        else:
+            found = _progressive(config, layers | own, y_hat, key, max(SAMPLES // len(calibration), 64))
+        for name, value in {**found, "y": y_hat}.items():
+            samples.setdefault(name, []).append(value.reshape(-1, value.shape[-1]).astype(np.float32))
+    whole = {name: np.concatenate(v) for name, v in samples.items()}
+    return {name: Range(np.abs(v).max(0), np.square(v).mean(0)) for name, v in whole.items()}
+
+
+def _with_context(config, layers, y_hat, z_hat, key, limit) -> dict[str, np.ndarray]:
+    h, w, _ = y_hat.shape
+    x, taken = z_hat.astype(np.float32), {}
+    for name in HYPER:
+        taken[name] = x
+        x = (_upsample if name.startswith("up") else _conv)(x, layers[name])
+        x = x if name == HYPER[-1] else _leaky(x)
+    positions = key.choice(h * w, min(h * w, limit), replace=False)
+    return taken | _entropy(config, layers, y_hat, x[:h, :w].reshape(h * w, -1), positions)
+
+
+def _progressive(config, layers, y_hat, key, limit) -> dict[str, np.ndarray]:
+    msp, samples = config.msp, {}
+    for call in calls(msp, config.latents):
+        x = np.asarray(mixed(msp, y_hat, call), np.float32)
+        if not x.size:
+            continue
+        kernel, bias = layers["first"]
+        x = _leaky(_conv(x.reshape(*x.shape[:2], -1), (kernel, bias[row(msp, call)])))
+        stream = [x]
+        for i in range(msp.depth):
+            branch = _leaky(_conv(x, layers[f"block{i}a"]))
+            samples.setdefault(f"block{i}b", []).append(branch.reshape(-1, branch.shape[-1]))
+            x = _leaky(x + _conv(branch, layers[f"block{i}b"]))
+            stream.append(x)
+        kernel, bias = layers["place"]
+        hidden = _leaky(_affine(x.reshape(-1, x.shape[-1]), (kernel[call.place], bias[call.place])))
+        samples.setdefault("stream", []).extend(a.reshape(-1, a.shape[-1]) for a in stream)
+        samples.setdefault("dense1", []).append(hidden)
+        samples.setdefault("dense2", []).append(_leaky(_affine(hidden, layers["dense1"])))
+    whole = {name: np.concatenate(found) for name, found in samples.items()}
+    return {name: a[key.choice(len(a), min(len(a), limit), replace=False)] for name, a in whole.items()}
+
+
+def _entropy(config, layers, y_hat, phi, positions) -> dict[str, np.ndarray]:
+    _h, w, m = y_hat.shape
+    plane = np.pad(y_hat, ((2, 2), (2, 2), (0, 0))).reshape(-1, m)
+    rows = (positions // w + 2) * (w + 4) + positions % w + 2
+    taps = plane[rows[:, None] + np.array([dy * (w + 4) + dx for dy, dx in TAPS[config.order]])]
+    x = taps.reshape(len(positions), -1).astype(np.float32)
+    x = _affine(x, layers["context"])
+    if config.order == "checkerboard":
+        x[(positions // w + positions % w) % 2 == 0] = 0
+    x = np.concatenate([x, phi[positions]], axis=1)
+    taken = {"dense0": x}
+    for name, following in (("dense0", "dense1"), ("dense1", "dense2")):
+        x = taken[following] = _leaky(_affine(x, layers[name]))
+    return taken
+
+
+def _leaky(x):
+    return np.where(x < 0, np.float32(0.2) * x, x)
+
+
+def _affine(x, layer):
+    kernel, bias = (a.astype(np.float32) for a in layer)
+    return x @ kernel.reshape(-1, kernel.shape[-1]) + bias
+
+
+def _conv(x, layer):
+    h, w, _ = x.shape
+    x = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+    return _affine(np.concatenate([x[i : i + h, j : j + w] for i in range(3) for j in range(3)], axis=-1), layer)
+
+
+def _upsample(x, layer):
+    h, w, _ = x.shape
+    kernel, bias = (a.astype(np.float32) for a in layer)
+    x, out = np.pad(x, ((0, 1), (0, 1), (0, 0))), np.zeros((2 * h, 2 * w, kernel.shape[-1]), np.float32)
+    for a, rows in enumerate((EVEN, ODD)):
+        for b, columns in enumerate((EVEN, ODD)):
+            for p, i in rows:
+                for q, j in columns:
+                    out[a::2, b::2] += x[i : i + h, j : j + w] @ kernel[3 * p + q]
+    return out + bias

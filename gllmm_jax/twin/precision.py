@@ -1,0 +1,91 @@
+"""How many bits activations and weights get, so that no sum passes 2^24. NumPy, float64."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gllmm_jax.twin import levels, observe
+from gllmm_jax.twin.proof import BUDGET, largest_bias, reach
+
+MARGIN = 1.5  # room above the largest activation seen in calibration
+PRECISIONS = range(6, 13)  # bits of an activation to choose from
+
+
+class Input(NamedTuple):
+    """Fixed-point form of a layer's input: value * 2^exponent, magnitude at most `limit` [in]."""
+
+    exponent: int
+    limit: np.ndarray
+
+
+def choose_input(consumers: Sequence[tuple[str, np.ndarray]], seen: observe.Range) -> Input:
+    """The precision of activations that loses least in the layers that read them, names and kernels.
+
+    Finer activations leave fewer bits for the weights.
+    """
+    top = max(float(seen.peak.max()), 2.0**-4)  # an input that is always zero leaves room for the bias too
+    best, choice = np.inf, None
+    for bits in PRECISIONS:
+        exponent = bits - int(np.ceil(np.log2(top)))
+        limit = np.ceil(np.maximum(MARGIN * seen.peak, 0.05 * top) * 2.0**exponent) + 1
+        total = 0.0
+        for name, kernel in consumers:
+            step = 2.0 ** np.ceil(np.log2(np.maximum(reach(name, kernel, limit), 1e-30) / BUDGET))
+            # variances of rounding: weights seen through the activations, activations through the weights
+            noise = step**2 * seen.power.sum() * len(kernel) + (kernel**2).sum((0, 1)) * 4.0**-exponent
+            total += noise.sum()
+        if total < best:
+            best, choice = total, Input(exponent, limit.astype(np.int32))
+    if choice is None:
+        raise ValueError(f"layer {consumers[0][0]}: weights or activations are not finite")
+    return choice
+
+
+def quantise(
+    name: str,
+    layer: tuple,
+    given: Input,
+    exponent: np.ndarray,
+    limit: np.ndarray,
+    whole: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Integer arrays of one layer: the finest power of two for each output whose sums stay within 2^24; and that power.
+
+    With a `whole` kernel, integers and their powers by output, weights are those without the bits that are too fine.
+    Raises: `ValueError` if that leaves a weight column without meaning.
+    """
+    kernel, bias = layer
+    if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
+        raise ValueError(f"layer {name}: weights are not finite")
+    need = reach(name, kernel, given.limit) + largest_bias(bias) * 2.0**given.exponent
+    largest = np.abs(kernel).max((0, 1))
+    with np.errstate(divide="ignore"):
+        fine = np.floor(np.minimum(np.log2(BUDGET / need), np.log2(32767 / largest)))
+    fine = np.clip(fine, -24, 20).astype(np.int32)
+    if whole is not None:
+        fine = np.minimum(fine, whole[1])
+    over = np.full(fine.shape, True)
+    weight, offset, shift = _integers(kernel, bias, given.exponent, fine, exponent, whole)
+    for _ in range(4):  # rounding up may have broken a bound that the floats held
+        over = reach(name, weight, given.limit) + largest_bias(offset) > BUDGET
+        if not over.any():
+            break
+        fine = fine - over
+        weight, offset, shift = _integers(kernel, bias, given.exponent, fine, exponent, whole)
+    error, size = ((weight * 2.0**-fine - kernel) ** 2).sum((0, 1)), (kernel**2).sum((0, 1))
+    if over.any() or (error > 0.1 * size).any():
+        raise ValueError(f"layer {name}: its sums do not fit 24 bits with these ranges of activations")
+    parts = {"kernel": weight.astype(np.int16), "bias": offset.astype(np.int32), "shift": shift.astype(np.int8)}
+    return fine, {f"{name}.{k}": v for k, v in (parts | {"limit": limit.astype(np.int32)}).items()}
+
+
+def _integers(kernel, bias, given, fine, exponent, whole):
+    # weights, biases with the half that rounds, and shifts, for weights times 2^fine
+    total = given + fine
+    shift = total - exponent
+    if whole is None:
+        weight = np.rint(kernel * 2.0**fine)
+    else:
+        weight = levels.rounded(whole[0], levels.dropped(whole[1], fine)).astype(np.float64)
+    return weight, np.rint(bias * 2.0**total) + np.where(shift > 0, 2.0 ** (shift - 1), 0), shift

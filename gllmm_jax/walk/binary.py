@@ -1,0 +1,59 @@
+"""The coder `tfc`: the walk as binary decisions, in one stream of TensorFlow-Compression's range coder.
+
+A call of the coder for each group of the schedule and each level of the bisection: slower than `rans`, and as small.
+
+The range coder reads on past its end, so a stream begins with a CRC-32 of the static symbols: a few bytes that announce
+a large picture are found out before the work begins.
+"""
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from gllmm_jax.entropy import decisions, tfc
+from gllmm_jax.entropy.symbols import Static
+from gllmm_jax.errors import BitstreamError
+from gllmm_jax.order.stage import Stage
+from gllmm_jax.progress import Tick, silent
+from gllmm_jax.walk import walk
+from gllmm_jax.walk.coder import Content
+
+
+def encode(content: Content, tick: Tick = silent) -> bytes:
+    """See `coder.Coder`."""
+    writer = tfc.Writer()
+    decisions.symbols(writer, content.model.static, content.symbols)
+    y_hat, _ = content.model.begin(content.symbols, content.outliers.plane(content.y_hat.shape))
+    walk.decide(writer, content.stages, y_hat, content.y_hat, tick)
+    return _checksum(content.symbols) + writer.finish()
+
+
+def decoder(data: bytes, size: tuple[int, int], channels: int) -> "Decoder":
+    """See `coder.Coder`."""
+    del size, channels  # one stream, whatever the picture
+    return Decoder(data)
+
+
+class Decoder:
+    """See `coder.Decoder`."""
+
+    def __init__(self, data: bytes) -> None:
+        self._crc, self._reader = data[:4], tfc.Reader(data[4:])
+
+    def static(self, static: Static) -> np.ndarray:
+        symbols = decisions.symbols(self._reader, static, None)
+        if _checksum(symbols) != self._crc:
+            raise BitstreamError("the latent stream is damaged, or was made with other weights")
+        return symbols
+
+    def latents(self, stages: Sequence[Stage], y_hat: np.ndarray, tick: Tick = silent) -> np.ndarray:
+        return walk.decide(self._reader, stages, y_hat, None, tick)
+
+    def finish(self) -> None:
+        if not self._reader.finished():
+            raise BitstreamError("the latent stream is damaged, or was made with other weights")
+
+
+def _checksum(symbols: np.ndarray) -> bytes:
+    return zlib.crc32(symbols.astype("<i4").tobytes()).to_bytes(4, "little")

@@ -1,0 +1,157 @@
+"""The loops of the walk, as pure functions of arrays: for the codec's own programs, and for any program of yours.
+
+Latents lie in a plane int32 [R, M]: rows are positions in any order, columns channels. An entropy model is a schedule,
+which says group by group the rows that come next, and a pure function of the plane and the rows of a group that gives
+their distributions. The function may look at rows that earlier groups have filled, and at nothing else of the plane.
+Everything here goes under `jax.jit` and `jax.vmap`. An entropy model of one's own, whose every symbol sees the one
+above it, from latents to bytes and back:
+
+    >>> import functools
+    >>> from gllmm_jax.prob.distributions import Tables
+    >>> from gllmm_jax.walk import loops
+    >>> def distribute(plane, rows):  # symbols 0 ... 2, of which the one above is likely
+    ...     above = jnp.where(rows[:, None] > 0, plane[rows - 1], 0)
+    ...     likely = jnp.arange(3)[:, None] == above[:, None, :]
+    ...     cdf = jnp.cumsum(jnp.where(likely, 45536, 10000), axis=1)
+    ...     return Tables(jnp.pad(cdf, ((0, 0), (1, 0), (0, 0))).astype(jnp.int32))
+    >>> plane = jnp.array([[0, 1], [0, 1], [2, 1], [2, 1]], jnp.int32)  # 4 positions, 2 channels
+    >>> schedule = Schedule(np.arange(4, dtype=np.int32)[:, None], np.ones(4, np.int32))  # one after the other
+    >>> @jax.jit
+    ... def encode(plane):  # with one lane: a symbol a step
+    ...     low, frequency, _ = loops.intervals(distribute, plane, schedule.rows)
+    ...     return rans.encode(rans.start(1), low.reshape(-1, 1), frequency.reshape(-1, 1))
+    >>> states, out, emitted = encode(plane)
+    >>> data = rans.pack_states(np.asarray(states)) + np.asarray(out[emitted]).tobytes()
+    >>> states, rest = rans.unpack(data, 1)
+    >>> lanes = rans.Lanes(jnp.asarray(states), jnp.int32(0))
+    >>> found, lanes = jax.jit(functools.partial(loops.decode, distribute))(
+    ...     jnp.zeros_like(plane), schedule, rans.source(rest), lanes)
+    >>> bool((found == plane).all()), len(data)
+    (True, 5)
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from gllmm_jax.entropy import rans
+from gllmm_jax.entropy.rans import Lanes, Source
+from gllmm_jax.order.schedule import Schedule
+from gllmm_jax.prob import tables
+from gllmm_jax.prob.distributions import Distributions
+
+Distribute = Callable[[jax.Array, jax.Array], Distributions]
+"""(plane int32 [R, M], rows int32 [P]) -> distributions of X channels of those rows. Row 0 stands where none is."""
+
+
+Rows = jax.Array | np.ndarray
+
+
+class Coded(NamedTuple):
+    """Where in [0, 2^16) the interval of each symbol lies, and what the latent exceeds its support by."""
+
+    low: jax.Array  # int32 [G, P, X]; 0 where a group has no row
+    frequency: jax.Array  # int32 [G, P, X]; 2^16 there
+    excess: jax.Array  # int32 [G, P, X]; nearly always 0
+
+
+def intervals(distribute: Distribute, plane: jax.Array, rows: Rows, first: jax.Array | int = 0) -> Coded:
+    """What an encoder codes: the latents of a complete `plane` in the order of `rows`, int32 [G, P], -1 for none.
+
+    `first` is the first of the X channels that the distributions are about.
+    """
+
+    def group(rows: jax.Array) -> Coded:
+        found = distribute(plane, jnp.maximum(rows, 0))
+        lowest, highest = found.support()
+        value = plane.at[jnp.maximum(rows, 0)].get(mode="promise_in_bounds")
+        if value.shape != lowest.shape:
+            value = lax.dynamic_slice_in_dim(value, first, lowest.shape[1], axis=1)
+        k = jnp.clip(value, lowest, highest)
+        low, real = found.cdf(k), rows[:, None] >= 0
+        frequency = jnp.where(real, found.cdf(k + 1) - low, tables.TOTAL)
+        return Coded(jnp.where(real, low, 0), frequency, jnp.where(real, value - k, 0))
+
+    return lax.map(group, jnp.asarray(rows))
+
+
+def decode(
+    distribute: Distribute,
+    plane: jax.Array,
+    schedule: Schedule,
+    source: Source,
+    lanes: Lanes,
+    first: jax.Array | int = 0,
+) -> tuple[jax.Array, Lanes]:
+    """Decode the latents of a schedule: a loop over groups and, in each, over steps of L symbols.
+
+    Symbols are added to `plane`, which holds what latents exceed their supports by. A group begins with a step of its
+    own. Past the source's end the loop stops: a short stream cannot ask for a long walk.
+
+    Returns: the plane with the latents, and where the coder stands.
+    """
+    every, counts = map(jnp.asarray, schedule)
+    groups = jnp.sum(counts > 0, dtype=jnp.int32)
+
+    def more(carry: tuple) -> jax.Array:
+        g, _, lanes = carry
+        return (g < groups) & rans.within(lanes, source)
+
+    def group(carry: tuple) -> tuple:
+        g, plane, lanes = carry
+        rows = every[g]
+        found = distribute(plane, jnp.maximum(rows, 0))
+        symbols, lanes = _symbols(found, counts[g], source, lanes)
+        return g + 1, settle(plane, rows, symbols, first), lanes
+
+    _, plane, lanes = lax.while_loop(more, group, (np.int32(0), plane, lanes))
+    return plane, lanes
+
+
+def settle(plane: jax.Array, rows: Rows, symbols: jax.Array, first: jax.Array | int = 0) -> jax.Array:
+    """The plane with symbols int32 [P, X] added to channels `first` ... of its `rows` [P], -1 for none."""
+    wide = symbols
+    if symbols.shape[1] != plane.shape[1]:
+        empty = jnp.zeros((len(rows), plane.shape[1]), jnp.int32)
+        wide = lax.dynamic_update_slice_in_dim(empty, symbols, first, axis=1)
+    return plane.at[jnp.where(rows >= 0, rows, len(plane))].add(wide, mode="drop")
+
+
+def _symbols(found: Distributions, count: jax.Array, source: Source, lanes: Lanes) -> tuple[jax.Array, Lanes]:
+    # the symbols [P, X] of the first `count` positions, 0 elsewhere, and the lanes
+    lowest, highest = found.support()
+    (places, width), n = lowest.shape, lanes.state.shape[0]
+    whole = width % n == 0  # then steps lie within positions, and nothing has to be moved
+    lows, widths = _in_steps(lowest[:, None], n)[:, 0], _in_steps(rans.half(lowest, highest)[:, None], n)[:, 0]
+    widths, per = jnp.max(widths, axis=1), max(width // n, 1)
+    moved = found if whole else found.each(lambda a: _in_steps(a, n))
+
+    def part(s: jax.Array) -> Distributions:
+        if not whole:
+            return moved.each(lambda a: a[s])
+        p = lax.div(s, np.int32(per))
+        at = (p, np.int32(0), (s - p * per) * n)
+        return found.each(lambda a: lax.dynamic_slice(a, at, (1, a.shape[1], n))[0])
+
+    def step(s: jax.Array, carry: tuple) -> tuple:
+        symbols, lanes = carry
+        k, low, frequency = rans.search(part(s).cdf, rans.slots(lanes), lows[s], widths[s])
+        if not whole:  # what fills up the last step is certain
+            real = s * n + np.arange(n, dtype=np.int32) < count * width
+            low, frequency = jnp.where(real, low, 0), jnp.where(real, frequency, tables.TOTAL)
+        return symbols.at[s].set(k), rans.advance(lanes, source, low, frequency)
+
+    steps = lax.div(count * width + np.int32(n - 1), np.int32(n))
+    symbols, lanes = lax.fori_loop(np.int32(0), steps, step, (jnp.zeros_like(lows), lanes))
+    return symbols.reshape(-1)[: places * width].reshape(places, width), lanes
+
+
+def _in_steps(a: jax.Array, n: int) -> jax.Array:
+    # [P, C, X] -> [steps, C, n], position by position, zeros at the end
+    flat = a.transpose(0, 2, 1).reshape(-1, a.shape[1])
+    flat = jnp.pad(flat, ((0, -len(flat) % n), (0, 0)))
+    return flat.reshape(-1, n, a.shape[1]).transpose(0, 2, 1)

@@ -1,0 +1,102 @@
+"""`walk.latents` as pure functions of arrays, for a program of your own: under `jax.jit`, `jax.vmap`, `jax.lax.map`.
+
+Sizes are those of the arrays, so each size is a program of its own, where the codec's own programs serve many. The
+numbers are the same: `pack` gives the stream that `latents.encode_latents` gives with the coder `rans`.
+
+    encode = jax.jit(jax.vmap(functools.partial(traceable.encode_latents, codec.twin)))
+    streams = encode(y_hat, z_hat)  # of a batch
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gllmm_jax.entropy import rans
+from gllmm_jax.order.models import entropy_model
+from gllmm_jax.order.schedule import chunks
+from gllmm_jax.prob import tables
+from gllmm_jax.twin.integer import Twin
+from gllmm_jax.walk import interleaved, latents, loops, walk
+from gllmm_jax.walk.coder import Outliers
+
+
+class Stream(NamedTuple):
+    """What an encoder makes of one picture's latents y_hat [h, w, M]."""
+
+    states: jax.Array  # uint32 [L], of the lanes
+    data: jax.Array  # uint8 [capacity], the bytes; zeros after the first `length`
+    length: jax.Array  # int32
+    excess: jax.Array  # int32 [h, w, M], what latents exceed their supports by; nearly all 0
+
+
+def encode_latents(twin: Twin, y_hat: jax.Array, z_hat: jax.Array) -> Stream:
+    """Stream of y_hat int32 [h, w, M] and z_hat int32 [ceil(h/4), ceil(w/4), N], [0, 0, 0] of a progressive model.
+
+    They are taken to be what `latents.clamp_latents` leaves: nothing is checked under a trace.
+    """
+    y_hat, z_hat = map(jnp.asarray, (y_hat, z_hat))
+    model, n = entropy_model(twin, (y_hat.shape[0], y_hat.shape[1])), rans.lane_count(y_hat.size, y_hat.shape[2])
+    static, symbols, excess = model.static, model.symbols(y_hat, z_hat), jnp.zeros_like(y_hat)
+    first, last = (jnp.asarray(static.table)[static.rows, symbols + i] for i in (0, 1))
+    steps = [_in_steps(n, first, last - first, np.array([first.size]))]
+    for stage in model.stages(z_hat):
+        plane, of_stage = stage.plane(y_hat), stage.known(y_hat)
+        over = stage.plane(excess)
+        for program, known, schedule, _, channel in stage.parts:
+            distribute = functools.partial(program.distribute, program.prepare(of_stage, known, plane))
+            order = schedule.order()
+            found = loops.intervals(distribute, plane, chunks(order, min(walk.CHUNK, len(order))).rows, channel)
+            low, frequency, beyond = (a.reshape(-1, a.shape[2])[: len(order)] for a in found)
+            steps.append(_in_steps(n, low.ravel(), frequency.ravel(), schedule.counts * low.shape[1]))
+            over = loops.settle(over, order, beyond, channel)
+        excess = stage.written(excess, over)
+    low, frequency = (jnp.concatenate(parts) for parts in zip(*steps, strict=True))
+    states, out, emitted = rans.encode(rans.start(n), low, frequency)
+    keep = emitted.reshape(-1)
+    to = jnp.where(keep, jnp.cumsum(keep, dtype=jnp.int32) - 1, keep.size)
+    data = jnp.zeros(keep.shape, jnp.uint8).at[to].set(out.reshape(-1), mode="drop")
+    return Stream(states, data, jnp.sum(keep, dtype=jnp.int32), excess)
+
+
+def decode_latents(twin: Twin, stream: Stream) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Inverse of `encode_latents`: y_hat int32 [h, w, M], z_hat int32, and whether the stream was whole (bool)."""
+    (h, w, _), n = stream.excess.shape, len(stream.states)
+    model = entropy_model(twin, (h, w))
+    following = jnp.concatenate([stream.data[1:], jnp.zeros(2, jnp.uint8)]).astype(jnp.uint32)
+    pairs = jnp.append(stream.data, jnp.uint8(0)).astype(jnp.uint32) << 8 | following
+    # without an end: under vmap a walk that may stop would copy its planes at every group
+    source, lanes = rans.Source(pairs, None), rans.Lanes(stream.states, jnp.int32(0))
+    static = model.static
+    steps = -(-len(static.rows) // n)
+    rows = np.full((max(steps, 1), n), len(static.table), np.int32)
+    rows.flat[: len(static.rows)] = static.rows
+    table = interleaved.with_certain(static.table)
+    symbols, lanes = rans.decode_static(table, rows, np.int32(steps), source, lanes)
+    y_hat, z_hat = model.begin(symbols.reshape(-1)[: len(static.rows)], jnp.asarray(stream.excess))
+    for stage in model.stages(z_hat):
+        plane, of_stage = stage.plane(y_hat), stage.known(y_hat)
+        for program, known, schedule, _, channel in stage.parts:
+            distribute = functools.partial(program.distribute, program.prepare(of_stage, known, plane))
+            plane, lanes = loops.decode(distribute, plane, schedule, source, lanes, channel)
+        y_hat = stage.written(y_hat, plane)
+    whole = (lanes.pointer == stream.length) & jnp.all(lanes.state == rans.LOWEST)
+    return y_hat, z_hat, whole
+
+
+def pack(stream: Stream) -> bytes:
+    """The bytes that `latents.encode_latents` gives, of one concrete stream."""
+    states, data, length, excess = jax.device_get(stream)
+    places = np.flatnonzero(excess)
+    head = latents.pack_outliers(Outliers(places, excess.reshape(-1)[places]))
+    return head + rans.pack_states(states) + data[:length].tobytes()
+
+
+def _in_steps(lanes: int, low: jax.Array, frequency: jax.Array, groups: np.ndarray) -> tuple[jax.Array, jax.Array]:
+    # int32 [T, L] each of symbols in groups of so many: what is certain fills up the last step of a group
+    ends, more = np.cumsum(groups), -groups % lanes
+    at = np.insert(np.arange(len(low)), np.repeat(ends, more), len(low))
+    low, frequency = jnp.append(low, 0)[at], jnp.append(frequency, tables.TOTAL)[at]
+    return low.reshape(-1, lanes), frequency.reshape(-1, lanes)

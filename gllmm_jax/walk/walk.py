@@ -1,0 +1,142 @@
+"""The walk of one picture, stage by stage on the device: what the codec's coders run.
+
+A program is compiled once for all pictures of a bucket: sizes are traced, and the trip counts of its loops.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gllmm_jax.entropy import decisions, rans
+from gllmm_jax.entropy.rans import Lanes, Source
+from gllmm_jax.entropy.symbols import Intervals
+from gllmm_jax.order.schedule import Schedule, bucket, chunks, segments
+from gllmm_jax.order.stage import Part, Program, Stage
+from gllmm_jax.prob.distributions import Distributions
+from gllmm_jax.progress import Tick, silent
+from gllmm_jax.walk import loops
+from gllmm_jax.walk.coder import Outliers
+
+CHUNK = 256
+"""Positions that the encoder evaluates at once."""
+
+CHUNKS = 64
+"""How many times that, before what was found leaves the device."""
+
+SEGMENT = 256
+"""Groups that the decoder takes at once."""
+
+
+def intervals(stages: Sequence[Stage], y_hat: np.ndarray, tick: Tick = silent) -> tuple[Intervals, Outliers]:
+    """All latents int32 [h, w, M] as the encoder sees them, who knows every one."""
+    coded, excess, groups = [], np.zeros((0, 2), np.int64), []
+    todo = sum(len(_known_pieces(part)) for stage in stages for part in stage.parts)
+    done, m, width = 0, y_hat.shape[-1], 0
+    tick(0, todo)
+    for stage in stages:
+        plane, known = stage.plane(y_hat), stage.known(y_hat)
+        for part in stage.parts:
+            for piece in _known_pieces(part):
+                arguments = jax.device_put((part.known, piece.rows, np.int32(part.first)))
+                found = jax.device_get(_intervals(part.program, known, plane, *arguments))
+                width, count = found.low.shape[-1], piece.counts.sum()
+                low, frequency, over = (a.reshape(-1, width)[:count] for a in found)
+                coded.append((low.astype(np.uint16), (low + frequency - 1).astype(np.uint16)))
+                at, channel = np.nonzero(over)
+                places = stage.raster[piece.order()[at]].astype(np.int64) * m + part.first + channel
+                excess = np.concatenate([excess, np.stack([places, over[at, channel]], axis=1)])
+                tick(done := done + 1, todo)
+            groups.append(part.schedule.counts.astype(np.int64) * width)
+    first, last = (np.concatenate([np.zeros(0, np.uint16), *(pair[i].ravel() for pair in coded)]) for i in (0, 1))
+    excess = excess[np.argsort(excess[:, 0])]
+    groups = np.concatenate([np.zeros(0, np.int64), *groups])
+    return Intervals(first, last, groups), Outliers(excess[:, 0], excess[:, 1].astype(np.int32))
+
+
+def decode(
+    stages: Sequence[Stage], y_hat: np.ndarray, source: Source, lanes: Lanes, tick: Tick = silent
+) -> tuple[np.ndarray, Lanes]:
+    """The latents int32 [h, w, M] of a stream of rANS, in place of `y_hat`, which holds what is known before them.
+
+    Raises `BitstreamError` where the stream is cut short.
+    """
+    todo = sum(len(segments(part.schedule, SEGMENT)) for stage in stages for part in stage.parts)
+    done = 0
+    tick(0, todo)
+    for stage in stages:
+        plane, known = stage.plane(y_hat), stage.known(y_hat)
+        for part in stage.parts:
+            of_part = jax.device_put((part.known, np.int32(part.first)))
+            for piece in jax.device_put(segments(part.schedule, SEGMENT)):
+                plane, lanes = _decode(part.program, known, plane, *of_part, piece, source, lanes)
+                rans.check_within(lanes, source)
+                tick(done := done + 1, todo)
+        y_hat = stage.written(y_hat, plane)
+    return y_hat, lanes
+
+
+def decide(
+    port: decisions.Port, stages: Sequence[Stage], y_hat: np.ndarray, values: np.ndarray | None, tick: Tick = silent
+) -> np.ndarray:
+    """The latents int32 [h, w, M] as binary decisions, in place of `y_hat`, which holds what is known before them.
+
+    A writer is given them as `values`.
+    """
+    todo = sum(len(part.schedule.counts) for stage in stages for part in stage.parts)
+    done, m = 0, y_hat.shape[-1]
+    tick(0, todo)
+    for stage in stages:
+        plane, known = stage.plane(y_hat), stage.known(y_hat)
+        for part in stage.parts:
+            of_part, first = jax.device_put((part.known, np.int32(part.first)))
+            prepared = _prepared(part.program, known, of_part, plane)
+            more = bucket(part.schedule.rows.shape[1]) - part.schedule.rows.shape[1]
+            for real, count in zip(part.schedule.rows, part.schedule.counts.tolist(), strict=True):
+                rows = jax.device_put(np.pad(real, (0, more), constant_values=-1))
+                found = _distributions(part.program, prepared, plane, rows)
+                truth = None if values is None else values.reshape(-1, m)[stage.raster[real[:count]], part.first :]
+                symbols = decisions.latents(port, found, count, truth)
+                plane = _settle(plane, rows, jax.device_put(symbols), first)
+                tick(done := done + 1, todo)
+        y_hat = stage.written(y_hat, plane)
+    return y_hat
+
+
+def _known_pieces(part: Part) -> list[Schedule]:
+    # an encoder may take any groups; as many for all pictures of a bucket
+    size = min(CHUNK, bucket(part.most))
+    rows, counts = chunks(part.schedule.order(), size)
+    more = -(-part.most // size) - len(counts)
+    whole = Schedule(np.pad(rows, ((0, more), (0, 0)), constant_values=-1), np.pad(counts, (0, more)))
+    return segments(whole, CHUNKS, least=1)
+
+
+def _distribute(program: Program, known: Any, part: Any, plane: jax.Array) -> loops.Distribute:
+    return functools.partial(program.distribute, program.prepare(known, part, plane))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _intervals(program: Program, known: Any, plane: jax.Array, part: Any, rows: jax.Array, first: jax.Array):
+    return loops.intervals(_distribute(program, known, part, plane), plane, rows, first)
+
+
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
+def _decode(program: Program, known: Any, plane: jax.Array, part: Any, first: jax.Array, schedule, source, lanes):
+    return loops.decode(_distribute(program, known, part, plane), plane, schedule, source, lanes, first)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _prepared(program: Program, known: Any, part: Any, plane: jax.Array) -> Any:
+    return program.prepare(known, part, plane)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _distributions(program: Program, prepared: Any, plane: jax.Array, rows: jax.Array) -> Distributions:
+    return program.distribute(prepared, plane, jnp.maximum(rows, 0))
+
+
+_settle = jax.jit(loops.settle, donate_argnums=0)
