@@ -160,6 +160,20 @@ def test_forward_and_gradient(config):
     assert not [name for name in dead if not (behind_zero and ("'g_a'" in name or "'g_s'" in name))]
 
 
+@pytest.mark.parametrize("config", [MU, LIGHT, PRESETS["msp-fast"]], ids=["mu", "light", "msp"])
+def test_forward_mode_alone_and_over_the_gradient(config):
+    key, x = jax.random.key(0), jnp.zeros((1, 64, 64, 3))
+
+    def loss(p):
+        out = apply(config, p, x, key)
+        return rate_distortion(x, out.x_hat, out.bits_y, out.bits_z, lmbda=0.01).loss
+
+    shapes = jax.eval_shape(functools.partial(init_params, config), key)
+    for function in (loss, jax.grad(loss)):
+        # lowered, since what has no forward mode is refused there at the latest
+        jax.jit(lambda p, function=function: jax.jvp(function, (p,), (p,))).lower(shapes)
+
+
 @pytest.fixture
 def doubles():
     """JAX makes float64 where nothing else is asked for."""
