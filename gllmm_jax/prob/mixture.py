@@ -1,11 +1,11 @@
 """The Gaussian-Laplacian-Logistic mixture of one latent, in floats: what training minimises.
 
-M channels of latents; every latent has C = families x components components. Arrays of a mixture are [..., C, M],
-families in the order of the config. Rates are bits.
+M channels of latents; every latent has C = families x components components. Arrays of a mixture are [..., C, M], one
+family after the other. Rates are bits.
 """
 
+import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,12 +21,25 @@ PROBABILITY_MIN = 1e-6
 """Floor of a bin's probability: no latent costs more than 19.93 bits. Source: the authors' code."""
 
 
-class Mixture(NamedTuple):
-    """`log_weight` (natural, normalised over C), `mean`, `scale` (in quantisation steps), each [..., C, M]."""
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+    """`log_weight` (natural, normalised over C), `mean`, `scale` (in quantisation steps), each [..., C, M].
+
+    The first C / F of the components are of the first of the F `families`, and so on. A tree of three arrays, for
+    `jax.tree.map`, `jax.jit` and `jax.vmap`; the families are part of its structure.
+    """
 
     log_weight: jax.Array
     mean: jax.Array
     scale: jax.Array
+    families: tuple[Family, ...] = dataclasses.field(metadata={"static": True})
+
+    def by_family(self) -> list["Mixture"]:
+        """The components of each family as a mixture [..., C / F, M]; their weights stay and do not add up to one."""
+        k = self.mean.shape[-2] // len(self.families)
+        parts = [jax.tree.map(lambda a, i=i: a[..., i * k : (i + 1) * k, :], self) for i in range(len(self.families))]
+        return [dataclasses.replace(part, families=(name,)) for part, name in zip(parts, self.families, strict=True)]
 
 
 def numbers_per_latent(families: Sequence[Family], components: int) -> int:
@@ -55,26 +68,24 @@ def split(raw: jax.Array, families: Sequence[Family], components: int) -> Mixtur
     if f > 1:
         log_weight += jax.nn.log_softmax(raw[..., -f:, :], axis=-2)[..., None, :]
     merge = (*raw.shape[:-2], f * k, m)
-    return Mixture(log_weight.reshape(merge), mean.reshape(merge), scale.reshape(merge))
+    return Mixture(log_weight.reshape(merge), mean.reshape(merge), scale.reshape(merge), tuple(families))
 
 
-def log_mass(v: jax.Array, mixture: Mixture, families: Sequence[Family]) -> jax.Array:
+def log_mass(v: jax.Array, mixture: Mixture) -> jax.Array:
     """Natural log of the probability of the unit bin around `v` [..., M], not floored.
 
     Source: GLLMM; the safe form is ours.
     """
-    distance = jnp.abs(v[..., None, :] - mixture.mean)
-    k = mixture.mean.shape[-2] // len(families)
-    parts = [LOG_MASS[name](distance[..., i * k : (i + 1) * k, :], mixture.scale[..., i * k : (i + 1) * k, :])
-             for i, name in enumerate(families)]  # fmt: skip
+    v = v[..., None, :]
+    parts = [LOG_MASS[part.families[0]](jnp.abs(v - part.mean), part.scale) for part in mixture.by_family()]
     return jax.nn.logsumexp(jnp.concatenate(parts, axis=-2) + mixture.log_weight, axis=-2)
 
 
-def bin_bits(v: jax.Array, mixture: Mixture, families: Sequence[Family]) -> jax.Array:
+def bin_bits(v: jax.Array, mixture: Mixture) -> jax.Array:
     """Information content of the unit bin around every `v` [..., M], in bits, between 0 and 19.93.
 
     `v` need not be an integer: in training it carries uniform noise. The gradient stays alive beyond the floor of the
     probability.
     """
-    floored = lower_bound(log_mass(v, mixture, families), jnp.log(PROBABILITY_MIN))
+    floored = lower_bound(log_mass(v, mixture), jnp.log(PROBABILITY_MIN))
     return jnp.maximum(-floored / jnp.log(2.0), 0.0)
