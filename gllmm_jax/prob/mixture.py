@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from gllmm_jax.config import Family
-from gllmm_jax.prob.families import LOG_MASS
+from gllmm_jax.prob.families import LOG_MASS, check_families
 from gllmm_jax.prob.quantize import lower_bound
 
 SCALE_MIN = 0.01
@@ -27,13 +27,17 @@ class Mixture:
     """`log_weight` (natural, normalised over C), `mean`, `scale` (in quantisation steps), each [..., C, M].
 
     The first C / F of the components are of the first of the F `families`, and so on. A tree of three arrays, for
-    `jax.tree.map`, `jax.jit` and `jax.vmap`; the families are part of its structure.
+    `jax.tree.map`, `jax.jit` and `jax.vmap`; the families are part of its structure. Raises `ValueError` where there is
+    no such family.
     """
 
     log_weight: jax.Array
     mean: jax.Array
     scale: jax.Array
     families: tuple[Family, ...] = dataclasses.field(metadata={"static": True})
+
+    def __post_init__(self) -> None:
+        check_families(self.families)
 
     def by_family(self) -> list["Mixture"]:
         """The components of each family as a mixture [..., C / F, M]; their weights stay and do not add up to one."""
@@ -43,7 +47,11 @@ class Mixture:
 
 
 def numbers_per_latent(families: Sequence[Family], components: int) -> int:
-    """How many network outputs describe one latent: 30 for three families of three. A softmax over one has no logit."""
+    """How many network outputs describe one latent: 30 for three families of three. A softmax over one has no logit.
+
+    Raises `ValueError` where there is no such family.
+    """
+    check_families(families)
     per_component = 3 if components > 1 else 2
     return len(families) * components * per_component + (len(families) if len(families) > 1 else 0)
 
@@ -54,6 +62,7 @@ def split(raw: jax.Array, families: Sequence[Family], components: int) -> Mixtur
     Order of the P groups of M channels: for each family, for each component: weight logit (where components > 1), mean,
     raw scale; then the family logits (where there are several). The weight of a component is the product of two
     softmaxes: over the components of its family and over the families. The scale is the absolute value of the raw one.
+    Raises `ValueError` where there is no such family.
     Source: GLLMM, the authors' code; the floor of the scale is ours.
     """
     groups = numbers_per_latent(families, components)

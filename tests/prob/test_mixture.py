@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from gllmm_jax.config import FAMILIES
-from gllmm_jax.prob import families, mixture
+from gllmm_jax.prob import families, mixture, tables
 
 SCIPY = {"gaussian": stats.norm, "laplace": stats.laplace, "logistic": stats.logistic}
 
@@ -89,6 +89,19 @@ def test_a_mixture_knows_its_families():
     masses = [jnp.exp(mixture.log_mass(v, part)) for part in mix.by_family()]
     assert [part.families for part in mix.by_family()] == [(name,) for name in FAMILIES]
     np.testing.assert_allclose(sum(masses), jnp.exp(mixture.log_mass(v, mix)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("names", [("gaussian", "cauchy"), ("Laplace",), (), "gaussian"])
+def test_unknown_families_are_refused(names):
+    calls = [
+        lambda: mixture.numbers_per_latent(names, 1),
+        lambda: mixture.split(jnp.zeros(30), names, 1),
+        lambda: mixture.Mixture(jnp.zeros((2, 1)), jnp.zeros((2, 1)), jnp.ones((2, 1)), names),
+        lambda: tables.family_table(names),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="one or more of gaussian, laplace, logistic, not "):
+            call()
 
 
 @pytest.mark.parametrize(
