@@ -40,7 +40,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             with open(path, "wb") as file:
                 yield file
             return
-        temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
+        # no part of the target's name, which may be as long as a name can be
+        temporary = target.with_name(f".gllmm-jax.{secrets.token_hex(8)}.part")
         _unfinished.add(temporary)
         try:
             with open(temporary, "xb") as file:

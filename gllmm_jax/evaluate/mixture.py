@@ -25,10 +25,14 @@ class Fit(NamedTuple):
     `mixed` [h, w, 1] is where they are coded under it: all but the coarsest scale of a progressive model, 0 there.
     """
 
-    families: tuple[Family, ...]
     y_hat: np.ndarray
     mixture: Mixture
     mixed: np.ndarray
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """Those of the mixture."""
+        return self.mixture.families
 
 
 class ChannelFit(NamedTuple):
@@ -48,7 +52,7 @@ def fit(codec: "Codec", image: np.ndarray) -> Fit:
     if codec.config.msp is not None:
         at = subsampled(codec.config.msp.scales)
         mixed[at, at] = 0
-    return Fit(codec.config.families, y_hat, _mixture(codec.config, codec.params, y_hat, z_hat), mixed)
+    return Fit(y_hat, _mixture(codec.config, codec.params, y_hat, z_hat), mixed)
 
 
 def family_weights(fit: Fit) -> np.ndarray:
@@ -91,20 +95,17 @@ def channel_fit(fit: Fit, channel: int, *, reach: int | None = None) -> ChannelF
     low, high = (latents.min(), latents.max()) if reach is None else (-reach, reach)
     values = np.arange(low, high + 1)
     observed = np.mean(latents[..., None] == values, axis=0)
-    own = Mixture(
-        *(array[here][..., channel, None] for array in fit.mixture)
-    )  # [n, C, 1]: broadcasts against the values
+    # [n, C, 1]: broadcasts against the values
+    own = jax.tree.map(lambda array: array[here][..., channel, None], fit.mixture)
     v = jnp.broadcast_to(jnp.float32(values), (len(latents), values.size))
-    predicted = jnp.exp(_log_mass(v, own, fit.families)).mean(axis=0)
+    predicted = jnp.exp(_log_mass(v, own)).mean(axis=0)
     return ChannelFit(channel, fit.families, values, observed, np.asarray(predicted).T)
 
 
 def _latents(fit: Fit) -> tuple[jax.Array, jax.Array]:
     """Natural log of the probability each family brings [h, w, families, M], and the bits of each latent [h, w, M]."""
     y_hat = jnp.asarray(fit.y_hat, jnp.float32)
-    return _log_mass(y_hat, fit.mixture, fit.families), jnp.asarray(fit.mixed) * bin_bits(
-        y_hat, fit.mixture, fit.families
-    )
+    return _log_mass(y_hat, fit.mixture), jnp.asarray(fit.mixed) * bin_bits(y_hat, fit.mixture)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -114,9 +115,7 @@ def _mixture(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Arra
     return jax.tree.map(lambda array: array[0], mixture)
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _log_mass(v: jax.Array, mixture: Mixture, families: tuple[Family, ...]) -> jax.Array:
+@jax.jit
+def _log_mass(v: jax.Array, mixture: Mixture) -> jax.Array:
     """Natural log of the probability of `v` [..., n] that each family brings -> [..., families, n]."""
-    k = mixture.mean.shape[-2] // len(families)
-    parts = [Mixture(*(a[..., i * k : (i + 1) * k, :] for a in mixture)) for i in range(len(families))]
-    return jnp.stack([log_mass(v, part, (name,)) for part, name in zip(parts, families, strict=True)], axis=-2)
+    return jnp.stack([log_mass(v, part) for part in mixture.by_family()], axis=-2)

@@ -6,6 +6,7 @@ but for the widths).
 
 import functools
 import itertools
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -73,8 +74,8 @@ class MaskedContext(nn.Module):
     @nn.compact
     def __call__(self, y_hat: jax.Array) -> jax.Array:
         m, f, side, r = self.config.latents, self.config.context_features, 2 * CONTEXT_RADIUS + 1, CONTEXT_RADIUS
-        kernel = self.param("kernel", nn.initializers.glorot_uniform(), (side, side, m, f))
-        bias = self.param("bias", nn.initializers.zeros_init(), (f,))
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), (side, side, m, f), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros_init(), (f,), jnp.float32)
         kernel = kernel * context_mask(self.config.order).astype(kernel.dtype)
         below = r if self.config.order == "checkerboard" else 0
         live = kernel[: r + 1 + below]  # rows that are closed: do not multiply zeros
@@ -120,11 +121,12 @@ class Prior(nn.Module):
         scale = factorized.INIT_SCALE ** (1 / (len(filters) - 1))
         params = {}
         for i, (inner, outer) in enumerate(itertools.pairwise(filters)):
-            start = float(np.log(np.expm1(1 / scale / outer)))
-            params[f"matrix{i}"] = self.param(f"matrix{i}", nn.initializers.constant(start), (n, outer, inner))
-            params[f"bias{i}"] = self.param(f"bias{i}", _centred_uniform, (n, outer, 1))
+            start = nn.initializers.constant(float(np.log(np.expm1(1 / scale / outer))))
+            params[f"matrix{i}"] = self.param(f"matrix{i}", start, (n, outer, inner), jnp.float32)
+            params[f"bias{i}"] = self.param(f"bias{i}", _centred_uniform, (n, outer, 1), jnp.float32)
             if i < len(filters) - 2:
-                params[f"factor{i}"] = self.param(f"factor{i}", nn.initializers.zeros_init(), (n, outer, 1))
+                zeros = nn.initializers.zeros_init()
+                params[f"factor{i}"] = self.param(f"factor{i}", zeros, (n, outer, 1), jnp.float32)
         params, z = jax.tree.map(at_least_single, params), at_least_single(z)
         rate = self.config.rate
         if rate is None:
@@ -135,5 +137,5 @@ class Prior(nn.Module):
         return factorized.bin_bits(params, z, width=jnp.exp(log_width), shift=shift)
 
 
-def _centred_uniform(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    return jax.random.uniform(key, shape, minval=-0.5, maxval=0.5)
+def _centred_uniform(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    return jax.random.uniform(key, shape, dtype, minval=-0.5, maxval=0.5)

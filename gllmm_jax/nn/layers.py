@@ -107,8 +107,8 @@ class GDN(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         c, pedestal = x.shape[-1], 2.0**-36
-        beta = self.param("beta", lambda _, shape: jnp.sqrt(jnp.ones(shape) + pedestal), (c,))
-        gamma = self.param("gamma", lambda _, shape: jnp.sqrt(0.1 * jnp.eye(shape[0]) + pedestal), (c, c))
+        beta = self.param("beta", lambda _: jnp.sqrt(jnp.ones(c, jnp.float32) + pedestal))
+        gamma = self.param("gamma", lambda _: jnp.sqrt(0.1 * jnp.eye(c, dtype=jnp.float32) + pedestal))
         beta = jnp.square(lower_bound(beta, (1e-6 + pedestal) ** 0.5)) - pedestal
         gamma = jnp.square(lower_bound(gamma, pedestal**0.5)) - pedestal
         norm = matmul(jnp.square(x), gamma) + beta

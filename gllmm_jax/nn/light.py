@@ -47,10 +47,10 @@ class Linear(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        kernel = self.param("kernel", nn.initializers.normal(1.0), (x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        kernel = self.param("kernel", nn.initializers.normal(1.0), (x.shape[-1], self.features), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
         channels = x.shape[-1] if self.gain_on_input else self.features
-        log_gain = self.param("log_gain", nn.initializers.zeros_init(), (channels,))
+        log_gain = self.param("log_gain", nn.initializers.zeros_init(), (channels,), jnp.float32)
         # what is rounded, or shown, hangs on this sum
         x, kernel, bias, log_gain = map(at_least_single, (x, kernel, bias, log_gain))
         gain = jnp.exp(log_gain)

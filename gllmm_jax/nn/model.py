@@ -147,7 +147,7 @@ class Model(nn.Module):
         """`element_bits` of y and z under the distributions that the networks make of `seen_y` and `seen_z`."""
         dtype = dtype or seen_y.dtype
         distributions = self.distributions(seen_y.astype(dtype), seen_z)
-        bits_y = mixture.bin_bits(at_least_single(y), distributions, self.config.families)
+        bits_y = mixture.bin_bits(at_least_single(y), distributions)
         if self.config.msp is None:
             return bits_y, self.prior_bits(z)
         at = subsampled(self.config.msp.scales)

@@ -158,16 +158,18 @@ class ProgressiveNet(nn.Module):
         c, msp = self.config, self._msp
         self.first = conv(msp.width, bias=False, variance=1.0)
         places = len(ORDERS[msp.block])
-        self.step = self.param("step", nn.initializers.zeros_init(), (msp.scales, places * (msp.seeds + 1), msp.width))
+        zeros, calls_of_a_scale = nn.initializers.zeros_init(), places * (msp.seeds + 1)
+        self.step = self.param("step", zeros, (msp.scales, calls_of_a_scale, msp.width), jnp.float32)
         self.blocks = [(conv(msp.width, name=f"block{i}_conv0"), conv(msp.width, name=f"block{i}_conv1"))
                        for i in range(msp.depth)]  # fmt: skip
         start, (wide, wider) = nn.initializers.lecun_normal(), c.hidden
-        self.place = self.param("place", nn.initializers.lecun_normal(batch_axis=0), (places, msp.width, wide))
-        self.place_bias = self.param("place_bias", nn.initializers.zeros_init(), (places, wide))
+        start_of_each = nn.initializers.lecun_normal(batch_axis=0)
+        self.place = self.param("place", start_of_each, (places, msp.width, wide), jnp.float32)
+        self.place_bias = self.param("place_bias", zeros, (places, wide), jnp.float32)
         self.dense = dense(wider)
         self.level = None if c.rate is None else Rows(c.rate, wider)
         numbers = numbers_per_latent(c.families, c.components)
-        self.out = self.param("out", start, (wider, numbers * c.latents))
+        self.out = self.param("out", start, (wider, numbers * c.latents), jnp.float32)
         self.out_bias = self.param("out_bias", self._unit_scales, (numbers * c.latents,))
 
     @property

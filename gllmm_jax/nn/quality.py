@@ -72,10 +72,10 @@ class Rows(nn.Module):
     def __call__(self) -> jax.Array:
         shape = (self.rate.anchors, self.features)
         if self.is_initializing():
-            return self.param(ROWS, self.start, shape)[:1, None, None, :]
+            return self.param(ROWS, self.start, shape, jnp.float32)[:1, None, None, :]
         rows = self.get_variable("params", ROWS)  # `param` would insist on the shape of the anchors
         if rows is None or (rows.ndim == 4 and rows.shape[-1] != self.features):
-            return self.param(ROWS, self.start, shape)  # raises Flax's error
+            return self.param(ROWS, self.start, shape, jnp.float32)  # raises Flax's error
         if rows.ndim != 4:
             raise ValueError("these parameters serve many qualities: choose one with nn.quality.at_quality")
         return rows
@@ -100,8 +100,8 @@ def log_gains(rate: VariableRate) -> Callable[..., jax.Array]:
     A step's square goes with 1 / lambda; in the middle of the qualities the gain is one.
     """
 
-    def start(_key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-        spread = jnp.linspace(-0.25, 0.25, shape[0]) * jnp.log(rate.highest / rate.lowest)
+    def start(_key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+        spread = jnp.linspace(-0.25, 0.25, shape[0], dtype=dtype) * jnp.log(rate.highest / rate.lowest)
         return jnp.broadcast_to(spread[:, None], shape)
 
     return start

@@ -6,7 +6,7 @@ exact, so nothing cancels in the tail.
 float32 or float64, any shape, natural logarithms (the mixture turns them into bits).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -55,3 +55,9 @@ LOG_MASS: dict[Family, Callable[[jax.Array, jax.Array], jax.Array]] = {
     "laplace": laplace_log_mass,
     "logistic": logistic_log_mass,
 }
+
+
+def check_families(families: Sequence[str]) -> None:
+    """Raises `ValueError` unless they are one or more of `LOG_MASS`."""
+    if not families or not set(families) <= set(LOG_MASS):
+        raise ValueError(f"families of densities are one or more of {', '.join(LOG_MASS)}, not {families!r}")

@@ -1,17 +1,17 @@
 """The Gaussian-Laplacian-Logistic mixture of one latent, in floats: what training minimises.
 
-M channels of latents; every latent has C = families x components components. Arrays of a mixture are [..., C, M],
-families in the order of the config. Rates are bits.
+M channels of latents; every latent has C = families x components components. Arrays of a mixture are [..., C, M], one
+family after the other. Rates are bits.
 """
 
+import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from gllmm_jax.config import Family
-from gllmm_jax.prob.families import LOG_MASS
+from gllmm_jax.prob.families import LOG_MASS, check_families
 from gllmm_jax.prob.quantize import lower_bound
 
 SCALE_MIN = 0.01
@@ -21,16 +21,37 @@ PROBABILITY_MIN = 1e-6
 """Floor of a bin's probability: no latent costs more than 19.93 bits. Source: the authors' code."""
 
 
-class Mixture(NamedTuple):
-    """`log_weight` (natural, normalised over C), `mean`, `scale` (in quantisation steps), each [..., C, M]."""
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+    """`log_weight` (natural, normalised over C), `mean`, `scale` (in quantisation steps), each [..., C, M].
+
+    The first C / F of the components are of the first of the F `families`, and so on. A tree of three arrays, for
+    `jax.tree.map`, `jax.jit` and `jax.vmap`; the families are part of its structure. Raises `ValueError` where there is
+    no such family.
+    """
 
     log_weight: jax.Array
     mean: jax.Array
     scale: jax.Array
+    families: tuple[Family, ...] = dataclasses.field(metadata={"static": True})
+
+    def __post_init__(self) -> None:
+        check_families(self.families)
+
+    def by_family(self) -> list["Mixture"]:
+        """The components of each family as a mixture [..., C / F, M]; their weights stay and do not add up to one."""
+        k = self.mean.shape[-2] // len(self.families)
+        parts = [jax.tree.map(lambda a, i=i: a[..., i * k : (i + 1) * k, :], self) for i in range(len(self.families))]
+        return [dataclasses.replace(part, families=(name,)) for part, name in zip(parts, self.families, strict=True)]
 
 
 def numbers_per_latent(families: Sequence[Family], components: int) -> int:
-    """How many network outputs describe one latent: 30 for three families of three. A softmax over one has no logit."""
+    """How many network outputs describe one latent: 30 for three families of three. A softmax over one has no logit.
+
+    Raises `ValueError` where there is no such family.
+    """
+    check_families(families)
     per_component = 3 if components > 1 else 2
     return len(families) * components * per_component + (len(families) if len(families) > 1 else 0)
 
@@ -41,6 +62,7 @@ def split(raw: jax.Array, families: Sequence[Family], components: int) -> Mixtur
     Order of the P groups of M channels: for each family, for each component: weight logit (where components > 1), mean,
     raw scale; then the family logits (where there are several). The weight of a component is the product of two
     softmaxes: over the components of its family and over the families. The scale is the absolute value of the raw one.
+    Raises `ValueError` where there is no such family.
     Source: GLLMM, the authors' code; the floor of the scale is ours.
     """
     groups = numbers_per_latent(families, components)
@@ -55,26 +77,24 @@ def split(raw: jax.Array, families: Sequence[Family], components: int) -> Mixtur
     if f > 1:
         log_weight += jax.nn.log_softmax(raw[..., -f:, :], axis=-2)[..., None, :]
     merge = (*raw.shape[:-2], f * k, m)
-    return Mixture(log_weight.reshape(merge), mean.reshape(merge), scale.reshape(merge))
+    return Mixture(log_weight.reshape(merge), mean.reshape(merge), scale.reshape(merge), tuple(families))
 
 
-def log_mass(v: jax.Array, mixture: Mixture, families: Sequence[Family]) -> jax.Array:
+def log_mass(v: jax.Array, mixture: Mixture) -> jax.Array:
     """Natural log of the probability of the unit bin around `v` [..., M], not floored.
 
     Source: GLLMM; the safe form is ours.
     """
-    distance = jnp.abs(v[..., None, :] - mixture.mean)
-    k = mixture.mean.shape[-2] // len(families)
-    parts = [LOG_MASS[name](distance[..., i * k : (i + 1) * k, :], mixture.scale[..., i * k : (i + 1) * k, :])
-             for i, name in enumerate(families)]  # fmt: skip
+    v = v[..., None, :]
+    parts = [LOG_MASS[part.families[0]](jnp.abs(v - part.mean), part.scale) for part in mixture.by_family()]
     return jax.nn.logsumexp(jnp.concatenate(parts, axis=-2) + mixture.log_weight, axis=-2)
 
 
-def bin_bits(v: jax.Array, mixture: Mixture, families: Sequence[Family]) -> jax.Array:
+def bin_bits(v: jax.Array, mixture: Mixture) -> jax.Array:
     """Information content of the unit bin around every `v` [..., M], in bits, between 0 and 19.93.
 
     `v` need not be an integer: in training it carries uniform noise. The gradient stays alive beyond the floor of the
     probability.
     """
-    floored = lower_bound(log_mass(v, mixture, families), jnp.log(PROBABILITY_MIN))
+    floored = lower_bound(log_mass(v, mixture), jnp.log(PROBABILITY_MIN))
     return jnp.maximum(-floored / jnp.log(2.0), 0.0)

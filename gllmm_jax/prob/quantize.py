@@ -1,7 +1,11 @@
 """Rounding as the decoder sees it, and its stand-ins while gradients are needed."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
 
 
 def add_noise(key: jax.Array, y: jax.Array) -> jax.Array:
@@ -27,21 +31,27 @@ def round_straight_through(y: jax.Array) -> jax.Array:
     return y + jax.lax.stop_gradient(jnp.round(y) - y)
 
 
-@jax.custom_vjp
+@jax.custom_jvp
 def lower_bound(x: jax.Array, bound: float) -> jax.Array:
-    """max(x, bound), whose gradient also passes below the bound when it would raise `x`.
+    """max(x, bound), whose gradient also passes below the bound when it would raise `x`; the bound has none.
+
+    In forward mode the derivative is that of the maximum, since a tangent does not know which way the loss falls.
 
     Source: TensorFlow-Compression's `lower_bound`, "identity_if_towards".
     """
     return jnp.maximum(x, bound)
 
 
-def _lower_bound_forward(x: jax.Array, bound: float) -> tuple[jax.Array, jax.Array]:
-    return jnp.maximum(x, bound), x >= bound
+@lower_bound.defjvp
+def _lower_bound_tangent(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> tuple[jax.Array, jax.Array]:
+    (x, bound), (tangent, _) = primals, tangents
+    return jnp.maximum(x, bound), jnp.where(x >= bound, tangent, _stopped.bind(tangent))
 
 
-def _lower_bound_backward(above: jax.Array, gradient: jax.Array) -> tuple[jax.Array, None]:
-    return jnp.where(above | (gradient < 0), gradient, 0.0), None
-
-
-lower_bound.defvjp(_lower_bound_forward, _lower_bound_backward)
+# a linear function that gives zeros, with a false transpose
+_stopped = Primitive("stopped_unless_raised")
+_stopped.def_impl(jnp.zeros_like)
+_stopped.def_abstract_eval(lambda tangent: tangent)
+mlir.register_lowering(_stopped, mlir.lower_fun(jnp.zeros_like, multiple_results=False))
+batching.defvectorized(_stopped)
+ad.deflinear2(_stopped, lambda gradient, _tangent: [jnp.where(gradient < 0, gradient, 0.0)])

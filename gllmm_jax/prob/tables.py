@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from gllmm_jax.prob.families import check_families
+
 TOTAL_BITS = 16
 TOTAL = 1 << TOTAL_BITS  # every distribution's frequencies sum to this
 FRACTION = 8
@@ -43,7 +45,11 @@ class IntegerMixture(NamedTuple):
 
 
 def family_table(families: tuple[str, ...]) -> np.ndarray:
-    """CDFs of the standardised families at t = -12 ... 12 in steps of 1/256, int32 [families, 6145], below 2^16."""
+    """CDFs of the standardised families at t = -12 ... 12 in steps of 1/256, int32 [families, 6145], below 2^16.
+
+    Raises `ValueError` where there is no such family.
+    """
+    check_families(families)
     t = np.arange(-EDGE, EDGE + 1) / (1 << FRACTION)
     cdfs = {
         "gaussian": lambda: np.array([0.5 * math.erfc(-v / math.sqrt(2.0)) for v in t]),

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jax.sharding import Mesh
 
 from gllmm_jax.train.data import ImageSource, fingerprint, warn_of_change
@@ -72,11 +71,10 @@ def draw(store: Store, key: jax.Array, step: jax.Array, *, batch: int, crop: int
     """
     store, count = jax.tree.map(jnp.asarray, store), len(store.start)
     key_order, key_cut = jax.random.split(jax.random.fold_in(key, 0xFFFFFFFF))  # the step's noise folds its number in
-    index = step * batch + jnp.arange(batch)
-    epoch = lax.div(step * batch, count)
+    epoch, first = place_of(step, batch=batch, count=count)
     # a batch is no larger than the set: it lies in two epochs at most
     orders = [jax.random.permutation(jax.random.fold_in(key_order, epoch + i), count) for i in range(2)]
-    image = jnp.concatenate(orders)[index - epoch * count]
+    image = jnp.concatenate(orders)[first + jnp.arange(batch)]
 
     def cut(image: jax.Array, key: jax.Array, side: int) -> jax.Array:
         key_top, key_left, key_mirror = jax.random.split(key, 3)
@@ -97,6 +95,19 @@ def draw(store: Store, key: jax.Array, step: jax.Array, *, batch: int, crop: int
 
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(key_cut, step), jnp.arange(batch))
     return jax.vmap(augmented if augment else lambda image, key: cut(image, key, crop))(image, keys)
+
+
+def place_of(step: jax.Array, *, batch: int, count: int) -> tuple[jax.Array, jax.Array]:
+    """Epoch in which the batch of a step begins, and at which of its `count` images: divmod(step * batch, count).
+
+    For every step of int32 and batch <= count < 2^29, though the product may not be of int32; traceable.
+    """
+    whole, rest = jnp.divmod(step, count)
+    epoch, first = jnp.zeros_like(step), jnp.zeros_like(step)
+    for digit in f"{batch:b}":  # rest * batch, doubled from the highest binary digit on
+        more, first = jnp.divmod(2 * first + int(digit) * rest, count)
+        epoch = 2 * epoch + more
+    return whole * batch + epoch, first
 
 
 def _widest(crop: int) -> int:

@@ -129,7 +129,7 @@ def test_every_component_is_that_of_the_float_model(config):
     y, z = (jnp.asarray(a[None], jnp.float32) for a in (y, z))
     float_phi = model.apply(config, tree(config), z, method=model.Model.hyper_synthesis)
     wanted = model.apply(config, tree(config), y, float_phi, method=model.Model.mixture)
-    log_weight, mean, scale = (np.asarray(a).reshape(sites, -1, config.latents) for a in wanted)
+    log_weight, mean, scale = (np.asarray(a).reshape(sites, -1, config.latents) for a in jax.tree.leaves(wanted))
 
     def error(ours, wanted):
         return np.abs(np.asarray(ours) - wanted).mean(axis=(0, 2))  # by component

@@ -7,7 +7,7 @@ import pytest
 
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.export import make_weights
-from gllmm_jax.config import ModelConfig, Progressive
+from gllmm_jax.config import FAMILIES, ModelConfig, Progressive
 from gllmm_jax.evaluate import mixture as looking
 from gllmm_jax.evaluate.mixture import Fit
 from gllmm_jax.nn.model import Model, apply
@@ -69,8 +69,9 @@ def test_a_channel_is_shown_whole(found):
 
 def test_a_family_with_all_the_weight_carries_everything():
     weight = jnp.log(jnp.asarray([1.0, 1e-9, 1e-9]))[:, None]
-    plain = Mixture(jnp.broadcast_to(weight, (2, 2, 3, 4)), jnp.zeros((2, 2, 3, 4)), jnp.ones((2, 2, 3, 4)))
-    fit = Fit(("gaussian", "laplace", "logistic"), np.zeros((2, 2, 4), np.int32), plain, np.ones((2, 2, 1)))
+    shape = (2, 2, 3, 4)
+    plain = Mixture(jnp.broadcast_to(weight, shape), jnp.zeros(shape), jnp.ones(shape), FAMILIES)
+    fit = Fit(np.zeros((2, 2, 4), np.int32), plain, np.ones((2, 2, 1)))
     np.testing.assert_allclose(looking.family_weights(fit)[..., 0], 1, atol=1e-6)
     np.testing.assert_allclose(looking.family_shares(fit)[..., 0], 1, atol=1e-6)
     # Phi(1/2) - Phi(-1/2) = 0.38292 is 1.38487 bits, four channels.

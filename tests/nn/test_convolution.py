@@ -43,6 +43,33 @@ def test_values_and_gradients_are_those_of_the_plain_form(shape, side, stride):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize(("side", "stride"), [(66, 1), (130, 2), (10, 1)])
+def test_forward_mode(side, stride):
+    """Alone, over the gradient, and for all directions of a kernel at once."""
+    rng = np.random.default_rng(0)
+    given = rational(rng, 1, side, side, 2), rational(rng, 3, 3, 2, 2)
+    direction = rational(rng, *given[0].shape), rational(rng, *given[1].shape)
+    form = (stride, stride), ((1, 1), (1, 1))
+
+    def both(operation):
+        forms = (
+            (lambda x, kernel: convolve(x, kernel, *form, precision=None)),
+            (lambda x, kernel: plain(x, kernel, *form)),
+        )
+        return zip(*(jax.tree.leaves(operation(convolution)) for convolution in forms), strict=True)
+
+    def product_with_the_hessian(convolution):
+        gradient = jax.grad(lambda x, kernel: jnp.mean(convolution(x, kernel) ** 3), (0, 1))
+        return jax.jvp(gradient, given, direction)
+
+    for a, b in both(lambda convolution: jax.jvp(convolution, given, direction)):
+        np.testing.assert_array_equal(a, b)
+    for a, b in both(lambda convolution: jax.jacfwd(convolution, 1)(*given)):
+        np.testing.assert_array_equal(a, b)
+    for a, b in both(product_with_the_hessian):
+        np.testing.assert_allclose(a, b, atol=1e-5 * float(jnp.max(jnp.abs(b))))
+
+
 def test_half_the_width_is_added_up_in_full_width():
     rng = np.random.default_rng(0)
     x, given = (jnp.asarray(rng.uniform(0, 1, (8, 64, 64, 3)), jnp.bfloat16) for _ in range(2))

@@ -12,6 +12,7 @@ from gllmm_jax.config import ModelConfig
 from gllmm_jax.evaluate.cost import costs
 from gllmm_jax.nn.entropy import context_mask
 from gllmm_jax.nn.model import Model, apply, init_params
+from gllmm_jax.objective import rate_distortion
 from gllmm_jax.presets import PRESETS
 
 MU = PRESETS["mu"]
@@ -157,6 +158,45 @@ def test_forward_and_gradient(config):
     # what stands before a layer that starts at zero learns from its second step on
     behind_zero = config is LIGHT
     assert not [name for name in dead if not (behind_zero and ("'g_a'" in name or "'g_s'" in name))]
+
+
+@pytest.mark.parametrize("config", [MU, LIGHT, PRESETS["msp-fast"]], ids=["mu", "light", "msp"])
+def test_forward_mode_alone_and_over_the_gradient(config):
+    key, x = jax.random.key(0), jnp.zeros((1, 64, 64, 3))
+
+    def loss(p):
+        out = apply(config, p, x, key)
+        return rate_distortion(x, out.x_hat, out.bits_y, out.bits_z, lmbda=0.01).loss
+
+    shapes = jax.eval_shape(functools.partial(init_params, config), key)
+    for function in (loss, jax.grad(loss)):
+        # lowered, since what has no forward mode is refused there at the latest
+        jax.jit(lambda p, function=function: jax.jvp(function, (p,), (p,))).lower(shapes)
+
+
+@pytest.fixture
+def doubles():
+    """JAX makes float64 where nothing else is asked for."""
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_parameters_are_single_whatever_the_default_is(preset, doubles):
+    shapes = jax.eval_shape(functools.partial(init_params, PRESETS[preset]), jax.random.key(0))
+    assert {leaf.dtype for leaf in jax.tree.leaves(shapes)} == {np.dtype("float32")}
+
+
+def test_gradients_are_single_whatever_the_default_is(doubles):
+    def loss(p, x, key):
+        out = apply(MU, p, x, key)
+        return rate_distortion(x, out.x_hat, out.bits_y, out.bits_z, lmbda=0.01).loss
+
+    key = jax.random.key(0)
+    shapes = jax.eval_shape(functools.partial(init_params, MU), key)
+    value, gradient = jax.eval_shape(jax.value_and_grad(loss), shapes, jnp.zeros((1, 64, 64, 3), jnp.float32), key)
+    assert {leaf.dtype for leaf in jax.tree.leaves((value, gradient))} == {np.dtype("float32")}
 
 
 def test_rounding_is_what_the_codec_sees():

@@ -1,5 +1,7 @@
 """The mixture likelihood: totals, limits, an independent implementation, gradients that stay alive."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from scipy import stats
 
 from gllmm_jax.config import FAMILIES
-from gllmm_jax.prob import families, mixture
+from gllmm_jax.prob import families, mixture, tables
 
 SCIPY = {"gaussian": stats.norm, "laplace": stats.laplace, "logistic": stats.logistic}
 
@@ -28,8 +30,8 @@ def scipy_log_mass(name: str, a: np.ndarray, s: np.ndarray) -> np.ndarray:
 def test_masses_sum_to_one(seed):
     mix = random_mixture(seed)
     v = jnp.arange(-300.0, 301.0)[:, None] * jnp.ones(5)
-    spread = mixture.Mixture(*(jnp.broadcast_to(a, (601, *a.shape)) for a in mix))
-    total = jnp.sum(jnp.exp(mixture.log_mass(v, spread, FAMILIES)), axis=0)
+    spread = jax.tree.map(lambda a: jnp.broadcast_to(a, (601, *a.shape)), mix)
+    total = jnp.sum(jnp.exp(mixture.log_mass(v, spread)), axis=0)
     np.testing.assert_allclose(total, 1.0, atol=1e-5)
 
 
@@ -54,7 +56,7 @@ def test_mixture_against_scipy():
     for c in range(9):
         family = SCIPY[FAMILIES[c // 3]](loc=np.asarray(mix.mean[c], float), scale=np.asarray(mix.scale[c], float))
         masses += np.exp(np.asarray(mix.log_weight[c], float)) * (family.cdf(v + 0.5) - family.cdf(v - 0.5))
-    bits = mixture.bin_bits(jnp.asarray(v, jnp.float32), mix, FAMILIES)
+    bits = mixture.bin_bits(jnp.asarray(v, jnp.float32), mix)
     np.testing.assert_allclose(bits, -np.log2(np.maximum(masses, 1e-6)), rtol=1e-4, atol=1e-4)
 
 
@@ -71,6 +73,37 @@ def test_split_order_and_two_level_weights():
     np.testing.assert_allclose(np.exp(mix.log_weight).sum(0), 1.0, rtol=1e-6)
 
 
+def test_a_mixture_knows_its_families():
+    """Whatever their order is, and through every transformation of JAX."""
+    mix, v = random_mixture(3), jnp.arange(5.0)
+    expected = mixture.bin_bits(v, mix)
+    turned = jax.tree.map(lambda a: jnp.roll(a, 3, axis=-2), mix)
+    turned = dataclasses.replace(turned, families=(*FAMILIES[2:], *FAMILIES[:2]))
+    np.testing.assert_allclose(mixture.bin_bits(v, turned), expected, rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(mixture.bin_bits)(v, mix), expected, rtol=1e-5)
+    many = jax.tree.map(lambda a: jnp.stack([a, a]), mix)
+    assert many.families == FAMILIES
+    np.testing.assert_allclose(jax.vmap(mixture.bin_bits, (None, 0))(v, many)[1], expected, rtol=1e-5)
+    gradient = jax.grad(lambda mix: mixture.bin_bits(v, mix).sum())(mix)
+    assert jax.tree.structure(gradient) == jax.tree.structure(mix)
+    masses = [jnp.exp(mixture.log_mass(v, part)) for part in mix.by_family()]
+    assert [part.families for part in mix.by_family()] == [(name,) for name in FAMILIES]
+    np.testing.assert_allclose(sum(masses), jnp.exp(mixture.log_mass(v, mix)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("names", [("gaussian", "cauchy"), ("Laplace",), (), "gaussian"])
+def test_unknown_families_are_refused(names):
+    calls = [
+        lambda: mixture.numbers_per_latent(names, 1),
+        lambda: mixture.split(jnp.zeros(30), names, 1),
+        lambda: mixture.Mixture(jnp.zeros((2, 1)), jnp.zeros((2, 1)), jnp.ones((2, 1)), names),
+        lambda: tables.family_table(names),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="one or more of gaussian, laplace, logistic, not "):
+            call()
+
+
 @pytest.mark.parametrize(
     ("names", "k", "numbers"), [(FAMILIES, 3, 30), (FAMILIES, 1, 9), (("gaussian",), 1, 2), (("laplace",), 3, 9)]
 )
@@ -83,7 +116,7 @@ def test_other_mixtures(names, k, numbers):
 
 def test_one_component_is_the_component():
     raw = jnp.array([1.5, 0.7])
-    bits = mixture.bin_bits(jnp.array([2.0]), mixture.split(raw, ("logistic",), 1), ("logistic",))
+    bits = mixture.bin_bits(jnp.array([2.0]), mixture.split(raw, ("logistic",), 1))
     expected = stats.logistic(1.5, 0.7).cdf(2.5) - stats.logistic(1.5, 0.7).cdf(1.5)
     np.testing.assert_allclose(bits, -np.log2(expected), rtol=1e-5)
 
@@ -91,7 +124,7 @@ def test_one_component_is_the_component():
 def test_vanishing_scale_is_a_box():
     raw = jnp.array([1.2, 0.0])
     for v, expected in ((1.0, 0.0), (2.0, -np.log2(mixture.PROBABILITY_MIN))):
-        bits = mixture.bin_bits(jnp.array([v]), mixture.split(raw, ("laplace",), 1), ("laplace",))
+        bits = mixture.bin_bits(jnp.array([v]), mixture.split(raw, ("laplace",), 1))
         np.testing.assert_allclose(bits, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -100,7 +133,7 @@ def test_vanishing_scale_is_a_box():
 @pytest.mark.parametrize("scale", [0.0, 1e-3, 1.0, 500.0])
 def test_finite_and_alive_at_extremes(name, v, scale):
     def bits(raw):
-        return mixture.bin_bits(jnp.array([v]), mixture.split(raw, (name,), 1), (name,)).sum()
+        return mixture.bin_bits(jnp.array([v]), mixture.split(raw, (name,), 1)).sum()
 
     value, gradient = jax.value_and_grad(bits)(jnp.array([0.3, scale]))
     assert jnp.isfinite(value) and jnp.all(jnp.isfinite(gradient))

@@ -26,3 +26,18 @@ def test_lower_bound_lets_pass_what_raises():
         jax.grad(lambda v: lower_bound(v, 1.0).sum())(x), [0.0, 1.0]
     )  # minimising would sink it
     np.testing.assert_array_equal(jax.grad(lambda v: -lower_bound(v, 1.0).sum())(x), [-1.0, -1.0])
+
+
+def test_lower_bound_in_forward_mode_is_the_maximum():
+    x, ones = jnp.array([0.0, 1.0, 2.0]), jnp.ones(3)
+    np.testing.assert_array_equal(jax.jvp(lambda v: lower_bound(v, 1.0), (x,), (ones,))[1], [0.0, 1.0, 1.0])
+    np.testing.assert_array_equal(jax.jacfwd(lambda v: lower_bound(v, 1.0))(x), np.diag([0.0, 1.0, 1.0]))
+
+
+def test_lower_bound_in_second_derivatives():
+    """In the derivative of the gradient the bound is as it is, and what the gradient let pass still passes."""
+    x = jnp.array([0.5, 2.0])
+    gradient = jax.vmap(jax.grad(lambda v: -lower_bound(v, 1.0) * v**3))
+    np.testing.assert_allclose(gradient(x), [-(x[0] ** 3) - 3 * x[0] ** 2, -4 * x[1] ** 3])
+    for found in (jax.jacfwd(gradient)(x), jax.jacrev(gradient)(x)):
+        np.testing.assert_allclose(found, np.diag([-3 * x[0] ** 2 - 6 * x[0], -12 * x[1] ** 2]))

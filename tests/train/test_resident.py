@@ -4,6 +4,7 @@ import dataclasses
 import signal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,7 +12,7 @@ from PIL import Image
 from gllmm_jax.train import loop, run
 from gllmm_jax.train.data import Batches
 from gllmm_jax.train.mesh import make_mesh
-from gllmm_jax.train.resident import Resident, draw, load
+from gllmm_jax.train.resident import Resident, Store, draw, load, place_of
 from tests.train.test_processes import latest
 from tests.train.worker import TINY, config
 
@@ -40,6 +41,25 @@ def test_crops_are_pieces_of_the_images(files, pieces, tmp_path):
             places.add((top, left))
     assert all(sorted(seen[i : i + 8]) == list(range(8)) for i in (0, 8, 16))
     assert seen[:8] != seen[8:16] and mirrored == {False, True} and len(places) > 12
+
+
+@pytest.mark.parametrize(("batch", "count"), [(3, 8), (1, 1), (8, 716), (716, 716), (500_001, 524_287)])
+def test_the_place_of_a_step_is_exact_for_every_step(batch, count):
+    last = 2**31 - 1
+    edge = last // batch  # the product passes int32 behind it
+    steps = [0, 1, 2, count - 1, count, edge - 1, edge, min(edge + 1, last), last - 1, last]
+    epoch, first = place_of(jnp.asarray(steps, jnp.int32), batch=batch, count=count)
+    assert list(zip(epoch.tolist(), first.tolist(), strict=True)) == [divmod(step * batch, count) for step in steps]
+
+
+def test_late_batches_are_of_whole_epochs_too():
+    """Images of one pixel, whose number it holds."""
+    numbers, one = np.arange(8, dtype=np.int32), np.ones(8, np.int32)
+    store = Store(np.repeat(numbers.astype(np.uint8)[:, None], 3, axis=1), numbers, one, one)
+    late = 2**31 // 3 // 8 * 8  # an epoch begins there, and batches beyond int32 soon after
+    steps = jnp.arange(late, late + 8, dtype=jnp.int32)
+    seen = jax.jit(jax.vmap(lambda step: draw(store, jax.random.key(4), step, batch=3, crop=1)))(steps)
+    assert (np.sort(seen[..., 0].reshape(3, 8)) == numbers).all()
 
 
 def find(crop, images):

@@ -52,7 +52,7 @@ def test_further_latents_leave_the_first_as_they_were(given, more):
     ):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
     wanted, found = (apply(m, p, v, z, method=Model.distributions) for m, p, v in ((FEW, few, y), (MANY, many, wide)))
-    for a, b in zip(found, wanted, strict=True):
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(a[..., :12], b, rtol=1e-4, atol=1e-4)
         assert np.abs(a[..., 12:]).max() > 0  # the further ones have numbers of their own
 
