@@ -56,9 +56,9 @@ def quantise(config: ModelConfig, params: Any, y: np.ndarray) -> tuple[np.ndarra
         found = jax.device_get(_quantised(config, params, continued(y, scaled(where, HYPER_STRIDE))))
         inside = y_hat[scaled(to, HYPER_STRIDE)]
         inside[:] = found[0][scaled(kept, HYPER_STRIDE)][: inside.shape[0], : inside.shape[1]]
-        if config.msp is None:
+        if config.has_hyperprior:
             z_hat[to] = found[1][kept]
-    return y_hat, z_hat if config.msp is None else np.zeros((0, 0, 0), np.int32)
+    return y_hat, z_hat if config.has_hyperprior else np.zeros((0, 0, 0), np.int32)
 
 
 def synthesise(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: bool, tick: Tick = silent) -> np.ndarray:
@@ -83,7 +83,7 @@ def compile_synthesis(config: ModelConfig, params: Any, shape: tuple[int, int, i
 
 def float_bits(config: ModelConfig, params: Any, y_hat: np.ndarray, z_hat: np.ndarray) -> float:
     """The float model's information content of y_hat [h, w, M] and z_hat, in bits."""
-    if config.msp is not None:
+    if not config.has_hyperprior:
         return float(_progressive_bits(config, params, y_hat))
     total = 0.0
     for where, kept, _ in windows((z_hat.shape[0], z_hat.shape[1]), HYPER_SIDE, HYPER_REACH):

@@ -10,7 +10,7 @@ Family = Literal["gaussian", "laplace", "logistic"]
 FAMILIES: tuple[Family, ...] = ("gaussian", "laplace", "logistic")
 
 Block = Literal["plain", "leaky", "crm2", "crm3"]
-Order = Literal["raster", "checkerboard"]  # of latents, under the context model
+Order = Literal["raster", "checkerboard", "none"]  # of latents, under the context model, or without one
 
 BLOCKS = ((2, 2), (2, 4))
 """Blocks of the progressive entropy model."""
@@ -38,6 +38,7 @@ CONTEXT_RADIUS = 2
 TAPS: dict[Order, tuple[tuple[int, int], ...]] = {
     "raster": tuple((i, j) for i in range(-2, 1) for j in range(-2, 3) if (i, j) < (0, 0)),
     "checkerboard": tuple((i, j) for i in range(-2, 3) for j in range(-2, 3) if (i + j) % 2),
+    "none": (),
 }
 """Neighbours (rows down, columns to the right) that a latent's context sees, row by row.
 
@@ -116,7 +117,7 @@ class ModelConfig:
     transform: Literal["paper", "light", "residual"] = "paper"
     widths: tuple[int, ...] = (128,)
     latents: int = 128  # M, channels of y
-    hyper: int = 128  # N, channels of z and of the hyper networks
+    hyper: int = 128  # N, channels of z and of the hyper networks; 0 without z, then the factorised prior codes y
     features: int | None = None  # F, channels of the context and of phi; 2M unless given
     hidden: tuple[int, int] = (640, 1280)  # entropy-parameter net
     families: tuple[Family, ...] = FAMILIES
@@ -137,7 +138,7 @@ class ModelConfig:
             transform=(length is not None, " or ".join(_WIDTHS)),
             widths=(are_counts(self.widths, length), f"a tuple of {length}, each {COUNT}"),
             latents=(is_count(self.latents), COUNT),
-            hyper=(is_count(self.hyper), COUNT),
+            hyper=(self.hyper == 0 or is_count(self.hyper), f"{COUNT}, or 0"),
             features=(self.features is None or is_count(self.features), f"{COUNT}, or None"),
             hidden=(are_counts(self.hidden, 2), f"a tuple of 2, each {COUNT}"),
             families=(known and len(self.families) > 0, f"a tuple of some of {', '.join(FAMILIES)}"),
@@ -167,13 +168,22 @@ class ModelConfig:
 
     @property
     def entropy_model(self) -> str:
-        """The kind of its entropy model: "context" or "progressive"."""
-        return "context" if self.msp is None else "progressive"
+        """The kind of its entropy model: "progressive", "context", "hyperprior" or "factorized"."""
+        if self.msp is not None:
+            return "progressive"
+        if self.hyper == 0:
+            return "factorized"
+        return "hyperprior" if self.order == "none" else "context"
 
     @property
     def has_hyperprior(self) -> bool:
         """Whether z is coded before y."""
-        return self.msp is None
+        return self.entropy_model in ("context", "hyperprior")
+
+    @property
+    def coarsest(self) -> int:
+        """Without z: the scale of y that the factorised prior codes; scale 0 is y itself."""
+        return 0 if self.msp is None else self.msp.scales
 
     @property
     def context_features(self) -> int:
@@ -183,13 +193,18 @@ class ModelConfig:
     @property
     def parts(self) -> tuple[str, ...]:
         """Names of its networks, of PARTS."""
-        entropy = ("h_a", "h_s", "context", "entropy") if self.msp is None else ("progressive",)
-        return (*TRANSFORMS, *entropy, "prior", *(() if self.rate is None else ("gain",)))
+        networks = {
+            "context": ("h_a", "h_s", "context", "entropy"),
+            "hyperprior": ("h_a", "h_s", "entropy"),
+            "progressive": ("progressive",),
+            "factorized": (),
+        }
+        return (*TRANSFORMS, *networks[self.entropy_model], "prior", *(() if self.rate is None else ("gain",)))
 
     @property
     def static_channels(self) -> int:
-        """Channels of what the factorised prior codes: N of z, or M of the coarsest scale of y."""
-        return self.hyper if self.msp is None else self.latents
+        """Channels of what the factorised prior codes: N of z, or M of y or its coarsest scale."""
+        return self.hyper if self.has_hyperprior else self.latents
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

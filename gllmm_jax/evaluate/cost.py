@@ -39,12 +39,13 @@ def costs(config: ModelConfig) -> dict[str, float]:
     """
     side, m, n = 256 // config.stride, config.latents, config.hyper
     y = (1, side, side, m)
-    inputs: dict[Any, list[tuple[int, ...]]] = {Model.analysis: [(1, 256, 256, 3)]}
-    if config.msp is None:
+    inputs: dict[Any, list[Any]] = {Model.analysis: [(1, 256, 256, 3)]}
+    if config.has_hyperprior:
         numbers = (1, side, side, config.context_features)
         hyper = {Model.hyper_analysis: [y], Model.hyper_synthesis: [(1, side // HYPER_STRIDE, side // HYPER_STRIDE, n)]}
-        inputs |= {**hyper, Model.context: [y], Model.parameters: [numbers, numbers]}
-    else:
+        context = {Model.context: [y]} if config.entropy_model == "context" else {}
+        inputs |= {**hyper, **context, Model.parameters: [numbers if context else None, numbers]}
+    elif config.msp is not None:
         inputs |= {Model.progression: [y]}
     inputs |= {Model.synthesis: [y]}
 
@@ -54,7 +55,7 @@ def costs(config: ModelConfig) -> dict[str, float]:
         return _multiply_adds(traced(shapes, *map(jnp.zeros, arrays)).jaxpr) / 256**2 / 1e3
 
     found = {method.__name__: cost(method, arrays) for method, arrays in inputs.items()}
-    if config.msp is None:
+    if config.entropy_model == "context":
         rows = {"raster": 3, "checkerboard": 5}[config.order]
         found["context"] *= len(TAPS[config.order]) / (5 * rows)
     return found
@@ -75,6 +76,8 @@ def rounds(config: ModelConfig, size: tuple[int, int]) -> int:
     if config.msp is not None:
         return len(calls(config.msp, config.latents))
     h, w = (-(-side // config.stride) for side in size)
+    if config.entropy_model != "context":
+        return int(config.has_hyperprior)
     return min(2, h * w) if config.order == "checkerboard" else len(wavefront(h, w).counts)
 
 

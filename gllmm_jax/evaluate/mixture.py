@@ -49,8 +49,10 @@ def fit(codec: "Codec", image: np.ndarray) -> Fit:
     """The latents that the codec chooses for uint8 [height, width, 3 or 1], and the distribution it gives each."""
     y_hat, z_hat = codec.analyse(image)
     mixed = np.ones((*y_hat.shape[:2], 1), np.float32)
-    if codec.config.msp is not None:
-        at = subsampled(codec.config.msp.scales)
+    if codec.config.entropy_model == "factorized":
+        raise ValueError(f"'{codec.name}' has no mixture: the factorised prior codes all of its latents")
+    if not codec.config.has_hyperprior:
+        at = subsampled(codec.config.coarsest)
         mixed[at, at] = 0
     return Fit(y_hat, _mixture(codec.config, codec.params, y_hat, z_hat), mixed)
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gllmm_jax.config import HYPER_STRIDE, ModelConfig, Progressive
+from gllmm_jax.config import HYPER_STRIDE, ModelConfig
 from gllmm_jax.nn.model import Model, apply
 from gllmm_jax.nn.progressive import subsampled
 
@@ -76,8 +76,8 @@ def _squares(config: ModelConfig, picture: Picture, shown: jax.Array) -> jax.Arr
 
 def _spread(config: ModelConfig, bits_y: jax.Array, bits_z: jax.Array) -> jax.Array:
     # bits of positions [K, h, w], and those of what the factorised prior codes, in one map
-    if config.msp is not None:
-        return _with_coarsest(config.msp, bits_y, bits_z)
+    if not config.has_hyperprior:
+        return _with_coarsest(config, bits_y, bits_z)
     _, h, w = bits_y.shape
     shares = [jnp.minimum(HYPER_STRIDE, n - HYPER_STRIDE * jnp.arange(-(-n // HYPER_STRIDE))) for n in (h, w)]
     share = bits_z / (shares[0][:, None] * shares[1])
@@ -114,14 +114,14 @@ def _bits(config: ModelConfig, params: Any, seen: Latents, values: Latents) -> L
     # bits of every latent in `values` under the distributions that the networks make of `seen`
     arrays = (a[None] for a in (*seen, *values))
     bits_y, bits_z = apply(config, params, *arrays, method=Model.bits_of)
-    if config.msp is None:
+    if config.has_hyperprior:
         return Latents(bits_y[0], bits_z[0])
-    return Latents(_with_coarsest(config.msp, bits_y, bits_z)[0], values.z)
+    return Latents(_with_coarsest(config, bits_y, bits_z)[0], values.z)
 
 
-def _with_coarsest(msp: Progressive, bits_y: jax.Array, bits_z: jax.Array) -> jax.Array:
+def _with_coarsest(config: ModelConfig, bits_y: jax.Array, bits_z: jax.Array) -> jax.Array:
     # [K, h, w, ...], of all scales
-    at = subsampled(msp.scales)
+    at = subsampled(config.coarsest)
     return bits_y.at[:, at, at].add(bits_z)
 
 

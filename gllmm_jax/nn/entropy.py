@@ -88,7 +88,7 @@ class MaskedContext(nn.Module):
 
 
 class EntropyParameters(nn.Module):
-    """Three 1x1 layers from [context, phi] [..., 2F] to the raw mixture numbers [..., P M].
+    """Three 1x1 layers from [context, phi] [..., 2F] to the raw mixture numbers [..., P M]; from phi alone without one.
 
     `prob.mixture.split` gives them names.
     """
@@ -96,9 +96,9 @@ class EntropyParameters(nn.Module):
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, context: jax.Array, phi: jax.Array) -> jax.Array:
+    def __call__(self, context: jax.Array | None, phi: jax.Array) -> jax.Array:
         c = self.config
-        x = jnp.concatenate([context, phi], axis=-1)
+        x = phi if context is None else jnp.concatenate([context, phi], axis=-1)
         for i, features in enumerate(c.hidden):
             x = dense(features, name=f"dense{i}")(x)
             if c.rate is not None:
@@ -108,7 +108,7 @@ class EntropyParameters(nn.Module):
 
 
 class Prior(nn.Module):
-    """The factorised prior: bits of every z [..., N], or of every y [..., M] of a progressive model's coarsest scale.
+    """The factorised prior: bits of every z [..., N], or of every y [..., M] that it codes (`config.coarsest`).
 
     Start as in TensorFlow-Compression 1.2 (`init_scale` 10). With a rate a quality stretches and moves the densities.
     """
@@ -132,7 +132,7 @@ class Prior(nn.Module):
         if rate is None:
             return factorized.bin_bits(params, z)
         # y grows with the quality and z need not
-        start = nn.initializers.zeros_init() if self.config.msp is None else log_gains(rate)
+        start = nn.initializers.zeros_init() if self.config.has_hyperprior else log_gains(rate)
         log_width, shift = Rows(rate, n, start, name="log_width")(), Rows(rate, n, name="shift")()
         return factorized.bin_bits(params, z, width=jnp.exp(log_width), shift=shift)
 

@@ -65,9 +65,11 @@ class Model(nn.Module):
         self.gain = None if self.config.rate is None else Gains(self.config.rate, self.config.latents)
         if self.config.msp is not None:
             self.progressive = ProgressiveNet(self.config)
+        if not self.config.has_hyperprior:
             return
         self.h_a, self.h_s = entropy.HyperAnalysis(self.config), entropy.HyperSynthesis(self.config)
-        self.context_net = entropy.MaskedContext(self.config, name="context")
+        if self.config.entropy_model == "context":
+            self.context_net = entropy.MaskedContext(self.config, name="context")
         self.entropy_net = entropy.EntropyParameters(self.config, name="entropy")
 
     def analysis(self, x: jax.Array) -> jax.Array:
@@ -87,8 +89,8 @@ class Model(nn.Module):
         return self.g_s(y_hat if self.gain is None else self.gain.synthesis(at_least_single(y_hat)))
 
     def hyper_analysis(self, y: jax.Array) -> jax.Array:
-        """h_a: y [B, h, w, M], sides multiples of 4 -> z [B, h/4, w/4, N]; [B, 0, 0, 0] of a progressive model."""
-        return self.h_a(y) if self.config.msp is None else jnp.zeros((len(y), 0, 0, 0), y.dtype)
+        """h_a: y [B, h, w, M], sides multiples of 4 -> z [B, h/4, w/4, N]; [B, 0, 0, 0] without hyperprior."""
+        return self.h_a(y) if self.config.has_hyperprior else jnp.zeros((len(y), 0, 0, 0), y.dtype)
 
     def hyper_synthesis(self, z_hat: jax.Array) -> jax.Array:
         """h_s: z_hat [B, h, w, N] -> phi [B, 4h, 4w, F], F of `config.context_features`."""
@@ -98,13 +100,14 @@ class Model(nn.Module):
         """Causal context of y_hat [B, h, w, M] -> [B, h, w, F]."""
         return self.context_net(y_hat)
 
-    def parameters(self, context: jax.Array, phi: jax.Array) -> jax.Array:
-        """Raw mixture numbers [..., P M] from context and phi, both [..., F]."""
+    def parameters(self, context: jax.Array | None, phi: jax.Array) -> jax.Array:
+        """Raw mixture numbers [..., P M] from context, where the model has one, and phi, both [..., F]."""
         return self.entropy_net(context, phi)
 
     def mixture(self, y_hat: jax.Array, phi: jax.Array) -> Mixture:
         """The distribution of every latent given those before it: arrays [B, h, w, C, M], all at once."""
-        raw = at_least_single(self.parameters(self.context(y_hat), phi))
+        context = self.context(y_hat) if self.config.entropy_model == "context" else None
+        raw = at_least_single(self.parameters(context, phi))
         return mixture.split(raw, self.config.families, self.config.components)
 
     def progression(self, y_hat: jax.Array) -> Mixture:
@@ -137,7 +140,8 @@ class Model(nn.Module):
     def element_bits(self, y_hat: jax.Array, z_hat: jax.Array, dtype: Any = None) -> tuple[jax.Array, jax.Array]:
         """Information content of every latent and hyper-latent, in the shapes of `bits`'s arguments.
 
-        Of a progressive model the second are the latents of the coarsest scale, [B, h', w', M], zeros among the first.
+        Without hyperprior the second are those of y that the prior codes (`config.coarsest`); they are zeros among the
+        first.
         """
         return self.bits_of(y_hat, z_hat, y_hat, z_hat, dtype)
 
@@ -145,12 +149,14 @@ class Model(nn.Module):
         self, seen_y: jax.Array, seen_z: jax.Array, y: jax.Array, z: jax.Array, dtype: Any = None
     ) -> tuple[jax.Array, jax.Array]:
         """`element_bits` of y and z under the distributions that the networks make of `seen_y` and `seen_z`."""
+        if self.config.entropy_model == "factorized":
+            return jnp.zeros_like(at_least_single(y)), self.prior_bits(y)
         dtype = dtype or seen_y.dtype
         distributions = self.distributions(seen_y.astype(dtype), seen_z)
         bits_y = mixture.bin_bits(at_least_single(y), distributions)
-        if self.config.msp is None:
+        if self.config.has_hyperprior:
             return bits_y, self.prior_bits(z)
-        at = subsampled(self.config.msp.scales)
+        at = subsampled(self.config.coarsest)
         return bits_y.at[:, at, at].set(0.0), self.prior_bits(y[:, at, at])
 
     def __call__(

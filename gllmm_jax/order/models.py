@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.order.context import Context
+from gllmm_jax.order.factorized import Factorized
 from gllmm_jax.order.hyper import hyper_size
+from gllmm_jax.order.hyperprior import HyperpriorAlone
 from gllmm_jax.order.progressive import Progression
 from gllmm_jax.order.stage import EntropyModel
 from gllmm_jax.twin.integer import Twin
@@ -12,6 +14,8 @@ from gllmm_jax.twin.integer import Twin
 MODELS: dict[str, Callable[[Twin, tuple[int, int]], EntropyModel]] = {
     "context": Context,
     "progressive": Progression,
+    "hyperprior": HyperpriorAlone,
+    "factorized": Factorized,
 }
 """What makes the model of a picture whose latents have `size` (h, w), by `ModelConfig.entropy_model`."""
 

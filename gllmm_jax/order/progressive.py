@@ -14,51 +14,34 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gllmm_jax.config import ModelConfig
-from gllmm_jax.entropy.symbols import Static
+from gllmm_jax.config import ModelConfig, Progressive
 from gllmm_jax.nn.progressive import ORDERS, Call, calls, fold, folded_size, guesses, known, row, subsampled
+from gllmm_jax.order.factorized import Factorized
 from gllmm_jax.order.hyper import nets
 from gllmm_jax.order.schedule import Schedule, bucket
-from gllmm_jax.order.stage import Latents, Part, Stage
+from gllmm_jax.order.stage import Part, Stage
 from gllmm_jax.prob.distributions import Mixtures
 from gllmm_jax.twin import exact
-from gllmm_jax.twin.integer import Twin, z_support
 
 CHUNK = 1024
 """Blocks whose distributions are made at once, a multiple of the coder's lanes: it bounds memory, no more."""
 
 
-class Progression:
-    """See `stage.EntropyModel`. What is static is the coarsest scale; there is no z."""
-
-    def __init__(self, twin: Twin, size: tuple[int, int]) -> None:
-        assert twin.config.msp is not None
-        self._twin, self._size, self._msp = twin, size, twin.config.msp
-        h, w = self._coarsest = size[0] >> self._msp.scales, size[1] >> self._msp.scales
-        rows = np.tile(np.arange(twin.config.latents, dtype=np.int32), h * w)
-        self.static = Static(twin.arrays["prior.cdf"], rows)
-
-    def symbols(self, y_hat: Latents, z_hat: Latents) -> Latents:
-        """See `stage.EntropyModel`."""
-        at = subsampled(self._msp.scales)
-        return (y_hat[at, at] - z_support(self._twin)[0]).ravel()
-
-    def begin(self, symbols: Latents, y_hat: Latents) -> tuple[Latents, Latents]:
-        """See `stage.EntropyModel`."""
-        at, m = subsampled(self._msp.scales), self._twin.config.latents
-        values = symbols.reshape(*self._coarsest, m) + z_support(self._twin)[0]
-        if isinstance(y_hat, np.ndarray):
-            y_hat[at, at] = values
-            return y_hat, np.zeros((0, 0, 0), np.int32)
-        return y_hat.at[at, at].set(values), jnp.zeros((0, 0, 0), jnp.int32)
+class Progression(Factorized):
+    """See `stage.EntropyModel`."""
 
     def stages(self, z_hat: Any) -> list[Stage]:
         """See `stage.EntropyModel`."""
-        todo = itertools.groupby(calls(self._msp, self._twin.config.latents), key=lambda call: call.scale)
-        return [self._stage(scale, list(group)) for scale, group in todo if min(self._size) >> scale]
+        todo = itertools.groupby(calls(self._msp, self.twin.config.latents), key=lambda call: call.scale)
+        return [self._stage(scale, list(group)) for scale, group in todo if min(self.size) >> scale]
+
+    @property
+    def _msp(self) -> Progressive:
+        assert self.twin.config.msp is not None
+        return self.twin.config.msp
 
     def _stage(self, scale: int, todo: Sequence[Call]) -> Stage:
-        (h, w), block, at = self._size, self._msp.block, subsampled(scale)
+        (h, w), block, at = self.size, self._msp.block, subsampled(scale)
         numbers = np.arange(h * w, dtype=np.int32).reshape(h, w)[at, at, None]
         size = numbers.shape[0], numbers.shape[1]
         blocks = folded_size(size, block)
@@ -66,7 +49,7 @@ class Progression:
         edges = [(0, n * side - length) for n, side, length in zip(grid, block, size, strict=True)]
         raster = fold(np.pad(numbers, (*edges, (0, 0)), constant_values=-1), block)
         inside = raster >= 0
-        network, net = nets(self._twin), jax.device_put(tuple(map(np.int32, blocks)))
+        network, net = nets(self.twin), jax.device_put(tuple(map(np.int32, blocks)))
 
         def seen(y_hat: Any) -> _Scale:
             guess = guesses(y_hat[at, at][1::2, 1::2], size, block)
@@ -79,7 +62,7 @@ class Progression:
         return Stage(raster.ravel(), seen, [part for part in parts if len(part.schedule.counts)])
 
     def _part(self, call: Call, size: tuple[int, int], grid: tuple[int, int]) -> Part:
-        msp, m = self._msp, self._twin.config.latents
+        msp, m = self._msp, self.twin.config.latents
         start, places = ORDERS[msp.block][call.place], msp.block[0] * msp.block[1]
         sides = zip(size, start, msp.block, strict=True)
         i, j = (np.arange(len(range(begin, side, step)), dtype=np.int32) for side, begin, step in sides)
@@ -91,7 +74,7 @@ class Progression:
         groups = Schedule(parts, counts) if len(rows) else Schedule(parts[:0], counts[:0])
         numbers = (row(msp, call), call.place, call.first)
         arguments = _Call(known(msp, m, call), *map(np.int32, numbers))
-        return Part(_Program(self._twin.config, call.last - call.first), arguments, groups, most, call.first)
+        return Part(_Program(self.twin.config, call.last - call.first), arguments, groups, most, call.first)
 
 
 class _Scale(NamedTuple):

@@ -25,9 +25,9 @@ class Schedule(NamedTuple):
 
 
 def wavefront(height: int, width: int, *, radius: int = 2) -> Schedule:
-    """Schedule of a raster-causal neighbourhood that reaches `radius` latents: position (i, j) in group j + (radius + 1) i.
+    """Schedule of a raster-causal context that reaches `radius` latents: position (i, j) in group j + (radius + 1) i.
 
-    Every position of the neighbourhood above or left of (i, j) has a smaller number, and positions of equal number do not see
+    Every position of the context above or left of (i, j) has a smaller number, and positions of equal number do not see
     each other. W + (radius + 1)(H - 1) groups, less those that are empty in narrow pictures.
     """
     i, j = np.divmod(np.arange(height * width), width)

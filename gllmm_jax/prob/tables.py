@@ -31,7 +31,7 @@ Y_LIMIT = 8191
 """Largest magnitude of a latent the coder carries."""
 
 TAIL = 4
-"""Less than 2^-(14 + TAIL) of all symbols lie outside the support of a component that falls as a Laplacian or faster."""
+"""Less than 2^-(14 + TAIL) of all symbols lie beyond the support of a component that falls as a Laplacian or faster."""
 
 
 class IntegerMixture(NamedTuple):

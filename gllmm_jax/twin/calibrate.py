@@ -13,7 +13,7 @@ from gllmm_jax.twin import levels, observe
 from gllmm_jax.twin.integer import Twin
 from gllmm_jax.twin.precision import MARGIN, Input, choose_input, quantise
 from gllmm_jax.twin.prior import prior_tables
-from gllmm_jax.twin.wiring import EACH, ENTROPY, HYPER, LEVELS, Spec, by_quality, specs
+from gllmm_jax.twin.wiring import EACH, LEVELS, Spec, by_quality, specs
 
 
 def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observe.Latents]) -> Twin:
@@ -142,14 +142,15 @@ def float_layers(config: ModelConfig, params: Mapping) -> dict[str, tuple[np.nda
             bias = bias + np.asarray(interpolate(rows[name], np.arange(QUALITIES)), np.float64)
         layers[name] = kernel, bias
         assert kernel.shape == spec.kernel, name
-    layers["dense2"] = tuple(_regrouped(config, a) for a in layers["dense2"])
+    if "dense2" in layers:
+        layers["dense2"] = tuple(_regrouped(config, a) for a in layers["dense2"])
     return layers
 
 
 def _leaves(config: ModelConfig, params: Mapping) -> dict[str, Mapping]:
     if config.msp is None:
-        leaves = {**params["h_s"], "context": params["context"], **params["entropy"]}
-        return {name: leaves[name] for name in HYPER + ENTROPY}
+        leaves = {**params.get("h_s", {}), "context": params.get("context"), **params.get("entropy", {})}
+        return {name: leaves[name] for name in specs(config)}
     net = params["progressive"]
     step = np.asarray(net["step"])
     found: dict[str, Mapping] = {}

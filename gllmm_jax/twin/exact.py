@@ -127,21 +127,23 @@ def hyper_synthesis(layers: dict[str, Layer], z_hat: jax.Array, size: tuple[jax.
 
 
 def parameters(
-    config: ModelConfig, net: Nets, taps: jax.Array, phi: jax.Array, sees: jax.Array | None = None
+    config: ModelConfig, net: Nets, taps: jax.Array | None, phi: jax.Array, sees: jax.Array | None = None
 ) -> IntegerMixture:
     """Distributions of the latents at P positions.
 
     Args:
-      taps: int32 [P, 12, M], the neighbours in the order of `config.TAPS`, zero outside the picture.
+      taps: int32 [P, 12, M], the neighbours in the order of `config.TAPS`, zero outside the picture;
+        None without a context.
       phi: [P, F] from `hyper_synthesis`.
       sees: bool [P], which of them have a context; all unless given.
 
     Returns: fields int32 [P, C, M].
     """
-    taps = jnp.clip(taps, -net.y_limit[None, None, :], net.y_limit[None, None, :])
-    x = taps.astype(jnp.float32).reshape(taps.shape[0], -1)
-    x = dense(x, net.layers["context"], leaky=False)
-    x = jnp.concatenate([x if sees is None else jnp.where(sees[:, None], x, 0.0), phi], axis=-1)
+    x = phi
+    if taps is not None:
+        taps = jnp.clip(taps, -net.y_limit[None, None, :], net.y_limit[None, None, :])
+        x = dense(taps.astype(jnp.float32).reshape(taps.shape[0], -1), net.layers["context"], leaky=False)
+        x = jnp.concatenate([x if sees is None else jnp.where(sees[:, None], x, 0.0), phi], axis=-1)
     for name in ("dense0", "dense1", "dense2"):
         x = dense(x, net.layers[name], leaky=name != "dense2")
     return split(config, net, x.astype(jnp.int32).reshape(len(x), -1, config.latents))

@@ -40,7 +40,9 @@ def activations(config: ModelConfig, layers: dict[str, Any], calibration: Sequen
     key = np.random.default_rng(0)
     for y_hat, z_hat, quality in calibration:
         own = {name: (layers[name][0], layers[name][1][quality]) for name in by_quality(config)}
-        if config.msp is None:
+        if config.entropy_model == "factorized":
+            found = {}
+        elif config.msp is None:
             found = _with_context(config, layers | own, y_hat, z_hat, key, max(SAMPLES // len(calibration), 16))
         else:
             found = _progressive(config, layers | own, y_hat, key, max(SAMPLES // len(calibration), 64))
@@ -85,6 +87,8 @@ def _progressive(config, layers, y_hat, key, limit) -> dict[str, np.ndarray]:
 
 
 def _entropy(config, layers, y_hat, phi, positions) -> dict[str, np.ndarray]:
+    if config.order == "none":
+        return _dense(layers, phi[positions])
     _h, w, m = y_hat.shape
     plane = np.pad(y_hat, ((2, 2), (2, 2), (0, 0))).reshape(-1, m)
     rows = (positions // w + 2) * (w + 4) + positions % w + 2
@@ -93,7 +97,10 @@ def _entropy(config, layers, y_hat, phi, positions) -> dict[str, np.ndarray]:
     x = _affine(x, layers["context"])
     if config.order == "checkerboard":
         x[(positions // w + positions % w) % 2 == 0] = 0
-    x = np.concatenate([x, phi[positions]], axis=1)
+    return _dense(layers, np.concatenate([x, phi[positions]], axis=1))
+
+
+def _dense(layers, x) -> dict[str, np.ndarray]:
     taken = {"dense0": x}
     for name, following in (("dense0", "dense1"), ("dense1", "dense2")):
         x = taken[following] = _leaky(_affine(x, layers[name]))

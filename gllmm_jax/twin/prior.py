@@ -50,9 +50,9 @@ def _edges(config: ModelConfig, prior: Mapping, edges: np.ndarray) -> list[np.nd
 
 def _static_latents(config: ModelConfig, calibration: Sequence[Latents]) -> np.ndarray:
     # what the factorised prior codes, [n, channels]
-    if config.msp is None:
+    if config.has_hyperprior:
         return np.concatenate([z.reshape(-1, z.shape[-1]) for _, z, _ in calibration])
-    at = subsampled(config.msp.scales)
+    at = subsampled(config.coarsest)
     return np.concatenate([y[at, at].reshape(-1, y.shape[-1]) for y, _, _ in calibration])
 
 

@@ -40,7 +40,7 @@ def by_quality(config: ModelConfig) -> tuple[str, ...]:
     """Layers that have a bias for each quality."""
     if config.rate is None:
         return ()
-    return ("dense0", "dense1") if config.msp is None else ("dense1",)
+    return {"progressive": ("dense1",), "factorized": ()}.get(config.entropy_model, ("dense0", "dense1"))
 
 
 def specs(config: ModelConfig) -> dict[str, Spec]:
@@ -48,16 +48,19 @@ def specs(config: ModelConfig) -> dict[str, Spec]:
     numbers = numbers_per_latent(config.families, config.components) * config.latents
     if config.msp is not None:
         return _progressive(config, config.msp, numbers)
+    if not config.has_hyperprior:
+        return {}
     m, n, f, hidden = config.latents, config.hyper, config.context_features, config.hidden
     wide, taps, rows = 3 * n // 2, len(TAPS[config.order]), _rows(config)
+    seen = {"context": Spec((taps, m, f), ("y",))} if taps else {}
     return {
         "conv0": Spec((9, n, n), ("z",)),
         "up1": Spec((9, n, n), ("conv0",)),
         "conv2": Spec((9, n, wide), ("up1",)),
         "up3": Spec((9, wide, wide), ("conv2",)),
         "conv4": Spec((9, wide, f), ("up3",)),
-        "context": Spec((taps, m, f), ("y",)),
-        "dense0": Spec((1, 2 * f, hidden[0]), ("context", "conv4"), rows),
+        **seen,
+        "dense0": Spec((1, f * (1 + len(seen)), hidden[0]), (*seen, "conv4"), rows),
         "dense1": Spec((1, *hidden), ("dense0",), rows),
         "dense2": Spec((1, hidden[1], numbers), ("dense1",)),
     }

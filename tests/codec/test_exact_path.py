@@ -15,7 +15,7 @@ from jax import lax
 
 from gllmm_jax.entropy import rans
 from gllmm_jax.walk import traceable
-from tests.codec.twins import BOARD, FAST, MU, PLAIN, SEEDS, carried, twin
+from tests.codec.twins import ALONE, BOARD, FAST, MU, PLAIN, SEEDS, STATIC, carried, twin
 
 SIZE, LANES = (8, 12), 4
 
@@ -56,7 +56,7 @@ def faults(function: Callable[..., Any], *arguments: Any) -> set[str]:
     return found
 
 
-CONFIGS = [MU, PLAIN, BOARD, FAST, SEEDS]
+CONFIGS = [MU, PLAIN, BOARD, FAST, SEEDS, ALONE, STATIC]
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.preset)

@@ -15,12 +15,12 @@ from gllmm_jax.order import hyper
 from gllmm_jax.order.context import Context
 from gllmm_jax.walk import interleaved, loops, walk
 from gllmm_jax.walk.latents import clamp_latents, decode_latents, encode_latents, estimated_bits, prepare
-from tests.codec.twins import BOARD, FAST, MU, PLAIN, SEEDS, carried, twin
+from tests.codec.twins import ALONE, BOARD, FAST, MU, PLAIN, SEEDS, STATIC, carried, twin
 
 SIZES = [(1, 1), (1, 5), (5, 1), (7, 3), (16, 24)]
 
 
-@pytest.mark.parametrize("config", [MU, PLAIN, BOARD, FAST, SEEDS], ids=lambda c: c.preset)
+@pytest.mark.parametrize("config", [MU, PLAIN, BOARD, FAST, SEEDS, ALONE, STATIC], ids=lambda c: c.preset)
 @pytest.mark.parametrize("size", SIZES)
 def test_round_trip_and_rate(config, size):
     y, z = carried(config, *size)
@@ -59,7 +59,7 @@ def test_large_planes_are_worked_on_in_parts(monkeypatch):
         assert counts == [(i, len(counts) - 1) for i in range(len(counts))] and len(counts) > least
 
 
-@pytest.mark.parametrize("config", [MU, BOARD, FAST, SEEDS], ids=lambda c: c.preset)
+@pytest.mark.parametrize("config", [MU, BOARD, FAST, SEEDS, ALONE, STATIC], ids=lambda c: c.preset)
 def test_decoder_parameters_equal_the_encoders(config, monkeypatch):
     """A decoder that sees only what it has decoded gets the numbers of an encoder that saw everything."""
     y, z = carried(config, 9, 6)

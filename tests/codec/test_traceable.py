@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from gllmm_jax.walk import latents, traceable
-from tests.codec.twins import BOARD, FAST, MU, SEEDS, carried, twin
+from tests.codec.twins import ALONE, BOARD, FAST, MU, SEEDS, STATIC, carried, twin
 
 
-@pytest.mark.parametrize("config", [MU, BOARD, FAST, SEEDS], ids=lambda config: config.preset)
+@pytest.mark.parametrize("config", [MU, BOARD, FAST, SEEDS, ALONE, STATIC], ids=lambda config: config.preset)
 @pytest.mark.parametrize("size", [(1, 1), (7, 10)])
 def test_same_streams_and_same_latents(config, size):
     pairs = [carried(config, *size, seed=seed) for seed in range(3)]

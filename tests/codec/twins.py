@@ -19,6 +19,8 @@ MU = PRESETS["mu"]
 PLAIN = ModelConfig(preset="plain", widths=(16,), latents=8, hyper=4, hidden=(16, 16), components=1)
 
 BOARD = dataclasses.replace(PLAIN, preset="board", order="checkerboard")
+ALONE = dataclasses.replace(PLAIN, preset="hyperprior", order="none", features=10)
+STATIC = dataclasses.replace(PLAIN, preset="factorized", hyper=0)
 FAST = dataclasses.replace(PLAIN, preset="fast", msp=Progressive(width=8, depth=1))
 SEEDS = dataclasses.replace(MU, preset="seeds", msp=Progressive(scales=2, block=(2, 4), seeds=1, width=8, depth=2))
 
@@ -33,9 +35,9 @@ def tree(config: ModelConfig, seed: int = 0) -> dict:
     def rows(features: int) -> dict:
         return {"rows": (key.normal(size=(anchors, features)) * 0.3).astype(np.float32)}
 
-    if config.msp is None:
+    if config.has_hyperprior:
         made["entropy"] |= {f"level{i}": rows(features) for i, features in enumerate(config.hidden)}
-    else:
+    elif config.msp is not None:
         made["progressive"]["level"] = rows(config.hidden[1])
     made["prior"] |= {name: rows(config.static_channels) for name in ("log_width", "shift")}
     return made
@@ -54,14 +56,17 @@ def _tree(config: ModelConfig, seed: int) -> dict:
 
     if config.msp is not None:
         return {"progressive": _progressive(config, config.msp, groups, affine, key), "prior": prior(m, key)}
-    wide = 3 * n // 2
-    shapes = {"conv0": (n, n), "up1": (n, n), "conv2": (n, wide), "up3": (wide, wide), "conv4": (wide, 2 * m)}
-    sizes = (4 * m, *config.hidden)
+    if not config.has_hyperprior:
+        return {"prior": prior(m, key)}
+    wide, f = 3 * n // 2, config.context_features
+    shapes = {"conv0": (n, n), "up1": (n, n), "conv2": (n, wide), "up3": (wide, wide), "conv4": (wide, f)}
+    context = {"context": affine(5, 5, m, f)} if config.entropy_model == "context" else {}
+    sizes = (f * (1 + len(context)), *config.hidden)
     entropy = {f"dense{i}": affine(a, b) for i, (a, b) in enumerate(itertools.pairwise(sizes))}
     entropy["dense2"] = {"kernel": affine(config.hidden[1], groups * m, gain=0.6)["kernel"]}
     return {
         "h_s": {name: affine(3, 3, *shape) for name, shape in shapes.items()},
-        "context": affine(5, 5, m, 2 * m),
+        **context,
         "entropy": entropy,
         "prior": prior(n, key),
     }

@@ -1,6 +1,7 @@
 """Either kind of transforms with either entropy model: trained a little, then a codec of exact files."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +19,18 @@ SMALL = ModelConfig("small", widths=(8,), latents=8, features=12, hyper=8, hidde
 STEPS = 8
 
 
-@pytest.mark.parametrize("msp", [None, Progressive(scales=2, seeds=1, width=8, depth=1)], ids=["raster", "progressive"])
-@pytest.mark.parametrize("transform", ["paper", "residual"])
-def test_trained_a_little(transform, msp, photograph):
-    model = dataclasses.replace(SMALL, transform=transform, msp=msp)
+MODELS = {
+    "raster": {},
+    "progressive": {"msp": Progressive(scales=2, seeds=1, width=8, depth=1)},
+    "hyperprior": {"order": "none"},
+    "factorized": {"hyper": 0},
+}
+
+
+@pytest.mark.parametrize(("transform", "kind"), [*itertools.product(["paper", "residual"], ["raster", "progressive"]),
+                                                 ("paper", "hyperprior"), ("paper", "factorized")])  # fmt: skip
+def test_trained_a_little(transform, kind, photograph):
+    model = dataclasses.replace(SMALL, transform=transform, **MODELS[kind])
     image = photograph(128, 64)
     x = jnp.asarray(image[None] / np.float32(255))
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(3e-3))
