@@ -126,8 +126,8 @@ def _symbols(found: Distributions, count: jax.Array, source: Source, lanes: Lane
     lowest, highest = found.support()
     (places, width), n = lowest.shape, lanes.state.shape[0]
     whole = width % n == 0  # then steps lie within positions, and nothing has to be moved
-    lows, widths = _in_steps(lowest[:, None], n)[:, 0], _in_steps(rans.half(lowest, highest)[:, None], n)[:, 0]
-    widths, per = jnp.max(widths, axis=1), max(width // n, 1)
+    widths = jnp.max(_in_steps(rans.half(lowest, highest)[:, None], n)[:, 0], axis=1)
+    per = max(width // n, 1)
     moved = found if whole else found.each(lambda a: _in_steps(a, n))
 
     def part(s: jax.Array) -> Distributions:
@@ -139,14 +139,17 @@ def _symbols(found: Distributions, count: jax.Array, source: Source, lanes: Lane
 
     def step(s: jax.Array, carry: tuple) -> tuple:
         symbols, lanes = carry
-        k, low, frequency = rans.search(part(s).cdf, rans.slots(lanes), lows[s], widths[s])
+        these = part(s)
+        k, low, frequency = rans.search(
+            these.cdf, rans.slots(lanes), these.support()[0], lax.dynamic_index_in_dim(widths, s, keepdims=False)
+        )
         if not whole:  # what fills up the last step is certain
             real = s * n + np.arange(n, dtype=np.int32) < count * width
             low, frequency = jnp.where(real, low, 0), jnp.where(real, frequency, tables.TOTAL)
-        return symbols.at[s].set(k), rans.advance(lanes, source, low, frequency)
+        return lax.dynamic_update_index_in_dim(symbols, k, s, 0), rans.advance(lanes, source, low, frequency)
 
     steps = lax.div(count * width + np.int32(n - 1), np.int32(n))
-    symbols, lanes = lax.fori_loop(np.int32(0), steps, step, (jnp.zeros_like(lows), lanes))
+    symbols, lanes = lax.fori_loop(np.int32(0), steps, step, (jnp.zeros((len(widths), n), jnp.int32), lanes))
     return symbols.reshape(-1)[: places * width].reshape(places, width), lanes
 
 

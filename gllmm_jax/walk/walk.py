@@ -22,7 +22,7 @@ from gllmm_jax.walk import loops
 from gllmm_jax.walk.coder import Outliers
 
 CHUNK = 256
-"""Positions that the encoder evaluates at once."""
+"""Positions that the encoder evaluates at once, where no group has more."""
 
 CHUNKS = 64
 """How many times that, before what was found leaves the device."""
@@ -108,7 +108,7 @@ def decide(
 
 def _known_pieces(part: Part) -> list[Schedule]:
     # an encoder may take any groups; as many for all pictures of a bucket
-    size = min(CHUNK, bucket(part.most))
+    size = min(max(CHUNK, part.schedule.rows.shape[1]), bucket(part.most))
     rows, counts = chunks(part.schedule.order(), size)
     more = -(-part.most // size) - len(counts)
     whole = Schedule(np.pad(rows, ((0, more), (0, 0)), constant_values=-1), np.pad(counts, (0, more)))
