@@ -48,9 +48,9 @@ def train(
     `mesh.state_shardings`. What may differ between stops (the length of the run, the devices) is taken from here, not
     from the checkpoint.
 
-    Raises `NonFiniteError`; `CheckpointError` where the folder holds another run; `FolderInUseError` where another
-    training runs in it; `FileNotFoundError` or `ValueError` where `data` does not hold photographs enough, or a batch
-    does not divide among the devices, or the lambda is not that of the model.
+    Raises `NonFiniteError`; `CheckpointError` where the folder holds another run, or checkpoints and none that can be
+    read; `FolderInUseError` where another training runs in it; `FileNotFoundError` or `ValueError` where `data` does
+    not hold photographs enough, or a batch does not divide among the devices, or the lambda is not that of the model.
     """
     _check_lmbda(model_config, train_config)
     folder, mesh, chief = run_folder(workdir, train_config.lmbda), make_mesh(), jax.process_index() == 0
