@@ -141,7 +141,7 @@ class Checkpoints:
         """The last (state, record), host arrays; None in an empty folder.
 
         A damaged checkpoint is reported and passed over. The best loss found is forgotten, and that is reported too,
-        where its weights are damaged.
+        where it was judged on other held-out images than those of `record`, or its weights are damaged.
 
         Raises `CheckpointError` if no checkpoint is whole, or the folder belongs to another model or lambda than
         `record`.
@@ -154,9 +154,9 @@ class Checkpoints:
         if highest != -lowest:
             raise CheckpointError(f"processes read different checkpoints in {self.folder}: start them again")
         self._saved = found.step
-        return state, self._with_best(found)
+        return state, self._judged_alike(found, record.held_out)
 
-    def _with_best(self, found: Record) -> Record:
+    def _judged_alike(self, found: Record, held_out: str | None) -> Record:
         # with the loss of the best on the disk, perhaps saved after the latest state, just before a kill
         step = self._best.latest_step()
         if step is not None:
@@ -164,9 +164,13 @@ class Checkpoints:
                 best, _ = _read(self._best, step)
             except Exception:
                 _log.warning("the best weights in %s are damaged or cannot be read: they are forgotten", self.folder)
-                return dataclasses.replace(found, best_loss=None)
-            found = dataclasses.replace(found, best_loss=best.best_loss)
-        return found
+                return dataclasses.replace(found, best_loss=None, held_out=held_out)
+            found = dataclasses.replace(found, best_loss=best.best_loss, held_out=best.held_out)
+        changed = None not in (found.held_out, held_out) and found.held_out != held_out
+        if changed and found.best_loss is not None:
+            _log.warning("the held-out images have changed since the checkpoint: the best loss so far is forgotten")
+            found = dataclasses.replace(found, best_loss=None)
+        return dataclasses.replace(found, held_out=held_out or found.held_out)
 
 
 def load_best(workdir: str | Path) -> tuple[ModelConfig, Any, TrainConfig]:

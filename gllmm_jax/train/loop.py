@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 
 from gllmm_jax import zoo
 from gllmm_jax.config import ModelConfig, TrainConfig, VariableRate
-from gllmm_jax.train import data
+from gllmm_jax.train import data, digest
 from gllmm_jax.train.checkpoint import Checkpoints
 from gllmm_jax.train.lock import locked
 from gllmm_jax.train.log import Log, Silence
@@ -67,7 +67,7 @@ def train(
         Checkpoints(folder) as checkpoints,
     ):
         # State: the latest of this folder, or a fresh one.
-        record = Record(model_config, train_config)
+        record = Record(model_config, train_config, held_out=digest.of_arrays(held_out))
         resumed = checkpoints.restore_latest(record)
         if resumed is not None:
             state = resumed[0]

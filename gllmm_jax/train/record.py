@@ -29,6 +29,7 @@ class Record:
     step: int = 0
     seconds: float = 0.0  # spent training, over all stops
     best_loss: float | None = None  # of the validations so far
+    held_out: str | None = None  # digest of the images that `best_loss` was judged on
     data: dict[str, Any] = dataclasses.field(default_factory=dict)  # state of the data iterator
     arrays: str | None = dataclasses.field(default=None, compare=False)  # digest of those it is saved with
 

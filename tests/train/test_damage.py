@@ -1,4 +1,4 @@
-"""A run whose folder is not as it was left: checkpoints that are damaged."""
+"""A run whose folder is not as it was left: checkpoints that are damaged, and a best that says nothing any more."""
 
 import dataclasses
 import json
@@ -10,12 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from gllmm_jax.config import ModelConfig, TrainConfig
-from gllmm_jax.train import checkpoint, digest
+from gllmm_jax.train import checkpoint, digest, loop
 from gllmm_jax.train.checkpoint import CheckpointError, Checkpoints, load_best
 from gllmm_jax.train.record import Record
 from gllmm_jax.train.step import TrainState
+from tests.train.worker import TINY
 
 # Of the many arrays of a checkpoint that cannot be read Orbax waits for one.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -24,6 +26,7 @@ RECORD = Record(
     ModelConfig("tiny", "light", (4, 4, 4), latents=4, hyper=4, hidden=(8, 8), components=1, attention=False),
     TrainConfig(data="photographs", steps=10),
     best_loss=2.0,
+    held_out="these",
     data={"iterator": {"next_index": 7}, "files": 1},
 )
 
@@ -45,9 +48,10 @@ def same(a, b):
 
 
 @pytest.fixture(autouse=True)
-def few_arrays(monkeypatch):
-    shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), state_of(0))
-    monkeypatch.setattr(checkpoint, "state_shapes", lambda *_: shapes)
+def few_arrays(request, monkeypatch):
+    if "stub" not in request.fixturenames:
+        shapes = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), state_of(0))
+        monkeypatch.setattr(checkpoint, "state_shapes", lambda *_: shapes)
 
 
 @pytest.fixture
@@ -176,12 +180,12 @@ def test_where_none_is_whole_the_error_says_what_to_do(run):
 def test_a_record_from_before_there_were_digests_is_accepted(run, caplog):
     for series, step in (("best", 1), ("latest", 2)):
         values = json.loads(meta(run, series, step).read_text())
-        for name in ("digest", "arrays"):
+        for name in ("digest", "arrays", "held_out"):
             del values[name]
         meta(run, series, step).write_text(json.dumps(values))
-    state, record = restored(run)
+    state, record = restored(run, at(0, held_out="others"))
     assert same(state, state_of(2))
-    assert record == at(2)
+    assert record == at(2, held_out="others")  # and its best stands
     assert same(load_best(run)[1], state_of(1).ema)
     assert not told(caplog)
 
@@ -206,3 +210,41 @@ def test_damaged_best_weights_are_forgotten_and_never_exported(run, caplog):
         assert f"the best weights in {run} are damaged or cannot be read: they are forgotten" in caplog.text
         checkpoints.save(state_of(3), at(3, best_loss=5.0), best=True)
     assert same(load_best(run)[1], state_of(3).ema)
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_best_judged_on_other_images_gives_way_to_the_next(run, caplog, step):
+    """Whatever its step and its loss."""
+    others = at(0, held_out="others")
+    with Checkpoints(run) as checkpoints:
+        checkpoints.save_best(state_of(2).ema, at(2))  # of steps that a kill has lost, where the next is before it
+        found = checkpoints.restore_latest(others)
+        assert found is not None and found[1] == at(2, best_loss=None, held_out="others")
+        assert told(caplog) == [
+            "the held-out images have changed since the checkpoint: the best loss so far is forgotten"
+        ]
+        checkpoints.save_best(state_of(3).ema, at(step, best_loss=7.0, held_out="others"))
+    assert same(load_best(run)[1], state_of(3).ema)
+    assert restored(run, others)[1].best_loss == 7.0
+
+
+def test_a_run_on_other_held_out_images_finds_a_best_of_its_own(folder, tmp_path, stub, caplog):
+    losses = iter([1.0, 3.0, 2.0, 2.5])
+    judge = stub.eval_step
+    stub.eval_step = lambda *given: judge(*given) | {"loss": jnp.float32(next(losses))}
+
+    def train(steps):
+        config = TrainConfig(str(folder), batch=2, crop=64, steps=steps)
+        return loop.train(TINY, config, tmp_path / "run", show=False).best_loss
+
+    assert [train(1), train(2)] == [1.0, 1.0]
+    assert not told(caplog)
+    with Image.open(folder / "rocket_001.png") as image:  # the one held out
+        turned = image.transpose(Image.Transpose.ROTATE_180)
+    turned.save(folder / "rocket_001.png")
+    assert train(3) == 2.0
+    assert caplog.text.count("the best loss so far is forgotten") == 1
+    assert train(4) == 2.0
+    assert caplog.text.count("forgotten") == 1
+    after_three = jax.tree.leaves(load_best(tmp_path / "run")[1])  # steps of one half
+    assert all((leaf == 1.5).all() for leaf in after_three)
