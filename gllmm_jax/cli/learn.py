@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import logging
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -118,6 +119,13 @@ def hush_orbax() -> None:
     """No remarks of Orbax and no tracebacks of its threads: what fails there is raised, and told in a sentence."""
     for name in ("absl", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    sys.unraisablehook = _unraisable
+
+
+def _unraisable(found: "sys.UnraisableHookArgs") -> None:
+    # a damaged checkpoint: of all the arrays that cannot be read one is raised, and the others come too late
+    if str(found.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(found)
 
 
 def export(arguments: argparse.Namespace) -> None:

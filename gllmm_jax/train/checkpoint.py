@@ -5,12 +5,13 @@
                         /best/<step>/params    averaged weights only, for export
                                      meta      the same Record
 
-Each save is written beside its place and renamed, so a kill at any moment leaves the one before.
+Each save is written beside its place and renamed, so a kill at any moment leaves the one before. A record carries
+digests, of the arrays and of itself: a checkpoint that does not agree with them, or cannot be read, is damaged.
 """
 
 import contextlib
 import dataclasses
-import math
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ import jax
 import numpy as np
 
 from gllmm_jax.config import ModelConfig, TrainConfig
-from gllmm_jax.train.record import Record, state_shapes
+from gllmm_jax.train import digest
+from gllmm_jax.train.mesh import largest
+from gllmm_jax.train.record import CheckpointError, Record, check_same_run, single_run, state_shapes
 from gllmm_jax.train.step import TrainState
 
 try:
@@ -27,14 +30,11 @@ try:
 except ImportError as error:
     raise ImportError("training needs orbax-checkpoint: pip install 'gllmm-jax[train]'") from error
 
-KEEP = 2  # latest checkpoints; should the newest be damaged, one can be deleted by hand
-
+KEEP = 2  # latest checkpoints: should the newest be damaged, a run goes on from the other
 
 _GO_ON = "The same command goes on, once there is room"
 
-
-class CheckpointError(ValueError):
-    """No checkpoint where one is needed, or one of another run."""
+_log = logging.getLogger(__name__)
 
 
 class SaveError(OSError):
@@ -58,7 +58,7 @@ class Checkpoints:
             for unfinished in self.folder.glob("*/*.orbax-checkpoint-tmp*"):
                 shutil.rmtree(unfinished)
         self._latest = _manager(self.folder / "latest", max_to_keep=KEEP)
-        self._best = _manager(self.folder / "best")
+        self._best = _manager(self.folder / "best", max_to_keep=1)
         self._saved = self._latest.latest_step()
 
     def __enter__(self) -> "Checkpoints":
@@ -72,15 +72,15 @@ class Checkpoints:
 
     def _wait(self) -> None:
         self._latest.wait_until_finished()
-        self._drop_older_bests()
+        self._best.wait_until_finished()
 
     def _close(self) -> None:
         self._latest.close()
         self._best.close()
 
     def latest_step(self) -> int | None:
-        """The step a resumed run would start at; None in an empty folder."""
-        return self._latest.latest_step()
+        """The step a resumed run would start at, if it is not damaged; None in an empty folder."""
+        return self._saved
 
     def save(self, state: TrainState, record: Record, *, best: bool = False, wait: bool = False) -> None:
         """`save_latest` and, where it is the `best` so far, `save_best` of the average; `wait` until all is written.
@@ -121,38 +121,56 @@ class Checkpoints:
     def save_latest(self, state: Any, record: Record) -> None:
         """Keep `state` to resume from; nothing happens where this step is kept already."""
         if record.step != self._saved:
+            self._drop_damaged()
             _save(self._latest, record, state=state)
             self._saved = record.step
 
     def save_best(self, params: Any, record: Record) -> None:
         """Keep `params` as the best so far, in place of the ones before."""
-        self._drop_older_bests()
-        # A run killed and resumed from an older state may pass the step of its best once more, or stop short of it.
-        if record.step in self._best.all_steps():
-            self._best.delete(record.step)
+        self._drop_damaged()
+        # A run resumed from an older state may pass the step of its best once more, or stop short of it.
+        _drop(self._best, [step for step in self._best.all_steps() if step >= record.step])
         _save(self._best, record, params=params)
 
-    def _drop_older_bests(self) -> None:
-        self._best.wait_until_finished()
-        newest = _best_step(self._best)
-        for step in self._best.all_steps():
-            if step != newest:
-                self._best.delete(step)
+    def _drop_damaged(self) -> None:
+        # those that `restore_latest` has passed over, once the run has something new to keep
+        if self._saved is not None:
+            _drop(self._latest, [step for step in self._latest.all_steps() if step > self._saved])
 
     def restore_latest(self, record: Record) -> tuple[TrainState, Record] | None:
         """The last (state, record), host arrays; None in an empty folder.
 
-        Raises `CheckpointError` if the folder belongs to another model or lambda than `record`.
+        A damaged checkpoint is reported and passed over. The best loss found is forgotten, and that is reported too,
+        where it was judged on other held-out images than those of `record`, or its weights are damaged.
+
+        Raises `CheckpointError` if no checkpoint is whole, or the folder belongs to another model or lambda than
+        `record`.
         """
-        step = self._latest.latest_step()
-        if step is None:
+        if not self._latest.all_steps():
             return None
-        found = _read_record(self._latest, step)
-        _check_same_run(self.folder, found, record)
-        best = _best_step(self._best)
-        if best is not None:  # perhaps saved after the latest state, just before a kill
-            found = dataclasses.replace(found, best_loss=_read_record(self._best, best).best_loss)
-        return _read_tree(self._latest, step, "state", state_shapes(found.model, found.train)), found
+        found, state = _read_newest(self._latest)
+        check_same_run(self.folder, found, record)
+        highest, lowest = largest([found.step, -found.step])
+        if highest != -lowest:
+            raise CheckpointError(f"processes read different checkpoints in {self.folder}: start them again")
+        self._saved = found.step
+        return state, self._judged_alike(found, record.held_out)
+
+    def _judged_alike(self, found: Record, held_out: str | None) -> Record:
+        # with the loss of the best on the disk, perhaps saved after the latest state, just before a kill
+        step = self._best.latest_step()
+        if step is not None:
+            try:
+                best, _ = _read(self._best, step)
+            except Exception:
+                _log.warning("the best weights in %s are damaged or cannot be read: they are forgotten", self.folder)
+                return dataclasses.replace(found, best_loss=None, held_out=held_out)
+            found = dataclasses.replace(found, best_loss=best.best_loss, held_out=best.held_out)
+        changed = None not in (found.held_out, held_out) and found.held_out != held_out
+        if changed and found.best_loss is not None:
+            _log.warning("the held-out images have changed since the checkpoint: the best loss so far is forgotten")
+            found = dataclasses.replace(found, best_loss=None)
+        return dataclasses.replace(found, held_out=held_out or found.held_out)
 
 
 def load_best(workdir: str | Path) -> tuple[ModelConfig, Any, TrainConfig]:
@@ -161,15 +179,14 @@ def load_best(workdir: str | Path) -> tuple[ModelConfig, Any, TrainConfig]:
     `workdir` is the run's folder `lmbda_...` or the folder that holds it alone. A run stopped before its first
     validation gives its latest weights. Raises `CheckpointError` when there is no checkpoint or no single run.
     """
-    folder = _single_run(Path(workdir).absolute())
+    folder = single_run(Path(workdir).absolute())
     for series in ("best", "latest"):
         if not (folder / series).is_dir():
             continue
         with _manager(folder / series, read_only=True) as manager:
-            step = _best_step(manager)
-            if step is not None:
-                record = _read_record(manager, step)
-                return record.model, _read_averaged(manager, step, record), record.train
+            if manager.all_steps():
+                record, tree = _read_newest(manager)
+                return record.model, tree if series == "best" else tree.ema, record.train
     raise CheckpointError(f"{folder} holds no checkpoint yet")
 
 
@@ -180,57 +197,50 @@ def _manager(folder: Path, *, read_only: bool = False, **more: Any) -> ocp.Check
     return ocp.CheckpointManager(folder, options=options)
 
 
-def _best_step(manager: ocp.CheckpointManager) -> int | None:
-    # the lowest loss: a run that was killed may have left an older best beside it
-    def merit(step: int) -> tuple[float, int]:
-        loss = _read_record(manager, step).best_loss
-        return (math.inf if loss is None else loss), -step
-
-    return min(manager.all_steps(), key=merit, default=None)
+def _drop(manager: ocp.CheckpointManager, steps: list[int]) -> None:
+    manager.wait_until_finished()
+    for step in steps:
+        manager.delete(step)
 
 
 def _save(manager: ocp.CheckpointManager, record: Record, **trees: Any) -> None:
     items: dict[str, Any] = {name: ocp.args.StandardSave(tree) for name, tree in trees.items()}
+    record = dataclasses.replace(record, arrays=digest.of_arrays(trees))
     items["meta"] = ocp.args.JsonSave(record.to_dict())
     manager.save(record.step, args=ocp.args.Composite(**items), force=True)
 
 
-def _read_record(manager: ocp.CheckpointManager, step: int) -> Record:
-    return Record.from_dict(manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"])
+def _read_newest(manager: ocp.CheckpointManager) -> tuple[Record, Any]:
+    # `_read` of the newest checkpoint that is whole
+    steps, why = sorted(manager.all_steps(), reverse=True), None
+    for step in steps:
+        try:
+            found = _read(manager, step)
+        except Exception as error:  # Orbax's failures have no type of their own
+            why = error
+            continue
+        if step != steps[0]:
+            damaged = f"the checkpoint of step {steps[0]} in {manager.directory} is damaged or cannot be read"
+            _log.warning("%s: step %d is taken instead", damaged, step)
+        return found
+    tried = ", ".join(f"step {step}" for step in steps)
+    raise CheckpointError(
+        f"no checkpoint in {manager.directory} can be read ({tried}): they are damaged, or of another version. Put a "
+        "copy in their place, or delete that folder to do without them"
+    ) from why
 
 
-def _read_tree(manager: ocp.CheckpointManager, step: int, item: str, like: Any) -> Any:
-    """Item `item` as NumPy arrays in the structure of `like` (arrays or shapes)."""
-    target = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), like)
-    try:
-        restored = manager.restore(step, args=ocp.args.Composite(**{item: ocp.args.StandardRestore(target)}))
-    except (ValueError, KeyError) as error:
-        raise CheckpointError(f"checkpoint {step} in {manager.directory} does not fit this version's state") from error
-    return restored[item]
+def _read(manager: ocp.CheckpointManager, step: int) -> tuple[Record, Any]:
+    """A record and its arrays, in NumPy: of a state, or of averaged weights in the best series.
 
-
-def _read_averaged(manager: ocp.CheckpointManager, step: int, record: Record) -> Any:
+    Raises `CheckpointError` where they are not those that were saved, and whatever Orbax finds.
+    """
+    meta = manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+    record = Record.from_dict(meta)
     shapes = state_shapes(record.model, record.train)
-    if Path(manager.directory).name == "best":
-        return _read_tree(manager, step, "params", shapes.ema)
-    return _read_tree(manager, step, "state", shapes).ema
-
-
-def _check_same_run(folder: Path, found: Record, wanted: Record) -> None:
-    pairs = [("preset", found.model.preset, wanted.model.preset), ("lambda", found.train.lmbda, wanted.train.lmbda)]
-    for what, there, here in pairs:
-        if there != here:
-            raise CheckpointError(f"{folder} holds a run of {what} {there}, not {here}: use another workdir")
-    if found.model != wanted.model:
-        raise CheckpointError(f"{folder} holds a run of another {found.model.preset} model: use another workdir")
-
-
-def _single_run(workdir: Path) -> Path:
-    if any((workdir / name).is_dir() for name in ("best", "latest")):
-        return workdir
-    runs = sorted(workdir.glob("lmbda_*"))
-    if not runs:
-        raise CheckpointError(f"{workdir} holds no checkpoint (no lmbda_... folder in it)")
-    if len(runs) > 1:
-        raise CheckpointError(f"{workdir} holds several runs, name one: {', '.join(str(r) for r in runs)}")
-    return runs[0]
+    item, like = ("params", shapes.ema) if Path(manager.directory).name == "best" else ("state", shapes)
+    target = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), like)
+    trees = {item: manager.restore(step, args=ocp.args.Composite(**{item: ocp.args.StandardRestore(target)}))[item]}
+    if record.arrays not in (None, digest.of_arrays(trees)):
+        raise CheckpointError(f"the arrays of step {step} in {manager.directory} are not those that were saved")
+    return record, trees[item]

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 
 from gllmm_jax import zoo
 from gllmm_jax.config import ModelConfig, TrainConfig, VariableRate
-from gllmm_jax.train import data
+from gllmm_jax.train import data, digest
 from gllmm_jax.train.checkpoint import Checkpoints
 from gllmm_jax.train.lock import locked
 from gllmm_jax.train.log import Log, Silence
@@ -48,9 +48,9 @@ def train(
     `mesh.state_shardings`. What may differ between stops (the length of the run, the devices) is taken from here, not
     from the checkpoint.
 
-    Raises `NonFiniteError`; `CheckpointError` where the folder holds another run; `FolderInUseError` where another
-    training runs in it; `FileNotFoundError` or `ValueError` where `data` does not hold photographs enough, or a batch
-    does not divide among the devices, or the lambda is not that of the model.
+    Raises `NonFiniteError`; `CheckpointError` where the folder holds another run, or checkpoints and none that can be
+    read; `FolderInUseError` where another training runs in it; `FileNotFoundError` or `ValueError` where `data` does
+    not hold photographs enough, or a batch does not divide among the devices, or the lambda is not that of the model.
     """
     _check_lmbda(model_config, train_config)
     folder, mesh, chief = run_folder(workdir, train_config.lmbda), make_mesh(), jax.process_index() == 0
@@ -67,7 +67,7 @@ def train(
         Checkpoints(folder) as checkpoints,
     ):
         # State: the latest of this folder, or a fresh one.
-        record = Record(model_config, train_config)
+        record = Record(model_config, train_config, held_out=digest.of_arrays(held_out))
         resumed = checkpoints.restore_latest(record)
         if resumed is not None:
             state = resumed[0]

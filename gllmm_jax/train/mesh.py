@@ -84,6 +84,16 @@ def whole(mesh: Mesh, tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
 
 
+def on_host(array: Any) -> np.ndarray:
+    """One array, of JAX or NumPy, whole; all processes that hold a part of it call this together."""
+    if isinstance(array, jax.Array):
+        if array.is_fully_replicated:
+            array = array.addressable_data(0)
+        elif not array.is_fully_addressable:
+            return multihost_utils.process_allgather(array, tiled=True)
+    return np.asarray(array)
+
+
 def everywhere(tree: Any) -> Any:
     """The arrays of the first process, in all of them, which call this together."""
     return tree if jax.process_count() == 1 else multihost_utils.broadcast_one_to_all(tree)
