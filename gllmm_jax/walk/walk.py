@@ -34,21 +34,23 @@ SEGMENT = 256
 def intervals(stages: Sequence[Stage], y_hat: np.ndarray, tick: Tick = silent) -> tuple[Intervals, Outliers]:
     """All latents int32 [h, w, M] as the encoder sees them, who knows every one."""
     coded, excess, groups = [], np.zeros((0, 2), np.int64), []
-    todo = sum(len(_known_pieces(part)) for stage in stages for part in stage.parts)
+    pieces = [[_known_pieces(part) for part in stage.parts] for stage in stages]
+    todo = sum(len(of_part) for of_stage in pieces for of_part in of_stage)
     done, m, width = 0, y_hat.shape[-1], 0
     tick(0, todo)
-    for stage in stages:
+    for stage, of_stage in zip(stages, pieces, strict=True):
         plane, known = stage.plane(y_hat), stage.known(y_hat)
-        for part in stage.parts:
-            for piece in _known_pieces(part):
+        for part, of_part in zip(stage.parts, of_stage, strict=True):
+            for piece in of_part:
                 arguments = jax.device_put((part.known, piece.rows, np.int32(part.first)))
                 found = jax.device_get(_intervals(part.program, known, plane, *arguments))
                 width, count = found.low.shape[-1], piece.counts.sum()
                 low, frequency, over = (a.reshape(-1, width)[:count] for a in found)
                 coded.append((low.astype(np.uint16), (low + frequency - 1).astype(np.uint16)))
                 at, channel = np.nonzero(over)
-                places = stage.raster[piece.order()[at]].astype(np.int64) * m + part.first + channel
-                excess = np.concatenate([excess, np.stack([places, over[at, channel]], axis=1)])
+                if len(at):
+                    places = stage.raster[piece.order()[at]].astype(np.int64) * m + part.first + channel
+                    excess = np.concatenate([excess, np.stack([places, over[at, channel]], axis=1)])
                 tick(done := done + 1, todo)
             groups.append(part.schedule.counts.astype(np.int64) * width)
     first, last = (np.concatenate([np.zeros(0, np.uint16), *(pair[i].ravel() for pair in coded)]) for i in (0, 1))
