@@ -5,10 +5,12 @@ they do not stay in the cache, which costs up to five sixths of the speed. And i
 matrix. On accelerators XLA chooses well; of several devices each must have its own images, which strips would mix.
 
 It is the tangent that has the form in strips. Reverse mode transposes it, and the kernel's gradient becomes a sum over
-strips; forward mode takes it as it is.
+strips; forward mode takes it as it is. JAX 0.5 has no such rule within `shard_map`, and says so (`NotImplementedError`)
+where that has but one CPU.
 """
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -37,7 +39,9 @@ def convolve(x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, **opti
         raise ValueError(f"neither padding by name nor other options than the precision: {padding!r}, {options}")
     if kernel.shape[:2] == (1, 1) and not any(sum(padding, ())):
         return matmul(x[:, :: strides[0], :: strides[1]], kernel[0, 0], precision)
-    return _convolve(x, kernel, tuple(strides), tuple(padding), precision)
+    one_cpu = jax.default_backend() == "cpu" and jax.device_count() == 1
+    form = _convolve if one_cpu and math.prod(_sides(x, kernel, strides, padding)) >= LARGE else _plain
+    return form(x, kernel, tuple(strides), tuple(padding), precision)
 
 
 def matmul(x: jax.Array, kernel: jax.Array, precision: Any = None) -> jax.Array:
@@ -45,39 +49,40 @@ def matmul(x: jax.Array, kernel: jax.Array, precision: Any = None) -> jax.Array:
     return lax.dot(x.reshape(-1, x.shape[-1]), kernel, precision=precision).reshape(*x.shape[:-1], -1)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(2, 3, 4))
-def _convolve(x, kernel, strides, padding, precision):
+def _plain(x, kernel, strides, padding, precision):
     return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_DIMENSIONS, precision=precision)
 
 
+def _sides(x, kernel, strides, padding):
+    sides = zip(x.shape[1:3], kernel.shape[:2], strides, padding, strict=True)
+    return [(side + sum(edge) - size) // stride + 1 for side, size, stride, edge in sides]
+
+
+_convolve = jax.custom_jvp(_plain, nondiff_argnums=(2, 3, 4))
+
+
 def _tangent(strides, padding, precision, primals, tangents):
-    (x, kernel), (of_x, of_kernel) = primals, tangents
-    out, parts = _convolve(x, kernel, strides, padding, precision), []
-    if not isinstance(of_x, SymbolicZero):
-        parts.append(_convolve(of_x, kernel, strides, padding, precision))
-    if not isinstance(of_kernel, SymbolicZero):
-        one_cpu = jax.default_backend() == "cpu" and jax.device_count() == 1
-        form = _in_strips if one_cpu and out.shape[1] * out.shape[2] >= LARGE else _convolve
-        parts.append(form(x, of_kernel, strides, padding, precision))
-    return out, functools.reduce(jnp.add, parts)
+    (x, kernel), (of_x, of_kernel), form = primals, tangents, (strides, padding, precision)
+    parts = [] if isinstance(of_x, SymbolicZero) else [_convolve(of_x, kernel, *form)]
+    parts += [] if isinstance(of_kernel, SymbolicZero) else [_in_strips(x, of_kernel, *form)]
+    return _convolve(x, kernel, *form), functools.reduce(jnp.add, parts)
 
 
-_convolve.defjvp(_tangent, symbolic_zeros=True)
+_convolve.defjvp(_tangent, symbolic_zeros=True)  # or frozen kernels would cost a convolution with zeros
 
 
 @functools.partial(jax.checkpoint, prevent_cse=False, static_argnums=(2, 3, 4))  # keeps x, and not its strips
 def _in_strips(x, kernel, strides, padding, precision):
     wide = jnp.promote_types(kernel.dtype, jnp.float32)  # many sums are added up
     dtype, x, kernel = x.dtype, x.astype(wide), kernel.astype(wide)
+    height, width = _sides(x, kernel, strides, padding)
     x = lax.pad(x, jnp.zeros((), wide), [(0, 0, 0), *((*edge, 0) for edge in padding), (0, 0, 0)])
-    height, width = ((x.shape[1 + i] - kernel.shape[i]) // strides[i] + 1 for i in range(2))
-    rows, unpadded = max(1, STRIP // width), ((0, 0), (0, 0))
-    images = []
+    rows, images = max(1, STRIP // width), []
     for image in range(len(x)):
         strips = []
         for top in range(0, height, rows):
             end = (min(top + rows, height) - 1) * strides[0] + kernel.shape[0]
             strip = x[image : image + 1, top * strides[0] : end]
-            strips.append(_convolve(strip, kernel, strides, unpadded, precision))
+            strips.append(_plain(strip, kernel, strides, ((0, 0), (0, 0)), precision))
         images.append(jnp.concatenate(strips, axis=1))
     return jnp.concatenate(images).astype(dtype)

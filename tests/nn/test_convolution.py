@@ -98,6 +98,16 @@ def test_strips_where_planes_are_large(monkeypatch):
     assert gradients_convolutions(side) == gradients_convolutions(side - 8)
 
 
+def test_what_is_not_differentiated_costs_nothing():
+    given = jnp.zeros((1, 64, 64, 2)), jnp.zeros((3, 3, 2, 2))
+
+    def loss(x, kernel):
+        return jnp.sum(convolve(x, kernel, (1, 1), ((1, 1), (1, 1)), precision=None))
+
+    text = jax.jit(jax.grad(loss)).lower(*given).as_text()
+    assert text.count("stablehlo.convolution") <= 2  # forward and back
+
+
 def test_other_convolutions_are_refused():
     x, kernel = jnp.zeros((1, 8, 8, 2)), jnp.zeros((3, 3, 2, 2))
     for options in ({"rhs_dilation": (2, 2)}, {"lhs_dilation": (2, 2)}, {"feature_group_count": 2}):
