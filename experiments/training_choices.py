@@ -1,0 +1,101 @@
+"""Short training runs of `light-vr` from one start, one after the other: which settings bring the loss down fastest.
+
+    python experiments/training_choices.py --data PHOTOGRAPHS --init light-vr --seconds 590 -o choices.jsonl \\
+        "adam, 2e-4: learning_rate=2e-4" "soap, 2e-4: learning_rate=2e-4, optimizer='soap'"
+
+Each run has as many steps as fit in the seconds at its median step, timed before it, and a rate that falls to zero. The
+loss is that of `train` over five qualities, on the first held-out crops. Runs that are in the file already are skipped.
+"""
+
+import argparse
+import ast
+import json
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from gllmm_jax import zoo
+from gllmm_jax.cli import cache
+from gllmm_jax.config import TrainConfig, VariableRate
+from gllmm_jax.presets import PRESETS
+from gllmm_jax.train import data
+from gllmm_jax.train.photographs import items, split
+from gllmm_jax.train.run import VALIDATION_QUALITIES
+from gllmm_jax.train.start import add_latents, grafted, initial_params
+from gllmm_jax.train.step import create_state, make_eval_step, make_train_step
+
+MODEL, RATE = PRESETS["light-vr"], VariableRate()
+BASE: dict[str, Any] = {"batch": 4, "crop": 256, "schedule": "linear", "clip": 0.5, "ema": 0.99}
+TIMED = 24
+"""Steps whose median says how many fit; a third of them are not counted."""
+
+
+def start(given: zoo.Weights, photographs: list[np.ndarray]) -> Any:
+    """Parameters of `MODEL` that begin as the given ones, with latents of their own where these have fewer."""
+    fresh = initial_params(MODEL, jax.random.key(0), lmbda=RATE.middle, photographs=[])
+    few, many = given.config.latents, MODEL.latents
+    params, _ = grafted(fresh, zoo.single(given.params), (few, many))
+    return params if few == many else add_latents(params, few, photographs, lmbda=RATE.middle)
+
+
+def run(config: TrainConfig, params: Any, files: list, held_out: np.ndarray, seconds: float) -> dict[str, Any]:
+    """One run: steps, seconds a step, validation loss, and bpp and PSNR at each quality."""
+    batches = data.Batches(files, seed=config.seed, share=(0, 1), batch=config.batch, crop=config.crop)
+    step, taken = make_train_step(MODEL, config), []
+    state = create_state(config, params, jax.random.PRNGKey(config.seed))
+    for _ in range(TIMED):
+        images, begun = next(batches), time.perf_counter()
+        state, metrics = step(state, images, 0.0)
+        jax.block_until_ready(metrics)
+        taken.append(time.perf_counter() - begun)
+    each = statistics.median(taken[TIMED // 3 :])
+    steps, state = int(seconds / each), create_state(config, params, jax.random.PRNGKey(config.seed))
+    for number in range(steps):
+        state, metrics = step(state, next(batches), number / steps)
+        jax.block_until_ready(metrics)
+    judge, points = make_eval_step(MODEL, config), []
+    for quality in VALIDATION_QUALITIES:
+        rows = [jax.device_get(judge(state.ema, image[None], quality)) for image in held_out]
+        points.append([float(np.mean([row[name] for row in rows])) for name in ("loss", "bpp", "psnr")])
+    return {"steps": steps, "seconds": each, "loss": float(np.mean([point[0] for point in points])), "points": points}
+
+
+def settings(text: str) -> dict[str, Any]:
+    """`learning_rate=2e-4, optimizer='soap'` as a dict."""
+    call = ast.parse(f"f({text})", mode="eval").body
+    assert isinstance(call, ast.Call)
+    return {word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg}
+
+
+def main() -> None:
+    """The runs, a JSON line each."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--init", default="light-vr")
+    parser.add_argument("--seconds", type=float, default=590.0)
+    parser.add_argument("--held-out", type=int, default=40, help="crops to judge on (%(default)s)")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("runs", nargs="+", metavar="NAME: SETTINGS")
+    args = parser.parse_args()
+    cache.enable()
+    files, kept = split(items(args.data))
+    params = start(zoo.read(args.init), data.sample_photographs(files))
+    held_out = data.validation_images(kept, crop=BASE["crop"])[: args.held_out]
+    lines = args.output.read_text().splitlines() if args.output.exists() else []
+    done = {json.loads(line)["name"] for line in lines}
+    for name, _, given in (text.partition(":") for text in args.runs):
+        if name not in done:
+            changed = BASE | settings(given.strip())
+            config = TrainConfig(data=args.data, lmbda=(RATE.lowest, RATE.highest), steps=1, **changed)
+            row = {"name": name, "settings": given.strip(), **run(config, params, files, held_out, args.seconds)}
+            with args.output.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(f"{name}: {row['steps']} steps of {row['seconds']:.3f} s, loss {row['loss']:.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
