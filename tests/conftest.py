@@ -41,6 +41,7 @@ def _compiled_in_a_hurry(request: pytest.FixtureRequest) -> Iterator[None]:
         jax.config.update("jax_disable_most_optimizations", True)
         yield
         jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()  # a process that keeps all of its programs can crash XLA
 
 
 def _photograph(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:

@@ -69,7 +69,6 @@ def test_the_calls_are_as_many_for_every_picture(preset, sides, monkeypatch):
         return features(*arguments)
 
     monkeypatch.setattr(exact, "features", counted)
-    jax.clear_caches()
     number = len(calls(profile.msp, profile.latents))
     for side in sides:
         y = np.zeros((side // profile.stride, side // profile.stride, config.latents), np.int32)
@@ -80,7 +79,6 @@ def test_the_calls_are_as_many_for_every_picture(preset, sides, monkeypatch):
         jax.effects_barrier()
         assert (y_again == y).all() and len(made) == 2 * number
         made.clear()
-    jax.clear_caches()
 
 
 def test_an_input_that_is_always_zero_leaves_room_for_the_bias():

@@ -11,8 +11,19 @@ from gllmm_jax.walk import latents, traceable
 from tests.codec.twins import ALONE, BOARD, FAST, MU, SEEDS, STATIC, carried, twin
 
 
-@pytest.mark.parametrize("config", [MU, BOARD, FAST, SEEDS, ALONE, STATIC], ids=lambda config: config.preset)
-@pytest.mark.parametrize("size", [(1, 1), (7, 10)])
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [
+        (MU, (1, 1)),
+        (MU, (7, 10)),
+        (BOARD, (7, 10)),
+        (SEEDS, (5, 7)),
+        (FAST, (1, 1)),
+        (ALONE, (7, 10)),
+        (STATIC, (7, 10)),
+    ],
+    ids=lambda value: getattr(value, "preset", None),
+)
 def test_same_streams_and_same_latents(config, size):
     pairs = [carried(config, *size, seed=seed) for seed in range(3)]
     y, z = (jnp.asarray(np.stack(arrays)) for arrays in zip(*pairs, strict=True))
