@@ -110,7 +110,7 @@ def decide(
 
 def _known_pieces(part: Part) -> list[Schedule]:
     # an encoder may take any groups; as many for all pictures of a bucket
-    size = min(max(CHUNK, part.schedule.rows.shape[1]), bucket(part.most))
+    size = bucket(min(max(CHUNK, part.schedule.rows.shape[1]), part.most))  # which `segments` leaves as it is
     rows, counts = chunks(part.schedule.order(), size)
     more = -(-part.most // size) - len(counts)
     whole = Schedule(np.pad(rows, ((0, more), (0, 0)), constant_values=-1), np.pad(counts, (0, more)))
