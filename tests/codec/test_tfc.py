@@ -75,8 +75,9 @@ def test_a_small_file_cannot_announce_much(mu_codec, photograph, monkeypatch):
 
 def test_without_the_extra(mu_codec, mu_file, photograph, photo, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tensorflow_compression_ops", None)
-    monkeypatch.delitem(sys.modules, "gllmm_jax.entropy.tfc", raising=False)
-    monkeypatch.delattr("gllmm_jax.entropy.tfc", raising=False)
+    for module in ("gllmm_jax.entropy.tfc", "gllmm_jax.walk.binary"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        monkeypatch.delattr(module, raising=False)
     with pytest.raises(ImportError, match=r"gllmm-jax\[tfc\]"):
         mu_codec.encode(photograph(20, 20), coder="tfc")
     header, stream = container.unpack(mu_codec.compress(photograph(20, 20)))
