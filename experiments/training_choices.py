@@ -25,21 +25,13 @@ from gllmm_jax.presets import PRESETS
 from gllmm_jax.train import data
 from gllmm_jax.train.photographs import items, split
 from gllmm_jax.train.run import VALIDATION_QUALITIES
-from gllmm_jax.train.start import add_latents, grafted, initial_params
+from gllmm_jax.train.start import from_weights
 from gllmm_jax.train.step import create_state, make_eval_step, make_train_step
 
 MODEL, RATE = PRESETS["light-vr"], VariableRate()
 BASE: dict[str, Any] = {"batch": 4, "crop": 256, "schedule": "linear", "clip": 0.5, "ema": 0.99}
 TIMED = 24
 """Steps whose median says how many fit; a third of them are not counted."""
-
-
-def start(given: zoo.Weights, photographs: list[np.ndarray]) -> Any:
-    """Parameters of `MODEL` that begin as the given ones, with latents of their own where these have fewer."""
-    fresh = initial_params(MODEL, jax.random.key(0), lmbda=RATE.middle, photographs=[])
-    few, many = given.config.latents, MODEL.latents
-    params, _ = grafted(fresh, zoo.single(given.params), (few, many))
-    return params if few == many else add_latents(params, few, photographs, lmbda=RATE.middle)
 
 
 def run(config: TrainConfig, params: Any, files: list, held_out: np.ndarray, seconds: float) -> dict[str, Any]:
@@ -83,7 +75,8 @@ def main() -> None:
     args = parser.parse_args()
     cache.enable()
     files, kept = split(items(args.data))
-    params = start(zoo.read(args.init), data.sample_photographs(files))
+    pictures, key = data.sample_photographs(files), jax.random.key(0)
+    params, _ = from_weights(MODEL, key, zoo.read(args.init), lmbda=RATE.middle, photographs=pictures)
     held_out = data.validation_images(kept, crop=BASE["crop"])[: args.held_out]
     lines = args.output.read_text().splitlines() if args.output.exists() else []
     done = {json.loads(line)["name"] for line in lines}

@@ -1,14 +1,12 @@
 """The context model: every latent sees z and its neighbours that come before it, in raster or checkerboard order."""
 
-import dataclasses
-
 import jax
 import numpy as np
 from jax import lax
 
 from gllmm_jax.config import CONTEXT_RADIUS as R
 from gllmm_jax.config import TAPS, ModelConfig
-from gllmm_jax.order.hyper import Hyper, Hyperprior, phi_of
+from gllmm_jax.order.hyper import Hyper, Hyperprior, HyperProgram, phi_of
 from gllmm_jax.order.schedule import Schedule, bucket, checkerboard, wavefront
 from gllmm_jax.order.stage import Part, Stage
 from gllmm_jax.prob.distributions import Mixtures
@@ -34,15 +32,8 @@ def schedule(config: ModelConfig, size: tuple[int, int]) -> Schedule:
     return wavefront(*size) if config.order == "raster" else checkerboard(*size)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Program:
-    """See `stage.Program`. Sizes are traced, so that one program serves all pictures of a bucket."""
-
-    config: ModelConfig
-
-    def prepare(self, stage: Hyper, part: tuple, plane: jax.Array) -> Hyper:
-        """Nothing: what comes next depends on what came before it."""
-        return stage
+class _Program(HyperProgram):
+    """See `stage.Program`."""
 
     def distribute(self, prepared: Hyper, plane: jax.Array, rows: jax.Array) -> Mixtures:
         """See `stage.Program`."""

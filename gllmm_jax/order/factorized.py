@@ -1,5 +1,6 @@
 """No conditions: the factorised prior codes y, and nothing follows. Or its coarsest scale, and others follow."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,8 +20,12 @@ class Factorized:
         self.twin, self.size = twin, size
         self._at, m = subsampled(twin.config.coarsest), twin.config.latents
         self._shape = (size[0] >> twin.config.coarsest, size[1] >> twin.config.coarsest, m)
-        rows = np.tile(np.arange(m, dtype=np.int32), self._shape[0] * self._shape[1])
-        self.static = Static(twin.arrays["prior.cdf"], rows)
+
+    @functools.cached_property
+    def static(self) -> Static:
+        """See `stage.EntropyModel`."""
+        h, w, m = self._shape
+        return Static(self.twin.arrays["prior.cdf"], np.tile(np.arange(m, dtype=np.int32), h * w))
 
     def symbols(self, y_hat: Latents, z_hat: Latents) -> Latents:
         """See `stage.EntropyModel`."""

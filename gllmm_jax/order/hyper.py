@@ -1,12 +1,14 @@
 """What entropy models with a hyperprior share: z comes first, and phi is made of it."""
 
+import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gllmm_jax.config import HYPER_STRIDE
+from gllmm_jax.config import HYPER_STRIDE, ModelConfig
 from gllmm_jax.entropy.symbols import Static
 from gllmm_jax.order.schedule import bucket
 from gllmm_jax.order.stage import Latents
@@ -24,13 +26,28 @@ class Hyper(NamedTuple):
     width: jax.Array  # int32, positions in a row of latents
 
 
+@dataclasses.dataclass(frozen=True)
+class HyperProgram:
+    """The half of `stage.Program` that is about z. Sizes are traced: one program serves all pictures of a bucket."""
+
+    config: ModelConfig
+
+    def prepare(self, stage: Hyper, part: tuple, plane: jax.Array) -> Hyper:
+        """Nothing more than what the stage knows: the plane is looked at group by group, or not at all."""
+        return stage
+
+
 class Hyperprior:
     """The half of `stage.EntropyModel` that is about z."""
 
     def __init__(self, twin: Twin, size: tuple[int, int]) -> None:
         self.twin, self.size = twin, size
-        rows = np.tile(np.arange(twin.config.hyper, dtype=np.int32), np.prod(hyper_size(size)))
-        self.static = Static(twin.arrays["prior.cdf"], rows)
+
+    @functools.cached_property
+    def static(self) -> Static:
+        """See `stage.EntropyModel`."""
+        rows = np.tile(np.arange(self.twin.config.hyper, dtype=np.int32), np.prod(hyper_size(self.size)))
+        return Static(self.twin.arrays["prior.cdf"], rows)
 
     def symbols(self, y_hat: Latents, z_hat: Latents) -> Latents:
         """See `stage.EntropyModel`."""

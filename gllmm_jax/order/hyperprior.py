@@ -1,13 +1,10 @@
 """The hyperprior alone: every latent sees z, and no latent another. One group, in parts where it is large."""
 
-import dataclasses
-
 import jax
 import numpy as np
 from jax import lax
 
-from gllmm_jax.config import ModelConfig
-from gllmm_jax.order.hyper import Hyper, Hyperprior, phi_of
+from gllmm_jax.order.hyper import Hyper, Hyperprior, HyperProgram, phi_of
 from gllmm_jax.order.schedule import at_once, bucket
 from gllmm_jax.order.stage import Part, Stage
 from gllmm_jax.prob.distributions import Mixtures
@@ -26,15 +23,8 @@ class HyperpriorAlone(Hyperprior):
         return [Stage(raster, lambda _: known, [Part(_Program(self.twin.config), (), at_once(count), count)])]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Program:
+class _Program(HyperProgram):
     """See `stage.Program`."""
-
-    config: ModelConfig
-
-    def prepare(self, stage: Hyper, part: tuple, plane: jax.Array) -> Hyper:
-        """See `stage.Program`."""
-        return stage
 
     def distribute(self, prepared: Hyper, plane: jax.Array, rows: jax.Array) -> Mixtures:
         """See `stage.Program`."""

@@ -70,8 +70,10 @@ class EntropyModel(Protocol):
     Arrays may be NumPy's or, under a trace, JAX's.
     """
 
-    static: Static
-    """Distributions of what comes first in the stream and depends on nothing in it."""
+    @property
+    def static(self) -> Static:
+        """Distributions of what comes first in the stream and depends on nothing in it."""
+        ...
 
     def symbols(self, y_hat: Latents, z_hat: Latents) -> Latents:
         """The symbols of `static`, int32 [S]."""

@@ -25,7 +25,7 @@ from gllmm_jax.train.photographs import Item, items, split
 from gllmm_jax.train.record import Record, run_folder
 from gllmm_jax.train.resident import Resident
 from gllmm_jax.train.run import Outcome, Run
-from gllmm_jax.train.start import add_latents, grafted, initial_params, middle_lambda
+from gllmm_jax.train.start import from_weights, initial_params
 from gllmm_jax.train.step import TrainState, create_state
 
 __all__ = ["NonFiniteError", "Outcome", "train"]
@@ -107,12 +107,11 @@ def _fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: Se
     given = None if train_config.init is None else _trained_weights(model_config, train_config.init)
     few, many = 0 if given is None else given.config.latents, model_config.latents
     photographs = data.sample_photographs(files) if model_config.transform == "light" and few < many else []
-    start = [] if given is not None else photographs
-    params = initial_params(model_config, key_params, lmbda=train_config.lmbda, photographs=start)
-    if given is not None:
-        params, fresh = grafted(params, zoo.single(given.params), (few, many))
-        if few < many:
-            params = add_latents(params, few, photographs, lmbda=middle_lambda(model_config, train_config.lmbda))
+    start = {"lmbda": train_config.lmbda, "photographs": photographs}
+    if given is None:
+        params = initial_params(model_config, key_params, **start)
+    else:
+        params, fresh = from_weights(model_config, key_params, given, **start)
         if fresh:
             parts = ", ".join(sorted({path.split("/")[0] for path in fresh}))
             _log.warning("%s has no parameters for some of %s: these start afresh", train_config.init, parts)

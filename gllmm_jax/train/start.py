@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gllmm_jax import zoo
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.nn.light import BLOCK_VALUES, STRIDE
 from gllmm_jax.nn.model import init_params
@@ -91,6 +92,25 @@ def add_latents(params: Any, few: int, photographs: Sequence[np.ndarray], *, lmb
     synthesis["kernel"] = synthesis["kernel"].at[few:].set(basis.T * scale)
     synthesis["log_gain"] = synthesis["log_gain"].at[few:].set(-math.log(gain))
     return params | {"g_a": params["g_a"] | {"linear": analysis}, "g_s": params["g_s"] | {"linear": synthesis}}
+
+
+def from_weights(
+    model: ModelConfig,
+    key: jax.Array,
+    given: zoo.Weights,
+    *,
+    lmbda: float | tuple[float, float],
+    photographs: Sequence[np.ndarray],
+) -> tuple[Any, list[str]]:
+    """Parameters that begin as those of `given`, and the paths of those that it lacks.
+
+    Where `given` has fewer latents, further ones are added, made of uint8 `photographs` [h, w, 3].
+    """
+    few, many = given.config.latents, model.latents
+    params, missed = grafted(init_params(model, key), zoo.single(given.params), (few, many))
+    if few < many:
+        params = add_latents(params, few, photographs, lmbda=middle_lambda(model, lmbda))
+    return params, missed
 
 
 def grafted(fresh: Any, given: Any, latents: tuple[int, int]) -> tuple[Any, list[str]]:

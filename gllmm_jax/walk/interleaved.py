@@ -52,12 +52,9 @@ class Decoder:
         self._lanes = rans.Lanes(*jax.device_put((states, np.int32(0))))
 
     def static(self, static: Static) -> np.ndarray:
-        count, n = len(static.rows), len(self._lanes.state)
-        steps = -(-count // n)
-        rows = np.full(bucket(steps) * n, len(static.table), np.int32)
-        rows[:count] = static.rows
-        args = jax.device_put((with_certain(static.table), rows.reshape(-1, n), np.int32(steps)))
-        found, self._lanes = rans.decode_static(*args, self._source, self._lanes)
+        n, count = len(self._lanes.state), len(static.rows)
+        arguments = jax.device_put(static_steps(static, n, bucket(-(-count // n))))
+        found, self._lanes = rans.decode_static(*arguments, self._source, self._lanes)
         rans.check_within(self._lanes, self._source)  # before anything of the picture's size is made
         return np.asarray(found).ravel()[:count]
 
@@ -87,9 +84,13 @@ def _steps(lanes, certain, static, latents, start):
     return np.pad(steps, ((0, bucket(len(steps)) - len(steps)), (0, 0)), constant_values=certain)
 
 
-def with_certain(table: np.ndarray) -> np.ndarray:
-    """CDFs int32 [tables, symbols + 1] with one more row, of one symbol that is certain."""
-    return np.concatenate([table, np.where(np.arange(table.shape[1]) > 0, tables.TOTAL, 0)[None]]).astype(np.int32)
+def static_steps(static: Static, lanes: int, most: int) -> tuple[np.ndarray, np.ndarray, np.int32]:
+    """What `rans.decode_static` takes: tables, with one that is certain; rows [most, L]; how many steps to take."""
+    certain = np.where(np.arange(static.table.shape[1]) > 0, tables.TOTAL, 0)[None]
+    rows = np.full((most, lanes), len(static.table), np.int32)
+    rows.flat[: len(static.rows)] = static.rows
+    table = np.concatenate([static.table, certain]).astype(np.int32)
+    return table, rows, np.int32(-(-len(static.rows) // lanes))
 
 
 def _lanes(size, channels):

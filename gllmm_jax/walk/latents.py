@@ -35,7 +35,7 @@ class Bits(NamedTuple):
 
 def clamp_latents(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The nearest latents a stream can carry, int32. Clamp before anything else, synthesis included."""
-    y_hat = np.clip(y_hat, -tables.Y_LIMIT, tables.Y_LIMIT).astype(np.int32)
+    y_hat = np.clip(y_hat, -tables.Y_LIMIT, tables.Y_LIMIT).astype(np.int32, copy=False)  # a new array either way
     model, (low, high) = entropy_model(twin, y_hat.shape[:2]), z_support(twin)
     symbols = model.symbols(y_hat, np.asarray(z_hat, np.int32)).reshape(-1, len(low))
     return model.begin(np.clip(symbols, 0, high - low).ravel(), y_hat)

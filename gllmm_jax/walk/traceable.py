@@ -70,11 +70,8 @@ def decode_latents(twin: Twin, stream: Stream) -> tuple[jax.Array, jax.Array, ja
     # without an end: under vmap a walk that may stop would copy its planes at every group
     source, lanes = rans.Source(pairs, None), rans.Lanes(stream.states, jnp.int32(0))
     static = model.static
-    steps = -(-len(static.rows) // n)
-    rows = np.full((max(steps, 1), n), len(static.table), np.int32)
-    rows.flat[: len(static.rows)] = static.rows
-    table = interleaved.with_certain(static.table)
-    symbols, lanes = rans.decode_static(table, rows, np.int32(steps), source, lanes)
+    arguments = interleaved.static_steps(static, n, max(-(-len(static.rows) // n), 1))
+    symbols, lanes = rans.decode_static(*arguments, source, lanes)
     y_hat, z_hat = model.begin(symbols.reshape(-1)[: len(static.rows)], jnp.asarray(stream.excess))
     for stage in model.stages(z_hat):
         plane, of_stage = stage.plane(y_hat), stage.known(y_hat)

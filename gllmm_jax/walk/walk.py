@@ -4,6 +4,7 @@ A program is compiled once for all pictures of a bucket: sizes are traced, and t
 """
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,8 +36,8 @@ def intervals(stages: Sequence[Stage], y_hat: np.ndarray, tick: Tick = silent) -
     """All latents int32 [h, w, M] as the encoder sees them, who knows every one."""
     coded, excess, groups = [], np.zeros((0, 2), np.int64), []
     pieces = [[_known_pieces(part) for part in stage.parts] for stage in stages]
-    todo = sum(len(of_part) for of_stage in pieces for of_part in of_stage)
-    done, m, width = 0, y_hat.shape[-1], 0
+    todo, done = sum(map(len, itertools.chain(*pieces))), 0
+    m, width = y_hat.shape[-1], 0
     tick(0, todo)
     for stage, of_stage in zip(stages, pieces, strict=True):
         plane, known = stage.plane(y_hat), stage.known(y_hat)
@@ -66,15 +67,15 @@ def decode(
 
     Raises `BitstreamError` where the stream is cut short.
     """
-    todo = sum(len(segments(part.schedule, SEGMENT)) for stage in stages for part in stage.parts)
-    done = 0
+    pieces = [[segments(part.schedule, SEGMENT) for part in stage.parts] for stage in stages]
+    todo, done = sum(map(len, itertools.chain(*pieces))), 0
     tick(0, todo)
-    for stage in stages:
+    for stage, of_stage in zip(stages, pieces, strict=True):
         plane, known = stage.plane(y_hat), stage.known(y_hat)
-        for part in stage.parts:
-            of_part = jax.device_put((part.known, np.int32(part.first)))
-            for piece in jax.device_put(segments(part.schedule, SEGMENT)):
-                plane, lanes = _decode(part.program, known, plane, *of_part, piece, source, lanes)
+        for part, of_part in zip(stage.parts, of_stage, strict=True):
+            arguments = jax.device_put((part.known, np.int32(part.first)))
+            for piece in jax.device_put(of_part):
+                plane, lanes = _decode(part.program, known, plane, *arguments, piece, source, lanes)
                 rans.check_within(lanes, source)
                 tick(done := done + 1, todo)
         y_hat = stage.written(y_hat, plane)

@@ -9,6 +9,7 @@ import pytest
 from gllmm_jax.entropy import rans
 from gllmm_jax.nn.progressive import calls
 from gllmm_jax.order import progressive
+from gllmm_jax.order.models import entropy_model
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.twin import exact
 from gllmm_jax.twin.calibrate import make_twin
@@ -57,7 +58,7 @@ class Certain:
     ("preset", "sides"), [("msp-fast", (256, 2048)), ("msp-normal", (256,)), ("msp-extra", (256,))]
 )
 def test_the_calls_are_as_many_for_every_picture(preset, sides, monkeypatch):
-    """Those of the network, as it is run, by encoder and decoder."""
+    """Those of the network, as it is run, by encoder and decoder; and those that there are to run at 4096x4096."""
     profile = PRESETS[preset]
     assert profile.msp is not None
     small = dataclasses.replace(profile.msp, width=2, depth=1)
@@ -70,6 +71,8 @@ def test_the_calls_are_as_many_for_every_picture(preset, sides, monkeypatch):
 
     monkeypatch.setattr(exact, "features", counted)
     number = len(calls(profile.msp, profile.latents))
+    stages = entropy_model(twin(config), (4096 // profile.stride,) * 2).stages(None)
+    assert sum(len(stage.parts) for stage in stages) == number  # each prepares once, which is a call
     for side in sides:
         y = np.zeros((side // profile.stride, side // profile.stride, config.latents), np.int32)
         data = encode_latents(twin(config), y, np.zeros((0, 0, 0), int))
