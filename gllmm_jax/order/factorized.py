@@ -1,6 +1,5 @@
 """No conditions: the factorised prior codes y, and nothing follows. Or its coarsest scale, and others follow."""
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +20,6 @@ class Factorized:
         self._at, m = subsampled(twin.config.coarsest), twin.config.latents
         self._shape = (size[0] >> twin.config.coarsest, size[1] >> twin.config.coarsest, m)
 
-    @functools.cached_property
     def static(self) -> Static:
         """See `stage.EntropyModel`."""
         h, w, m = self._shape

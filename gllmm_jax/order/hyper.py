@@ -1,7 +1,6 @@
 """What entropy models with a hyperprior share: z comes first, and phi is made of it."""
 
 import dataclasses
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -43,7 +42,6 @@ class Hyperprior:
     def __init__(self, twin: Twin, size: tuple[int, int]) -> None:
         self.twin, self.size = twin, size
 
-    @functools.cached_property
     def static(self) -> Static:
         """See `stage.EntropyModel`."""
         rows = np.tile(np.arange(self.twin.config.hyper, dtype=np.int32), np.prod(hyper_size(self.size)))

@@ -70,7 +70,6 @@ class EntropyModel(Protocol):
     Arrays may be NumPy's or, under a trace, JAX's.
     """
 
-    @property
     def static(self) -> Static:
         """Distributions of what comes first in the stream and depends on nothing in it."""
         ...

@@ -23,7 +23,7 @@ from gllmm_jax.walk.coder import Content
 def encode(content: Content, tick: Tick = silent) -> bytes:
     """See `coder.Coder`."""
     writer = tfc.Writer()
-    decisions.symbols(writer, content.model.static, content.symbols)
+    decisions.symbols(writer, content.model.static(), content.symbols)
     y_hat, _ = content.model.begin(content.symbols, content.outliers.plane(content.y_hat.shape))
     walk.decide(writer, content.stages, y_hat, content.y_hat, tick)
     return _checksum(content.symbols) + writer.finish()

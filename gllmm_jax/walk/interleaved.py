@@ -20,7 +20,7 @@ BLOCK = 1 << 15
 
 def encode(content: Content, tick: Tick = silent) -> bytes:
     """See `coder.Coder`."""
-    (h, w, m), static = content.y_hat.shape, content.model.static
+    (h, w, m), static = content.y_hat.shape, content.model.static()
     lanes = _lanes((h, w), m)
     fill = (0, -len(static.rows) % lanes)  # what is certain fills up the last static step
     low = np.pad(static.table[static.rows, content.symbols], fill)

@@ -72,7 +72,7 @@ def decode_latents(
     """
     outliers, rest = _unpack_outliers(data, size[0] * size[1] * twin.config.latents)
     stream, model = named(coder).decoder(rest, size, twin.config.latents), entropy_model(twin, size)
-    symbols = stream.static(model.static)
+    symbols = stream.static(model.static())
     if begun:
         begun(size)
     y_hat, z_hat = model.begin(symbols, outliers.plane((*size, twin.config.latents)))
@@ -84,7 +84,7 @@ def decode_latents(
 def estimated_bits(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> Bits:
     """Bits of the latents at the integer model's own probabilities, without the cost of the coder."""
     content = prepare(twin, y_hat, z_hat)
-    static = content.model.static
+    static = content.model.static()
     frequency = static.table[static.rows, content.symbols + 1] - static.table[static.rows, content.symbols]
     frequencies = content.intervals.last - content.intervals.first.astype(np.int32) + 1, frequency
     y, z = (float((tables.TOTAL_BITS - np.log2(f, dtype=np.float64)).sum()) for f in frequencies)

@@ -39,7 +39,7 @@ def encode_latents(twin: Twin, y_hat: jax.Array, z_hat: jax.Array) -> Stream:
     """
     y_hat, z_hat = map(jnp.asarray, (y_hat, z_hat))
     model, n = entropy_model(twin, (y_hat.shape[0], y_hat.shape[1])), rans.lane_count(y_hat.size, y_hat.shape[2])
-    static, symbols, excess = model.static, model.symbols(y_hat, z_hat), jnp.zeros_like(y_hat)
+    static, symbols, excess = model.static(), model.symbols(y_hat, z_hat), jnp.zeros_like(y_hat)
     first, last = (jnp.asarray(static.table)[static.rows, symbols + i] for i in (0, 1))
     steps = [_in_steps(n, first, last - first, np.array([first.size]))]
     for stage in model.stages(z_hat):
@@ -69,7 +69,7 @@ def decode_latents(twin: Twin, stream: Stream) -> tuple[jax.Array, jax.Array, ja
     pairs = jnp.append(stream.data, jnp.uint8(0)).astype(jnp.uint32) << 8 | following
     # without an end: under vmap a walk that may stop would copy its planes at every group
     source, lanes = rans.Source(pairs, None), rans.Lanes(stream.states, jnp.int32(0))
-    static = model.static
+    static = model.static()
     arguments = interleaved.static_steps(static, n, max(-(-len(static.rows) // n), 1))
     symbols, lanes = rans.decode_static(*arguments, source, lanes)
     y_hat, z_hat = model.begin(symbols.reshape(-1)[: len(static.rows)], jnp.asarray(stream.excess))

@@ -44,7 +44,7 @@ def test_distributions_are_fine_and_symmetric():
 def test_a_reader_asks_what_the_writer_was_asked(config, size):
     y, z = carried(config, *size)
     content = prepare(twin(config), y, z)
-    tape, static = Tape(), content.model.static
+    tape, static = Tape(), content.model.static()
     decisions.symbols(tape, static, content.symbols)
     for values in (y, None):  # written, then read
         if values is None:

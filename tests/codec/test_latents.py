@@ -155,7 +155,7 @@ def test_a_cut_stream_stops_the_walk():
     content = prepare(twin(), y, z)
     stream = interleaved.encode(content)
     states, data = rans.unpack(stream[: len(stream) * 3 // 4], rans.lane_count(y.size, MU.latents))
-    static = content.model.static
+    static = content.model.static()
     rows = jnp.asarray(static.rows).reshape(-1, len(states))
     source, lanes = rans.source(data), rans.Lanes(jnp.asarray(states), jnp.int32(0))
     _, lanes = rans.decode_static(jnp.asarray(static.table), rows, jnp.int32(len(rows)), source, lanes)

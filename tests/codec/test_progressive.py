@@ -71,7 +71,8 @@ def test_the_calls_are_as_many_for_every_picture(preset, sides, monkeypatch):
 
     monkeypatch.setattr(exact, "features", counted)
     number = len(calls(profile.msp, profile.latents))
-    stages = entropy_model(twin(config), (4096 // profile.stride,) * 2).stages(None)
+    side = 4096 // profile.stride
+    stages = entropy_model(twin(config), (side, side)).stages(None)
     assert sum(len(stage.parts) for stage in stages) == number  # each prepares once, which is a call
     for side in sides:
         y = np.zeros((side // profile.stride, side // profile.stride, config.latents), np.int32)
