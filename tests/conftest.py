@@ -3,6 +3,7 @@
 import functools
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -25,6 +26,10 @@ LEARNING = ("train", "lof", "nn")
 """Rooms whose tests have large programs, gradients above all, and run them a few times."""
 
 
+MOST_MAPPINGS = 15_000
+"""Pieces of memory that a process may have mapped when a file of tests is done, before its programs go."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first: with one file a process, what is begun last should not take long."""
     items.sort(key=lambda item: item.path.parent.name not in LEARNING)
@@ -41,7 +46,16 @@ def _compiled_in_a_hurry(request: pytest.FixtureRequest) -> Iterator[None]:
         jax.config.update("jax_disable_most_optimizations", True)
         yield
         jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()  # a process that keeps all of its programs can crash XLA
+    jax.clear_caches()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_programs() -> Iterator[None]:
+    # XLA maps several pieces of memory for a program, and dies where Linux grants no more of them, which is at 65,530
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPPINGS:
+        jax.clear_caches()
 
 
 def _photograph(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:

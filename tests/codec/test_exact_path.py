@@ -20,7 +20,7 @@ from tests.codec.twins import ALONE, BOARD, FAST, MU, PLAIN, SEEDS, STATIC, carr
 SIZE, LANES = (8, 12), 4
 
 MOVES = "broadcast_in_dim concatenate copy dynamic_slice dynamic_update_slice gather iota pad scatter select_n slice"
-LAYOUT = "reshape squeeze stack tile transpose unstack"
+LAYOUT = "reshape split squeeze stack tile transpose unstack"
 COMPARISONS = "and argmax clamp eq ge gt le lt max min ne or reduce_and reduce_max"
 INTEGERS = "clz cumsum div rem shift_left shift_right_arithmetic shift_right_logical reduce_sum scatter-add"
 WHOLE_NUMBERS = "abs add mul neg sub convert_element_type dot_general floor"
