@@ -3,8 +3,9 @@
     python experiments/training_choices.py --data PHOTOGRAPHS --init light-vr --seconds 590 -o choices.jsonl \\
         "adam, 2e-4: learning_rate=2e-4" "soap, 2e-4: learning_rate=2e-4, optimizer='soap'"
 
-Each run has as many steps as fit in the seconds at its median step, timed before it, and a rate that falls to zero. The
-loss is that of `train` over five qualities, on the first held-out crops. Runs that are in the file already are skipped.
+Each run has as many steps as fit in the seconds at its median step, timed before it, and a rate that falls to zero.
+`steps=540` among the settings gives their number instead, for a run beside other work. The loss is that of `train` over
+five qualities, on the first held-out crops. Runs that are in the file already are skipped.
 """
 
 import argparse
@@ -34,21 +35,27 @@ TIMED = 24
 """Steps whose median says how many fit; a third of them are not counted."""
 
 
-def run(config: TrainConfig, params: Any, files: list, held_out: np.ndarray, seconds: float) -> dict[str, Any]:
-    """One run: steps, seconds a step, validation loss, and bpp and PSNR at each quality."""
+def run(config: TrainConfig, params: Any, files: list, held_out: np.ndarray, seconds: float | None) -> dict[str, Any]:
+    """One run: steps, seconds a step, validation loss, and bpp and PSNR at each quality.
+
+    The steps are the config's, or as many as fit in the seconds.
+    """
     batches = data.Batches(files, seed=config.seed, share=(0, 1), batch=config.batch, crop=config.crop)
-    step, taken = make_train_step(MODEL, config), []
-    state = create_state(config, params, jax.random.PRNGKey(config.seed))
-    for _ in range(TIMED):
-        images, begun = next(batches), time.perf_counter()
-        state, metrics = step(state, images, 0.0)
-        jax.block_until_ready(metrics)
-        taken.append(time.perf_counter() - begun)
-    each = statistics.median(taken[TIMED // 3 :])
-    steps, state = int(seconds / each), create_state(config, params, jax.random.PRNGKey(config.seed))
-    for number in range(steps):
-        state, metrics = step(state, next(batches), number / steps)
-        jax.block_until_ready(metrics)
+    step = make_train_step(MODEL, config)
+    assert config.steps is not None
+
+    def advance(steps: int, whole: int | None) -> tuple[Any, float]:
+        # the state after so many steps of a run of `whole`, and their median seconds; at the full rate where it is None
+        state, taken = create_state(config, params, jax.random.PRNGKey(config.seed)), []
+        for number in range(steps):
+            images, begun = next(batches), time.perf_counter()
+            state, metrics = step(state, images, number / whole if whole else 0.0)
+            jax.block_until_ready(metrics)
+            taken.append(time.perf_counter() - begun)
+        return state, statistics.median(taken[steps // 3 :])
+
+    steps = config.steps if seconds is None else int(seconds / advance(TIMED, None)[1])
+    state, each = advance(steps, steps)
     judge, points = make_eval_step(MODEL, config), []
     for quality in VALIDATION_QUALITIES:
         rows = [jax.device_get(judge(state.ema, image[None], quality)) for image in held_out]
@@ -83,8 +90,9 @@ def main() -> None:
     for name, _, given in (text.partition(":") for text in args.runs):
         if name not in done:
             changed = BASE | settings(given.strip())
-            config = TrainConfig(data=args.data, lmbda=(RATE.lowest, RATE.highest), steps=1, **changed)
-            row = {"name": name, "settings": given.strip(), **run(config, params, files, held_out, args.seconds)}
+            seconds = None if "steps" in changed else args.seconds
+            config = TrainConfig(data=args.data, lmbda=(RATE.lowest, RATE.highest), **({"steps": 1} | changed))
+            row = {"name": name, "settings": given.strip(), **run(config, params, files, held_out, seconds)}
             with args.output.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(f"{name}: {row['steps']} steps of {row['seconds']:.3f} s, loss {row['loss']:.4f}", flush=True)
