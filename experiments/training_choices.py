@@ -91,7 +91,8 @@ def main() -> None:
         if name not in done:
             changed = BASE | settings(given.strip())
             seconds = None if "steps" in changed else args.seconds
-            config = TrainConfig(data=args.data, lmbda=(RATE.lowest, RATE.highest), **({"steps": 1} | changed))
+            changed.setdefault("steps", 1)
+            config = TrainConfig(data=args.data, lmbda=(RATE.lowest, RATE.highest), **changed)
             row = {"name": name, "settings": given.strip(), **run(config, params, files, held_out, seconds)}
             with args.output.open("a") as file:
                 file.write(json.dumps(row) + "\n")
