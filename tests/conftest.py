@@ -2,6 +2,8 @@
 
 import functools
 import gc
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 from PIL import Image
 
 from gllmm_jax import zoo
+from gllmm_jax.cli import cache
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.export import make_weights
 from gllmm_jax.config import ModelConfig
@@ -25,9 +28,22 @@ gc.set_threshold(100_000, 50, 50)
 LEARNING = ("train", "lof", "nn")
 """Rooms whose tests have large programs, gradients above all, and run them a few times."""
 
+AS_SHIPPED = ("test_golden.py", "test_shipped.py", "test_exact_path.py")
+"""Files of tests/codec whose programs are optimised as a user's are; what is exact is exact without it too."""
 
 MOST_MAPPINGS = 15_000
 """Pieces of memory that a process may have mapped when a file of tests is done, before its programs go."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Programs are shared: by the processes of this run, and by those that tests start. JAX 0.5.3 cannot do that."""
+    if not hasattr(config, "workerinput") and jax.__version_info__ >= cache.SINCE:
+        kept = tempfile.TemporaryDirectory(prefix="programs-")
+        config.add_cleanup(kept.cleanup)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = kept.name  # for the processes to come, then for this one
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = str(cache.WORTH_KEEPING)
+        jax.config.update("jax_compilation_cache_dir", kept.name)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", cache.WORTH_KEEPING)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,8 +53,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _compiled_in_a_hurry(request: pytest.FixtureRequest) -> Iterator[None]:
-    # of what the tests of a room with large programs take, most would be XLA's optimisation; files are made with it
-    if request.path.parent.name not in LEARNING:
+    # most of what tests take is XLA's compiler, and a good part of that its optimisation
+    path = request.path
+    if path.parent.name not in (*LEARNING, "codec") or path.name in AS_SHIPPED:
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
@@ -46,7 +63,8 @@ def _compiled_in_a_hurry(request: pytest.FixtureRequest) -> Iterator[None]:
         jax.config.update("jax_disable_most_optimizations", True)
         yield
         jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()
+    if path.parent.name in LEARNING:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="module", autouse=True)
