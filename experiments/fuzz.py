@@ -108,6 +108,9 @@ def header(rng: np.random.Generator, data: bytes, _others: list[bytes]) -> bytes
         {"colour": container.COLOURS[rng.integers(2)]},
         {"latents_crc32": int(rng.integers(1 << 32))},
         {"fingerprint": rng.bytes(4)},
+        {"synthesis": rng.bytes(4)},
+        {"arithmetic": int(rng.integers(256))},
+        {"chunks": {"noTe": rng.bytes(rng.integers(1000))}},
         {"quality": None if told.quality is not None and rng.integers(4) == 0 else int(rng.integers(256))},
     )
     return container.pack(told._replace(**lies[rng.integers(len(lies))]), inner)
@@ -139,7 +142,8 @@ def judge(codec: Codec, mutant: bytes, truths: set[int], patience: int) -> str:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, previous)
     assert report.latents_crc32 in truths, "latents that nobody encoded"
-    assert image.shape[:2] == container.unpack(mutant)[0][2:4], "a picture of another size than announced"
+    told = container.unpack(mutant)[0]
+    assert image.shape[:2] == (told.height, told.width), "a picture of another size than announced"
     return "picture"
 
 

@@ -4,8 +4,9 @@
     Image.open("photograph.png").save("photograph.gllm", quality=50)
     Image.open("photograph.gllm").show()
 
-A file is decoded where Pillow loads it, with the installed model it names or one that was `use`d before. Damaged files
-raise `BitstreamError`, some when opened and some when loaded.
+A file is decoded where Pillow loads it, by a codec that was `use`d before or by the weights it needs, looked for as
+`codec.find` says: a file cannot name a path. Damaged files raise `BitstreamError`, some when opened and some when
+loaded.
 """
 
 import functools
@@ -18,6 +19,8 @@ from PIL import Image, ImageFile
 
 from gllmm_jax import zoo
 from gllmm_jax.codec.codec import Codec, load
+from gllmm_jax.codec.find import codec_for
+from gllmm_jax.codec.fingerprint import Fingerprints, of_header
 from gllmm_jax.codec.quality import quality_of
 from gllmm_jax.codec.wish import Wish
 from gllmm_jax.container import container
@@ -25,16 +28,16 @@ from gllmm_jax.container import container
 FORMAT = "GLLM"
 
 _MODES = {"rgb": "RGB", "gray": "L"}
-_codecs: dict[str, Codec] = {}
+_codecs: dict[Fingerprints, Codec] = {}
 
 
 def use(model: str | Path | Codec) -> Codec:
-    """Keeps a codec ready for files that name its model: an installed name, a weights file, or a codec.
+    """Keeps a codec ready for files that need its weights: an installed name, a weights file, or a codec.
 
     Raises `zoo.WeightsError`.
     """
     codec = model if isinstance(model, Codec) else _loaded(model)
-    _codecs[codec.name] = codec
+    _codecs[codec.fingerprints] = codec
     return codec
 
 
@@ -47,7 +50,7 @@ class GllmImageFile(ImageFile.ImageFile):
     def _open(self) -> None:
         assert self.fp is not None
         self._data = self.fp.read()
-        header, _ = container.unpack(self._data)
+        self._header = header = container.unpack(self._data)[0]
         self._size, self._mode = (header.width, header.height), _MODES[header.colour]
         quality = None if header.quality is None else quality_of(header.quality)
         self.info = {"model": header.model, "coder": header.coder, "quality": quality}
@@ -56,7 +59,7 @@ class GllmImageFile(ImageFile.ImageFile):
     def load(self) -> Any:
         """Decodes on first use."""
         if self.tile and self._data:
-            codec = _codecs.get(self.info["model"]) or use(self.info["model"])
+            codec = _codecs.get(of_header(self._header)) or use(codec_for(self._header))
             pixels, self._data = codec.decompress(self._data), b""
             if self.fp is not None and self._exclusive_fp:
                 self.fp.close()

@@ -22,6 +22,8 @@ from gllmm_jax.config import ModelConfig
 DEFAULT = "light-vr"
 FORMAT = 1
 FOLDER = Path(__file__).parent / "weights"
+PLACES = "GLLMM_JAX_WEIGHTS"
+"""Names an environment variable: further folders with weights, parted as in PATH."""
 
 Tree = Mapping[str, Any]
 """Nested mappings with arrays as leaves."""
@@ -48,6 +50,17 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.npz"))
 
 
+def places() -> list[Path]:
+    """Folders in which weights are looked for: that of the installed ones, then those of $GLLMM_JAX_WEIGHTS."""
+    return [FOLDER, *(Path(text) for text in os.environ.get(PLACES, "").split(os.pathsep) if text)]
+
+
+def candidates(name: str) -> list[Path]:
+    """All weights files in `places`, those called `name` first."""
+    found = [path for place in places() for path in sorted(place.glob("*.npz"))]
+    return sorted(found, key=lambda path: path.stem != name)
+
+
 def check_name(name: str) -> str:
     """The name itself. Raises `WeightsError` where it could not go into a file's header."""
     if not _NAME.fullmatch(name):
@@ -58,7 +71,7 @@ def check_name(name: str) -> str:
 def half(params: Tree) -> dict[str, Any]:
     """The same tree in float16, as it is stored. Raises `WeightsError` on a number that float16 does not hold."""
     tree: dict[str, Any] = {}
-    for path, leaf in _flatten(params):
+    for path, leaf in leaves(params):
         array = np.asarray(leaf, np.float32)
         if not np.all(np.abs(array) <= np.finfo(np.float16).max):  # also false for NaN
             raise WeightsError(f"the parameter {path} holds numbers that float16 does not")
@@ -69,7 +82,7 @@ def half(params: Tree) -> dict[str, Any]:
 def single(params: Tree) -> dict[str, Any]:
     """The same tree in float32, NumPy arrays. Raises `WeightsError` on a number that is not finite."""
     tree: dict[str, Any] = {}
-    for path, leaf in _flatten(params):
+    for path, leaf in leaves(params):
         array = np.asarray(leaf, np.float32)
         if not np.isfinite(array).all():
             raise WeightsError(f"the parameter {path} is not finite: a picture would be garbage")
@@ -79,7 +92,7 @@ def single(params: Tree) -> dict[str, Any]:
 
 def count(params: Tree) -> int:
     """How many numbers a tree holds."""
-    return sum(np.size(leaf) for _, leaf in _flatten(params))
+    return sum(np.size(leaf) for _, leaf in leaves(params))
 
 
 def save(path: str | os.PathLike[str], weights: Weights) -> None:
@@ -91,7 +104,7 @@ def save(path: str | os.PathLike[str], weights: Weights) -> None:
         "provenance": dict(weights.provenance),
     }
     arrays: dict[str, Any] = {"meta": np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8)}
-    arrays |= {f"params/{key}": leaf for key, leaf in _flatten(half(weights.params))}
+    arrays |= {f"params/{key}": leaf for key, leaf in leaves(half(weights.params))}
     arrays |= {f"tables/{key}": np.asarray(table) for key, table in weights.tables.items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
@@ -172,11 +185,12 @@ def _trees(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], dict[str, 
     return params, tables
 
 
-def _flatten(tree: Tree, prefix: str = "") -> list[tuple[str, Any]]:
+def leaves(tree: Tree, prefix: str = "") -> list[tuple[str, Any]]:
+    """Paths like "g_s/up0/kernel" and what is there, in one order for equal trees."""
     pairs: list[tuple[str, Any]] = []
     for key in sorted(tree):
         value = tree[key]
-        pairs += _flatten(value, f"{prefix}{key}/") if isinstance(value, Mapping) else [(prefix + key, value)]
+        pairs += leaves(value, f"{prefix}{key}/") if isinstance(value, Mapping) else [(prefix + key, value)]
     return pairs
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -67,7 +68,7 @@ def test_a_weights_file_stands_for_its_model(capsys, mu_file, photo, tmp_path):
     assert main(["compress", str(photo), "--model", str(mu_file), "-o", str(tmp_path / "x.gllm")]) == 0
     assert "20 x 20" in capsys.readouterr().out
     line = fails(capsys, "decompress", tmp_path / "x.gllm")
-    assert line.endswith("model 'mu-random' it was made with is not installed: give its weights file with --model")
+    assert "it needs the weights 'mu-random' with the fingerprint" in line and "give their file, --model FILE" in line
     assert main(["decompress", str(tmp_path / "x.gllm"), "--model", str(mu_file)]) == 0
     assert (tmp_path / "x.png").exists()
 
@@ -76,7 +77,7 @@ def test_info_and_models(capsys, folder, mu_file, photo, tmp_path):
     report(capsys, "compress", photo, "--model", "mu-random", "--json")
     facts = report(capsys, "info", tmp_path / "photo.gllm", "--json")
     assert facts["kind"] == "picture"
-    assert (facts["height"], facts["colour"], facts["model"], facts["installed"]) == (20, "rgb", "mu-random", True)
+    assert (facts["height"], facts["colour"], facts["model"], facts["found"]) == (20, "rgb", "mu-random", "mu-random")
     facts = report(capsys, "info", mu_file, "--json")
     assert (facts["kind"], facts["model"], facts["provenance"]) == ("weights", "mu-random", {"lmbda": 0.013})
     rows = report(capsys, "models", "--json")
@@ -93,9 +94,16 @@ def test_other_weights_of_the_same_name(capsys, folder, mu_weights, photo, tmp_p
     tables = {**mu_weights.tables, "y.limit": np.maximum(mu_weights.tables["y.limit"], 1) - 1}
     zoo.save(tmp_path / "other" / "mu-random.npz", mu_weights._replace(tables=tables))
     monkeypatch.setattr(zoo, "FOLDER", tmp_path / "other")
-    assert not report(capsys, "info", packed, "--json")["installed"]
+    assert report(capsys, "info", packed, "--json")["found"] is None
     line = fails(capsys, "decompress", packed, "-o", tmp_path / "out.png")
-    assert line.endswith("other weights of the name 'mu-random' than these: decode it with those, --model FILE")
+    assert line.startswith(f"{packed}: it needs the weights 'mu-random' with the fingerprint ")
+    named = "decompress", packed, "-o", tmp_path / "out.png", "--model", "mu-random"
+    assert "other weights of the name 'mu-random'" in (line := fails(capsys, *named))
+    assert line.endswith("than these: decode it with those, --model FILE")
+    learned = jax.tree.map(lambda leaf: leaf * np.float16(1.25), mu_weights.params["g_s"])
+    zoo.save(tmp_path / "other" / "mu-random.npz", mu_weights._replace(params=mu_weights.params | {"g_s": learned}))
+    assert fails(capsys, *named[:4]).endswith("'mu-random' would show another picture, --other-synthesis accepts that")
+    assert main([*map(str, named[:4]), "--other-synthesis"]) == 0
 
 
 def test_evaluate(capsys, folder, photo, tmp_path):

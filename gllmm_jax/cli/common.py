@@ -18,7 +18,7 @@ FAILED = 2
 DEBUG = "GLLMM_JAX_DEBUG"  # set, errors show where they come from
 
 _EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)  # raised on purpose, with a sentence
-_PARAMETER = re.compile(r"(?<!\S)(convert|max_pixels|model|quality|max_bytes|bpp|psnr)=(True)?")
+_PARAMETER = re.compile(r"(?<!\S)(convert|max_pixels|other_synthesis|model|quality|max_bytes|bpp|psnr)=(True)?")
 
 
 def say(text: str) -> None:

@@ -45,30 +45,37 @@ def info(arguments: argparse.Namespace) -> None:
 
 
 def _stream_facts(path: Path, data: bytes) -> dict[str, Any]:
+    from gllmm_jax.codec.find import codec_for
+    from gllmm_jax.codec.fingerprint import of_header
     from gllmm_jax.codec.quality import quality_of
     from gllmm_jax.container import container
     from gllmm_jax.errors import BitstreamError
-    from gllmm_jax.twin import integer
 
     try:
         header, stream = container.unpack(data, max_pixels=None)
     except BitstreamError as error:
         raise BitstreamError(f"{path}: {error}") from error
-    installed = header.model in zoo.names()
-    if installed:  # there may be other weights of that name
-        weights = zoo.read(header.model)
-        fingerprint = integer.fingerprint(integer.Twin(weights.config, weights.tables))
-        installed = fingerprint.startswith(header.fingerprint)
+    try:
+        found = codec_for(header).name
+    except BitstreamError:
+        found = None
     return {
         "kind": "picture",
-        "format": container.VERSION,
+        "format": container.version(data),
+        "arithmetic": header.arithmetic,
         "bytes": len(data),
         "bpp": 8 * len(data) / (header.height * header.width),
-        **header._asdict(),
+        "model": header.model,
+        "fingerprint": str(of_header(header)),
+        "height": header.height,
+        "width": header.width,
+        "colour": header.colour,
+        "coder": header.coder,
         "quality": None if header.quality is None else quality_of(header.quality),
-        "fingerprint": header.fingerprint.hex(),
+        "latents_crc32": header.latents_crc32,
+        "chunks": {name: len(content) for name, content in header.chunks.items()},
         "stream_bytes": len(stream),
-        "installed": installed,
+        "found": found,
     }
 
 

@@ -4,6 +4,7 @@ import argparse
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from gllmm_jax import files, zoo
@@ -33,6 +34,7 @@ from gllmm_jax.container.container import CODERS, MAX_PIXELS
 
 if TYPE_CHECKING:
     from gllmm_jax.codec.codec import Codec
+    from gllmm_jax.container.header import Header
     from gllmm_jax.lof import Overfit
 
 
@@ -55,7 +57,9 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("input", type=a_path, metavar="IN", help="a .gllm file")
     which = "its suffix says the format; IN with the suffix .png unless given"
     parser.add_argument("-o", "--output", type=a_path, metavar="OUT", help=which)
-    add_model(parser, None, "the one the file names")
+    add_model(parser, None, f"the one the file needs, of the installed ones and those in the folders of ${zoo.PLACES},")
+    text = "accept weights that read the file but show another picture than those it was made with"
+    parser.add_argument("--other-synthesis", action="store_true", help=text)
     limit = f"accept pictures of up to N pixels ({MAX_PIXELS:,} unless given)"
     parser.add_argument("--max-pixels", type=positive, default=MAX_PIXELS, metavar="N", help=limit)
     add_json(parser)
@@ -143,8 +147,9 @@ def decompress(arguments: argparse.Namespace) -> None:
     try:
         header, _ = container.unpack(data, max_pixels=arguments.max_pixels)
         with bar() as progress:
-            codec, seconds = _load(arguments.model or _installed(header.model))
-            image, report = codec.decode(data, max_pixels=arguments.max_pixels, progress=progress)
+            codec, seconds = _load_for(header, arguments)
+            limits = {name: getattr(arguments, name) for name in ("max_pixels", "other_synthesis")}
+            image, report = codec.decode(data, **limits, progress=progress)
     except BitstreamError as error:
         raise BitstreamError(f"{arguments.input}: {error}") from error
     picture.write(output, image)
@@ -154,7 +159,7 @@ def decompress(arguments: argparse.Namespace) -> None:
         print(f"{output}: {report.width} x {report.height}", file=beside(output))
 
 
-def _load(model: str) -> "tuple[Codec, float]":
+def _load(model: str | Path) -> "tuple[Codec, float]":
     """The codec and the seconds until it was there."""
     start = time.perf_counter()
     with ThreadPoolExecutor() as pool:  # unpacking takes as long as importing JAX does
@@ -165,11 +170,19 @@ def _load(model: str) -> "tuple[Codec, float]":
         return load(weights.result()), round(time.perf_counter() - start, 4)
 
 
-def _installed(model: str) -> str:
-    from gllmm_jax.errors import BitstreamError
+def _load_for(header: "Header", arguments: argparse.Namespace) -> "tuple[Codec, float]":
+    """The codec that was asked for, or the one that the file needs, and the seconds until it was there."""
+    if arguments.model:
+        return _load(arguments.model)
+    start = time.perf_counter()
+    with ThreadPoolExecutor() as pool:
+        likely = {path: pool.submit(zoo.read, path) for path in zoo.candidates(header.model)[:1]}
+        cache.enable()
+        from gllmm_jax.codec.codec import load
+        from gllmm_jax.codec.find import codec_for
 
-    if model not in zoo.names():
-        raise BitstreamError(
-            f"the model '{model}' it was made with is not installed: give its weights file with --model"
-        )
-    return model
+        def ready(path: Path) -> "Codec":
+            return load(likely[path].result() if path in likely else path)
+
+        codec = codec_for(header, other_synthesis=arguments.other_synthesis, load=ready)
+    return codec, round(time.perf_counter() - start, 4)

@@ -54,9 +54,12 @@ class Codec(LatentCodec):
         """
         return self.encode(image, estimate=False, **wish).data
 
-    def decompress(self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS) -> np.ndarray:
-        """The bytes of a `.gllm` file -> uint8 [height, width, 3 or 1]. Raises `BitstreamError`; see `decode`."""
-        return self.decode(data, max_pixels=max_pixels).image
+    def decompress(self, data: Bytes, **limits: Any) -> np.ndarray:
+        """The bytes of a `.gllm` file -> uint8 [height, width, 3 or 1]. Raises `BitstreamError`.
+
+        The `limits` are `max_pixels` and `other_synthesis`, as of `decode`.
+        """
+        return self.decode(data, **limits).image
 
     def compress_many(self, images: Iterable[npt.ArrayLike], *, workers: int | None = None, **wish: Any) -> list[bytes]:
         """`compress` for each, in order, with one wish for all.
@@ -66,11 +69,9 @@ class Codec(LatentCodec):
         """
         return map_in_threads(functools.partial(self.compress, **wish), images, workers)
 
-    def decompress_many(
-        self, files: Iterable[Bytes], *, max_pixels: int | None = container.MAX_PIXELS, workers: int | None = None
-    ) -> list[np.ndarray]:
+    def decompress_many(self, files: Iterable[Bytes], *, workers: int | None = None, **limits: Any) -> list[np.ndarray]:
         """`decompress` for each, in order, as `compress_many` does. Raises for the first that `decompress` refuses."""
-        return map_in_threads(functools.partial(self.decompress, max_pixels=max_pixels), files, workers)
+        return map_in_threads(functools.partial(self.decompress, **limits), files, workers)
 
     def encode(
         self,
@@ -142,16 +143,22 @@ class Codec(LatentCodec):
         return Encoded(data, EncodeReport(*facts))
 
     def decode(
-        self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS, progress: Progress = silent
+        self,
+        data: Bytes,
+        *,
+        max_pixels: int | None = container.MAX_PIXELS,
+        other_synthesis: bool = False,
+        progress: Progress = silent,
     ) -> Decoded:
         """`decompress`, with a report; `progress` as in `encode`.
 
-        Raises `BitstreamError` where the bytes are no whole and undamaged file of this model, or announce more than
-        `max_pixels` pixels; `ImportError` where the extra of the file's coder is missing; `TypeError` on what is no
-        bytes.
+        `other_synthesis=True` accepts files whose latents these weights read but whose picture other weights show: of
+        a g_s trained anew, say. Raises `BitstreamError` where the bytes are no whole and undamaged file of this model,
+        or announce more than `max_pixels` pixels; `ImportError` where the extra of the file's coder is missing;
+        `TypeError` on what is no bytes.
         """
         watch = Watch()
-        header, y_hat, _ = self._unpack(data, max_pixels, self._expect, progress)
+        header, y_hat, _ = self._unpack(data, max_pixels, other_synthesis, self._expect, progress)
         watch.lap("entropy")
         gray = header.colour == "gray"
         tick = functools.partial(progress, "synthesis")

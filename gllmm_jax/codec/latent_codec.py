@@ -19,6 +19,7 @@ from flax.errors import FlaxError
 from gllmm_jax import zoo
 from gllmm_jax.codec import transforms
 from gllmm_jax.codec.arrays import as_image, latents_crc32
+from gllmm_jax.codec.fingerprint import of_header, of_weights
 from gllmm_jax.codec.quality import DEFAULT, index_of, quality_of
 from gllmm_jax.container import container
 from gllmm_jax.errors import BitstreamError
@@ -26,7 +27,7 @@ from gllmm_jax.nn.model import misfit
 from gllmm_jax.nn.quality import at_quality, has_anchors
 from gllmm_jax.progress import Progress, silent
 from gllmm_jax.twin import integer
-from gllmm_jax.walk import latents
+from gllmm_jax.walk import arithmetic, latents
 
 Bytes = bytes | bytearray | memoryview
 
@@ -44,7 +45,7 @@ class LatentCodec:
         self.provenance = weights.provenance
         self._params = self.params = jax.device_put(zoo.single(weights.params))
         self._twin = self.twin = integer.twin_from_arrays(weights.config, dict(weights.tables))
-        self.fingerprint = integer.fingerprint(self.twin)[: container.FINGERPRINT_BYTES]
+        self.fingerprints = of_weights(weights)
         self.index: int | None = None
         if self.config.rate is not None:
             self._choose(index_of(DEFAULT))
@@ -123,19 +124,20 @@ class LatentCodec:
             raise ValueError(f"latents of shape {y_hat.shape} are not those of a picture of {height} x {width} pixels")
         stream = latents.encode_latents(self.twin, y_hat, z_hat, coder=coder, progress=progress)
         colour, crc = container.COLOURS[channels == 1], latents_crc32(y_hat, z_hat)
-        facts = self.name, self.fingerprint, height, width, colour, coder, crc, self.index
+        facts = self.name, *self.fingerprints, height, width, colour, coder, crc, self.index, arithmetic.NEWEST
         return container.pack(container.Header(*facts), stream)
 
     def unpack(
         self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS
     ) -> tuple[container.Header, np.ndarray, np.ndarray]:
-        """Inverse of `pack`: the file's header, y_hat and z_hat. Raises as `decode` does."""
-        return self._unpack(data, max_pixels)
+        """Inverse of `pack`: the file's header, y_hat and z_hat. Raises as `decode` does, whatever the synthesis."""
+        return self._unpack(data, max_pixels, True)
 
     def _unpack(
         self,
         data: Bytes,
         max_pixels: int | None,
+        other_synthesis: bool,
         begun: Callable[[tuple[int, int]], None] | None = None,
         progress: Progress = silent,
     ) -> tuple[container.Header, np.ndarray, np.ndarray]:
@@ -143,10 +145,14 @@ class LatentCodec:
             raise TypeError(f"a .gllm file is given as its bytes, not as {type(data).__name__}")
         header, stream = container.unpack(bytes(data), max_pixels=max_pixels)
         self._check_model(header)
+        if not other_synthesis and header.synthesis != self.fingerprints.synthesis:
+            raise BitstreamError(
+                f"'{self.name}' reads the file but would show another picture than the weights it was made with, "
+                f"'{header.model}' ({of_header(header)}): other_synthesis=True accepts that"
+            )
         size = self._latent_size(header.height, header.width)
-        y_hat, z_hat = latents.decode_latents(
-            self._at(header.quality).twin, stream, size, coder=header.coder, begun=begun, progress=progress
-        )
+        decode, twin = arithmetic.decoder(header.arithmetic), self._at(header.quality).twin
+        y_hat, z_hat = decode(twin, stream, size, coder=header.coder, begun=begun, progress=progress)
         if latents_crc32(y_hat, z_hat) != header.latents_crc32:
             raise BitstreamError(
                 "the decoded latents are not the encoded ones: the file is damaged or this program is at fault"
@@ -164,13 +170,14 @@ class LatentCodec:
             raise zoo.WeightsError(f"the parameters of '{self.name}' do not fit its config: {problem}") from error
 
     def _check_model(self, header: container.Header) -> None:
-        if header.fingerprint == self.fingerprint:
+        arithmetic.decoder(header.arithmetic)
+        if header.fingerprint == self.fingerprints.entropy:
             if (header.quality is None) != (self.index is None):
                 raise BitstreamError("the file is damaged: only one of file and model has a quality")
             return
         if header.model == self.name:
             raise BitstreamError(
-                f"the file was made with other weights of the name '{self.name}' than these: decode it with those, "
-                "model=FILE"
+                f"the file was made with other weights of the name '{self.name}' ({of_header(header)}) than these "
+                f"({self.fingerprints}): decode it with those, model=FILE"
             )
         raise BitstreamError(f"the file was made with the model '{header.model}', this is '{self.name}'")

@@ -1,41 +1,43 @@
-"""The `.gllm` file: a header of about 40 bytes, the entropy coder's stream, a checksum.
+"""The `.gllm` file: magic, version, a header of about 45 bytes, the entropy coder's stream, a checksum.
 
 ```
 8A 47 4C 4D            magic; the first byte is not ASCII, so text-mode copies show
-version                1 byte
-flags                  1 byte: bit 0 gray, bits 1-3 coder, bit 4 quality, the rest 0
-model                  1 byte of length, ASCII name
-fingerprint            4 bytes, of the integer twin
-quality                1 byte, where its flag is set: of a model with a variable rate
-height, width          varints, true size in pixels
-latents CRC32          4 bytes, little-endian
-stream length          varint, in bytes
-stream
-file CRC32             4 bytes, little-endian, of everything before it
+version                1 byte; the rest is laid out as that version says: `container.format3`
 ```
 
-Varints are those of `container.varint`. A change of what an encoder writes raises `VERSION`.
+Every version from 3 on stays readable: a new one gets a line in `READERS`, and no line ever goes.
 """
 
-import re
 import zlib
-from typing import NamedTuple
+from collections.abc import Callable
 
-from gllmm_jax.container import varint
+from gllmm_jax.container import format3
+from gllmm_jax.container.format3 import CRC_BYTES
+from gllmm_jax.container.header import CODERS, COLOURS, FINGERPRINT_BYTES, Header, check
 from gllmm_jax.errors import BitstreamError
 
+__all__ = [
+    "CODERS",
+    "COLOURS",
+    "FINGERPRINT_BYTES",
+    "MAGIC",
+    "MAX_PIXELS",
+    "VERSION",
+    "Header",
+    "pack",
+    "unpack",
+    "version",
+]
+
 MAGIC = b"\x8aGLM"
-VERSION = 2
-CODERS = ("rans", "tfc")  # a file holds the place in this list: the order stays, and the first is the default
-COLOURS = ("rgb", "gray")
-FINGERPRINT_BYTES = 4
+VERSION = 3
+"""What is written."""
+
+READERS: dict[int, Callable[[bytes, int], tuple[Header, int, int]]] = {3: format3.read}
+"""By version: (whole file, first byte after the version) -> header, where the stream starts, its length."""
+
 MAX_PIXELS = 200_000_000
 """What a file may announce unless the caller allows more."""
-
-_CRC_BYTES = 4
-_QUALITY_BIT = 4
-_SIDE_MAX = 2**26
-_MODEL = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}")
 
 _FOREIGN = (
     (0, b"\x89PNG", "a PNG picture"),
@@ -47,55 +49,30 @@ _FOREIGN = (
 )
 
 
-class Header(NamedTuple):
-    """What a file says about itself. `height`, `width` in pixels; `colour` one of COLOURS, `coder` one of CODERS.
-
-    `quality` is None for models that have one alone.
-    """
-
-    model: str
-    fingerprint: bytes
-    height: int
-    width: int
-    colour: str
-    coder: str
-    latents_crc32: int
-    quality: int | None = None  # 0 ... 255
-
-
 def pack(header: Header, stream: bytes) -> bytes:
-    """The whole file."""
-    name = header.model.encode("ascii")
-    if not _MODEL.fullmatch(name) or len(header.fingerprint) != FINGERPRINT_BYTES:
-        raise ValueError(f"no header can hold {header}")
-    quality = b"" if header.quality is None else bytes([header.quality])
-    flags = COLOURS.index(header.colour) | CODERS.index(header.coder) << 1 | len(quality) << _QUALITY_BIT
-    body = b"".join([
-        MAGIC,
-        bytes([VERSION, flags, len(name)]),
-        name,
-        header.fingerprint,
-        quality,
-        varint.write(header.height),
-        varint.write(header.width),
-        header.latents_crc32.to_bytes(_CRC_BYTES, "little"),
-        varint.write(len(stream)),
-        stream,
-    ])  # fmt: skip
-    return body + zlib.crc32(body).to_bytes(_CRC_BYTES, "little")
+    """The whole file. Raises `ValueError` on a header that nobody could read."""
+    try:
+        check(header)
+    except BitstreamError as error:
+        raise ValueError(f"no file can hold {header}: {error}") from error
+    if {len(header.fingerprint), len(header.synthesis)} != {FINGERPRINT_BYTES}:
+        raise ValueError(f"no file can hold {header}: a fingerprint has {FINGERPRINT_BYTES} bytes")
+    body = MAGIC + bytes([VERSION]) + format3.write(header, stream)
+    return body + zlib.crc32(body).to_bytes(CRC_BYTES, "little")
 
 
 def unpack(data: bytes, *, max_pixels: int | None = MAX_PIXELS) -> tuple[Header, bytes]:
     """Header and stream of a whole file; `max_pixels=None`: a picture of any size. Raises `BitstreamError`."""
-    _check_magic(data)
-    header, start, length = _parse(data)
-    announced = start + length + _CRC_BYTES
+    read = _reader(data)
+    header, start, length = read(data, len(MAGIC) + 1)
+    announced = start + length + CRC_BYTES
     if len(data) < announced:
         raise BitstreamError(f"the file is cut short or damaged: {len(data):,} of {announced:,} bytes are here")
     if len(data) > announced:
         raise BitstreamError(f"the file is damaged: {len(data):,} bytes are here, it announces {announced:,}")
-    if zlib.crc32(data[:-_CRC_BYTES]) != int.from_bytes(data[-_CRC_BYTES:], "little"):
+    if zlib.crc32(memoryview(data)[:-CRC_BYTES]) != int.from_bytes(data[-CRC_BYTES:], "little"):
         raise BitstreamError("the file is damaged: its checksum does not match")
+    check(header)
     if max_pixels is not None and header.height * header.width > max_pixels:
         raise BitstreamError(
             f"the picture has {header.width:,} x {header.height:,} pixels, more than the limit of {max_pixels:,}: "
@@ -104,7 +81,12 @@ def unpack(data: bytes, *, max_pixels: int | None = MAX_PIXELS) -> tuple[Header,
     return header, data[start : start + length]
 
 
-def _check_magic(data: bytes) -> None:
+def version(data: bytes) -> int:
+    """Of the format of a whole file that `unpack` reads."""
+    return data[len(MAGIC)]
+
+
+def _reader(data: bytes) -> Callable[[bytes, int], tuple[Header, int, int]]:
     if not data:
         raise BitstreamError("the file is empty")
     if not data.startswith(MAGIC):
@@ -114,31 +96,13 @@ def _check_magic(data: bytes) -> None:
             if data.startswith(mark, start):
                 raise BitstreamError(f"this is {what}, not a .gllm file")
         raise BitstreamError("this is not a .gllm file")
-    if len(data) > len(MAGIC) and data[len(MAGIC)] != VERSION:
-        version = data[len(MAGIC)]
+    if len(data) == len(MAGIC):
+        raise BitstreamError(f"the file is cut short: only {len(data)} bytes of it are here")
+    number = version(data)
+    if number not in READERS:
         raise BitstreamError(
-            f"the file has format version {version}, newer than this program's {VERSION}: upgrade gllmm_jax to read it"
-            if version > VERSION
-            else f"the file has format version {version}, of before the first release: nothing reads it any more"
+            f"the file has format version {number}, newer than this program's {VERSION}: upgrade gllmm_jax to read it"
+            if number > VERSION
+            else f"the file has format version {number}, of before the first release: nothing reads it any more"
         )
-
-
-def _parse(data: bytes) -> tuple[Header, int, int]:
-    """Header, where the stream starts, its length. Reads a bounded number of bytes."""
-    reader = varint.Reader(data, len(MAGIC) + 1, whole="file", part="header")
-    flags = reader.byte()
-    colour, coder, quality = flags & 1, flags >> 1 & 7, flags >> _QUALITY_BIT
-    if quality > 1 or coder >= len(CODERS):
-        raise BitstreamError("the file is damaged or uses a coder this version does not know")
-    name = reader.take(reader.byte())
-    if not _MODEL.fullmatch(name):
-        raise BitstreamError("the file is damaged: its model has no valid name")
-    fingerprint = reader.take(FINGERPRINT_BYTES)
-    quality = reader.byte() if quality else None
-    height, width = reader.varint(), reader.varint()
-    if not (0 < height <= _SIDE_MAX and 0 < width <= _SIDE_MAX):
-        raise BitstreamError(f"the file is damaged: it announces a picture of {width:,} x {height:,} pixels")
-    crc = int.from_bytes(reader.take(_CRC_BYTES), "little")
-    length = reader.varint()
-    header = Header(name.decode(), fingerprint, height, width, COLOURS[colour], CODERS[coder], crc, quality)
-    return header, reader.position, length
+    return READERS[number]

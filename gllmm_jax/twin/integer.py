@@ -6,6 +6,7 @@ Made once from the float parameters, stored with them, and used by encoder and d
 import dataclasses
 import functools
 import hashlib
+import json
 from collections.abc import Mapping
 
 import jax
@@ -17,9 +18,6 @@ from gllmm_jax.twin.wiring import by_quality
 
 LEVELS_KEPT = 4
 """Levels of a variable rate that a twin keeps ready, of which each takes some megabytes."""
-
-VERSION = 2
-"""Of the arithmetic. Raise it with every change that gives other frequencies for the same arrays."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,10 +73,18 @@ def twin_from_arrays(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> T
 
 
 def fingerprint(twin: Twin) -> bytes:
-    """8 bytes that differ wherever two twins of one order of latents may give different frequencies."""
-    digest = hashlib.sha256(f"{VERSION} {sorted(twin.config.families)} {twin.config.components}".encode())
-    if twin.config.msp is not None:
-        digest.update(repr(dataclasses.astuple(twin.config.msp)).encode())
+    """8 bytes that differ wherever two twins may give different latents for one stream and size of picture."""
+    config = twin.config
+    wiring = {
+        "entropy model": config.entropy_model,
+        "order": config.order,
+        "families": config.families,
+        "components": config.components,
+        "stride": config.stride,
+        "progressive": None if config.msp is None else dataclasses.astuple(config.msp),
+        "variable rate": config.rate is not None,
+    }
+    digest = hashlib.sha256(json.dumps(wiring).encode())
     for name in sorted(twin.arrays):
         array = twin.arrays[name]
         digest.update(f"{name} {array.shape} ".encode())

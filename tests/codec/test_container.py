@@ -10,7 +10,7 @@ from gllmm_jax.container import container
 from gllmm_jax.container.container import Header, pack, unpack
 from gllmm_jax.errors import BitstreamError
 
-HEADER = Header("light-0.0130", b"\x01\x02\x03\x04", 512, 768, "rgb", "rans", 0xDEADBEEF)
+HEADER = Header("light-0.0130", b"\x01\x02\x03\x04", b"\x05\x06\x07\x08", 512, 768, "rgb", "rans", 0xDEADBEEF)
 
 
 def resealed(data: bytes) -> bytes:
@@ -21,20 +21,25 @@ def resealed(data: bytes) -> bytes:
 def test_round_trip_in_about_forty_bytes():
     data = pack(HEADER, b"stream")
     assert unpack(data) == (HEADER, b"stream")
-    assert len(data) - len(b"stream") <= 40
+    assert len(data) - len(b"stream") <= 44
 
 
 @given(
     model=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}", fullmatch=True),
-    fingerprint=st.binary(min_size=4, max_size=4),
+    fingerprints=st.tuples(*[st.binary(min_size=4, max_size=4)] * 2),
     height=st.integers(1, 14000),
     width=st.integers(1, 14000),
     colour=st.sampled_from(container.COLOURS),
     crc=st.integers(0, 2**32 - 1),
+    quality=st.none() | st.integers(0, 255),
+    arithmetic=st.integers(1, 255),
+    chunks=st.dictionaries(st.from_regex(r"[a-z][A-Za-z]{3}", fullmatch=True), st.binary(max_size=300), max_size=3),
     stream=st.binary(max_size=400),
 )
-def test_any_header_and_stream_round_trip(model, fingerprint, height, width, colour, crc, stream):
-    header = Header(model, fingerprint, height, width, colour, "rans", crc)
+def test_any_header_and_stream_round_trip(
+    model, fingerprints, height, width, colour, crc, quality, arithmetic, chunks, stream
+):
+    header = Header(model, *fingerprints, height, width, colour, "rans", crc, quality, arithmetic, chunks)
     assert unpack(pack(header, stream)) == (header, stream)
 
 
@@ -76,10 +81,10 @@ def test_every_truncation_and_every_extension():
         (b"RIFF\0\0\0\0WEBPVP8 ", "this is a WebP picture, not a .gllm file"),
         (b"hello", "this is not a .gllm file"),
         (b"\x8aG", "the file is cut short: only 2 bytes of it are here"),
-        (b"\x8aGLM\x03", "the file has format version 3, newer than this program's 2: upgrade gllmm_jax to read it"),
-        (b"\x8aGLM\x01", "the file has format version 1, of before the first release: nothing reads it any more"),
-        (b"\x8aGLM\x02\x00\x05li", "the file is cut short: its 9 bytes end within the header"),
-        (pack(HEADER, bytes(5000))[:-1000], "the file is cut short or damaged: 4,037 of 5,037 bytes are here"),
+        (b"\x8aGLM\x04", "the file has format version 4, newer than this program's 3: upgrade gllmm_jax to read it"),
+        (b"\x8aGLM\x02", "the file has format version 2, of before the first release: nothing reads it any more"),
+        (b"\x8aGLM\x03\x01\x00\x05li", "the file is cut short: its 10 bytes end within the header"),
+        (pack(HEADER, bytes(5000))[:-1000], "the file is cut short or damaged: 4,043 of 5,043 bytes are here"),
         (pack(HEADER, b"stream")[:-1] + b"\0", "the file is damaged: its checksum does not match"),
     ],
 )
@@ -100,11 +105,45 @@ def test_too_many_pixels_names_the_option():
 
 def test_a_number_without_end():
     body = pack(HEADER, b"stream")
-    start = body.index(HEADER.fingerprint) + 4
+    start = body.index(HEADER.synthesis) + 4
     with pytest.raises(BitstreamError, match="has no end"):
         unpack(resealed(body[:start] + b"\xff" * 10 + body[start:]))
 
 
 def test_a_header_that_cannot_be_written():
-    with pytest.raises(ValueError, match="no header can hold"):
+    with pytest.raises(ValueError, match="no file can hold"):
         pack(HEADER._replace(model="no spaces"), b"")
+    with pytest.raises(ValueError, match="a fingerprint has 4 bytes"):
+        pack(HEADER._replace(synthesis=b"short"), b"")
+
+
+def test_a_chunk_that_nobody_knows():
+    """An optional one is passed over, a critical one named."""
+    optional, critical = (
+        pack(HEADER._replace(chunks={"noTe": b"?"}), b"s").replace(b"noTe", n) for n in (b"noTe", b"NoTe")
+    )
+    assert unpack(optional) == (HEADER._replace(chunks={"noTe": b"?"}), b"s")
+    with pytest.raises(BitstreamError, match=r"^the file needs its chunk 'NoTe', which this version does not know"):
+        unpack(resealed(critical))
+    with pytest.raises(ValueError, match="NoTe"):
+        pack(HEADER._replace(chunks={"NoTe": b""}), b"s")
+
+
+def test_chunks_that_cannot_be():
+    data = pack(HEADER._replace(chunks={"aaaa": b"", "bbbb": b""}), b"s")
+    with pytest.raises(BitstreamError, match="two of its chunks have one name"):
+        unpack(resealed(data.replace(b"bbbb", b"aaaa")))
+    with pytest.raises(BitstreamError, match="no valid name"):
+        unpack(resealed(data.replace(b"bbbb", b"b\xc3\xb6b")))
+    place = data.index(b"aaaa") - 1
+    with pytest.raises(BitstreamError, match="end within the header"):
+        unpack(resealed(data[:place] + b"\xff\xff\xff\xff\x01" + data[place + 1 :]))
+
+
+def test_a_later_version_leaves_this_one_readable(monkeypatch):
+    """A made-up version 4, of the same layout after one further byte."""
+    data = pack(HEADER, b"stream")
+    later = resealed(container.MAGIC + b"\x04*" + data[len(container.MAGIC) + 1 :])
+    monkeypatch.setitem(container.READERS, 4, lambda data, start: container.READERS[3](data, start + 1))
+    assert unpack(later) == unpack(data) == (HEADER, b"stream")
+    assert (container.version(later), container.version(data)) == (4, 3)

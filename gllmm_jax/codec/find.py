@@ -1,0 +1,36 @@
+"""The weights that a file needs, found by their fingerprints among those that are there."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from gllmm_jax import zoo
+from gllmm_jax.codec.codec import Codec, load
+from gllmm_jax.codec.fingerprint import of_header
+from gllmm_jax.container.header import Header
+from gllmm_jax.errors import BitstreamError
+
+
+def codec_for(header: Header, *, other_synthesis: bool = False, load: Callable[[Path], Codec] = load) -> Codec:
+    """The codec of a file: of installed weights, or of weights in a folder that $GLLMM_JAX_WEIGHTS names.
+
+    Those of the name in the file are tried first. `other_synthesis=True` takes weights that only read the stream,
+    where none shows the very picture. Raises `BitstreamError` where there are none, with where to look for them.
+    """
+    second = None
+    for path in zoo.candidates(header.model):
+        try:
+            codec = load(path)
+        except zoo.WeightsError:  # whatever else lies in that folder
+            continue
+        if codec.fingerprints == of_header(header):
+            return codec
+        if codec.fingerprints.entropy == header.fingerprint:
+            second = second or codec
+    if second is not None and other_synthesis:
+        return second
+    also = "" if second is None else f"; '{second.name}' would show another picture, other_synthesis=True accepts that"
+    places = ", ".join(map(str, zoo.places()))
+    raise BitstreamError(
+        f"it needs the weights '{header.model}' with the fingerprint {of_header(header)}, which are not in {places}: "
+        f"give their file, model=FILE, or set {zoo.PLACES} to the folder that holds it{also}"
+    )

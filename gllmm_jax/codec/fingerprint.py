@@ -1,0 +1,47 @@
+"""Which weights a file needs: short digests that it carries, of what its stream and its picture depend on."""
+
+import hashlib
+import json
+from typing import NamedTuple
+
+import numpy as np
+
+from gllmm_jax import zoo
+from gllmm_jax.config import ModelConfig
+from gllmm_jax.container.header import FINGERPRINT_BYTES, Header
+from gllmm_jax.twin import integer
+
+
+class Fingerprints(NamedTuple):
+    """Of weights, or of those that a file needs; 4 bytes each."""
+
+    entropy: bytes  # differs wherever a stream may give other latents
+    synthesis: bytes  # differs wherever latents may give another picture
+
+    def __str__(self) -> str:
+        return f"{self.entropy.hex()}-{self.synthesis.hex()}"
+
+
+def of_header(header: Header) -> Fingerprints:
+    """What a file asks for."""
+    return Fingerprints(header.fingerprint, header.synthesis)
+
+
+def of_weights(weights: zoo.Weights) -> Fingerprints:
+    """What weights have. Raises `zoo.WeightsError` on parameters that no weights file could hold."""
+    entropy = integer.fingerprint(integer.Twin(weights.config, weights.tables))
+    return Fingerprints(entropy[:FINGERPRINT_BYTES], synthesis(weights.config, weights.params))
+
+
+def synthesis(config: ModelConfig, params: zoo.Tree) -> bytes:
+    """4 bytes that differ wherever two models may show different pictures for the same latents.
+
+    It is of the parameters as weights files hold them, in float16: training g_s alone changes it.
+    """
+    wiring = config.transform, config.widths, config.latents, config.block, config.attention
+    digest = hashlib.sha256(json.dumps(wiring).encode())
+    shown = {"g_s": params.get("g_s", {}), "gain": params.get("gain", {}).get("synthesis", {})}
+    for path, leaf in zoo.leaves(zoo.half(shown)):
+        digest.update(f"{path} {leaf.shape} ".encode())
+        digest.update(np.ascontiguousarray(leaf, "<f2").tobytes())
+    return digest.digest()[:FINGERPRINT_BYTES]

@@ -1,0 +1,77 @@
+"""Version 3 of the format, the first that stays readable for ever. Its layout, after magic and version:
+
+```
+arithmetic             1 byte, version of the exact arithmetic
+flags                  1 byte: bit 0 gray, bits 1-3 coder, bit 4 quality, the rest 0
+model                  1 byte of length, ASCII name
+fingerprint            4 bytes, of what the stream depends on
+synthesis              4 bytes, fingerprint of what the picture depends on
+quality                1 byte, where its flag is set: of a model with a variable rate
+height, width          varints, true size in pixels
+latents CRC32          4 bytes, little-endian
+chunks                 varint, how many; of each: 4 letters, varint length in bytes, bytes
+stream length          varint, in bytes
+stream
+file CRC32             4 bytes, little-endian, of everything before it
+```
+
+Varints are those of `container.varint`. A chunk whose name begins with a small letter is optional: who does not know
+it reads on. One that begins with a capital is critical: who does not know it refuses the file.
+"""
+
+from gllmm_jax.container import varint
+from gllmm_jax.container.header import CODERS, COLOURS, FINGERPRINT_BYTES, Header
+from gllmm_jax.errors import BitstreamError
+
+CRC_BYTES = 4
+
+_QUALITY_BIT = 4
+_CHUNK_NAME = 4
+_LEAST_CHUNK = _CHUNK_NAME + 1
+
+
+def write(header: Header, stream: bytes) -> bytes:
+    """Everything between version and file CRC32."""
+    name = header.model.encode("ascii")
+    quality = b"" if header.quality is None else bytes([header.quality])
+    flags = COLOURS.index(header.colour) | CODERS.index(header.coder) << 1 | len(quality) << _QUALITY_BIT
+    chunks = (kind.encode("ascii") + varint.write(len(data)) + data for kind, data in header.chunks.items())
+    return b"".join([
+        bytes([header.arithmetic, flags, len(name)]),
+        name,
+        header.fingerprint,
+        header.synthesis,
+        quality,
+        varint.write(header.height),
+        varint.write(header.width),
+        header.latents_crc32.to_bytes(CRC_BYTES, "little"),
+        varint.write(len(header.chunks)),
+        *chunks,
+        varint.write(len(stream)),
+        stream,
+    ])  # fmt: skip
+
+
+def read(data: bytes, start: int) -> tuple[Header, int, int]:
+    """Header, where the stream starts, its length. Raises `BitstreamError`."""
+    reader = varint.Reader(data, start, whole="file", part="header")
+    arithmetic, flags = reader.byte(), reader.byte()
+    colour, coder, has_quality = flags & 1, flags >> 1 & 7, flags >> _QUALITY_BIT
+    if has_quality > 1 or coder >= len(CODERS):
+        raise BitstreamError("the file is damaged or uses a coder this version does not know")
+    name = reader.take(reader.byte()).decode("ascii", "replace")
+    fingerprint, synthesis = reader.take(FINGERPRINT_BYTES), reader.take(FINGERPRINT_BYTES)
+    quality = reader.byte() if has_quality else None
+    height, width = reader.varint(), reader.varint()
+    crc = int.from_bytes(reader.take(CRC_BYTES), "little")
+    count, chunks = reader.varint(), {}
+    if count * _LEAST_CHUNK > len(data):
+        raise BitstreamError(f"the file is cut short: its {len(data)} bytes end within the header")
+    for _ in range(count):
+        kind = reader.take(_CHUNK_NAME).decode("ascii", "replace")
+        if kind in chunks:
+            raise BitstreamError("the file is damaged: two of its chunks have one name")
+        chunks[kind] = reader.take(reader.varint())
+    length = reader.varint()
+    facts = name, fingerprint, synthesis, height, width, COLOURS[colour], CODERS[coder], crc, quality
+    return Header(*facts, arithmetic, chunks), reader.position, length

@@ -1,0 +1,57 @@
+"""What a `.gllm` file says about itself, in any version of its format."""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from gllmm_jax.errors import BitstreamError
+
+CODERS = ("rans", "tfc")  # a file holds the place in this list: the order stays, and the first is the default
+COLOURS = ("rgb", "gray")
+FINGERPRINT_BYTES = 4
+SIDE_MAX = 2**26
+"""Pixels on a side."""
+
+CHUNKS: frozenset[str] = frozenset()
+"""Names of the critical chunks that this version understands."""
+
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}", re.ASCII)
+_CHUNK = re.compile(r"[A-Za-z]{4}", re.ASCII)
+
+
+class Header(NamedTuple):
+    """What a file says about itself.
+
+    Two fingerprints tell which weights the file needs: `fingerprint` is of all that its stream depends on
+    (`twin.integer.fingerprint`), `synthesis` of all that turns its latents into pixels (`codec.fingerprint.synthesis`).
+    """
+
+    model: str  # the name of those weights
+    fingerprint: bytes  # 4 bytes
+    synthesis: bytes  # 4 bytes
+    height: int  # in pixels
+    width: int
+    colour: str  # of COLOURS
+    coder: str  # of CODERS
+    latents_crc32: int
+    quality: int | None = None  # 0 ... 255; None of a model that has one alone
+    arithmetic: int = 1  # version, see `walk.arithmetic`
+    chunks: Mapping[str, bytes] = MappingProxyType({})  # whatever else the file carries, by name
+
+
+def check(header: Header) -> None:
+    """Raises `BitstreamError` on what no picture can have, and on a critical chunk that is not in `CHUNKS`."""
+    if not _MODEL.fullmatch(header.model):
+        raise BitstreamError("the file is damaged: its model has no valid name")
+    if not (0 < header.height <= SIDE_MAX and 0 < header.width <= SIDE_MAX):
+        raise BitstreamError(
+            f"the file is damaged: it announces a picture of {header.width:,} x {header.height:,} pixels"
+        )
+    for name in header.chunks:
+        if not _CHUNK.fullmatch(name):
+            raise BitstreamError("the file is damaged: one of its chunks has no valid name")
+        if name[0].isupper() and name not in CHUNKS:
+            raise BitstreamError(
+                f"the file needs its chunk '{name}', which this version does not know: upgrade gllmm_jax"
+            )
