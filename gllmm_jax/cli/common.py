@@ -88,6 +88,19 @@ def add_model(parser: argparse.ArgumentParser, default: str | None, otherwise: s
     parser.add_argument("--model", default=default, metavar="NAME|FILE", help=text)
 
 
+def add_placement(parser: argparse.ArgumentParser) -> None:
+    """`--transforms` and `--entropy`."""
+    text = "devices, as in cpu, gpu, or cpu:1 of several; files do not depend on them"
+    group = parser.add_argument_group("where it runs", text)
+    group.add_argument("--transforms", metavar="DEVICE", help="of the networks; JAX's default device unless given")
+    group.add_argument("--entropy", metavar="DEVICE", help="of the entropy coding; the host's processor unless given")
+
+
+def placement(arguments: argparse.Namespace) -> dict[str, str | None]:
+    """What `codec.load` takes of them."""
+    return {name: getattr(arguments, name) for name in ("transforms", "entropy")}
+
+
 def add_qualities(parser: argparse.ArgumentParser) -> None:
     """`--quality`, one or several."""
     text = "one or several, each from 0 to 100, of a model with a variable rate (its own unless given)"

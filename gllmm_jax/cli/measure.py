@@ -15,7 +15,9 @@ from gllmm_jax.cli.common import (
     add_convert,
     add_json,
     add_model,
+    add_placement,
     add_qualities,
+    placement,
     print_json,
     say,
     sentence,
@@ -31,6 +33,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("-o", "--output", type=a_path, metavar="DIR", help="keep the files and decoded pictures here")
     add_qualities(parser)
     add_convert(parser)
+    add_placement(parser)
     add_json(parser)
 
     about = "a first look: four photographs there and back, beside JPEG"
@@ -60,7 +63,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             print(text, flush=True)
 
-    loaded, whole = load(arguments.model), []
+    loaded, whole = load(arguments.model, **placement(arguments)), []
     width = max(5, *(len(path.stem) for path in arguments.images))
     for quality in arguments.quality:
         codec, output, rows = loaded if quality is None else loaded.at(quality), arguments.output, []

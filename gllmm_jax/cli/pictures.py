@@ -15,10 +15,12 @@ from gllmm_jax.cli.common import (
     add_convert,
     add_json,
     add_model,
+    add_placement,
     beside,
     check_apart,
     check_suffix,
     free_beside,
+    placement,
     positive,
     positive_number,
     print_json,
@@ -51,6 +53,7 @@ def add_commands(commands: Any) -> None:
     add_wish(parser)
     add_convert(parser)
     add_lof(parser)
+    add_placement(parser)
     add_json(parser)
 
     parser = add_command(commands, "decompress", "a .gllm file becomes a picture", uncollected(decompress))
@@ -62,6 +65,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--other-synthesis", action="store_true", help=text)
     limit = f"accept pictures of up to N pixels ({MAX_PIXELS:,} unless given)"
     parser.add_argument("--max-pixels", type=positive, default=MAX_PIXELS, metavar="N", help=limit)
+    add_placement(parser)
     add_json(parser)
 
 
@@ -99,7 +103,7 @@ def compress(arguments: argparse.Namespace) -> None:
     check_suffix(output)
     check_apart(arguments.input, output)
     with bar() as progress:
-        codec, seconds = _load(arguments.model)
+        codec, seconds = _load(arguments.model, **placement(arguments))
         wish = {name: getattr(arguments, name) for name in Wish._fields}
         options = {"estimate": arguments.json, "coder": arguments.coder, "refine": _refinement(arguments)}
         data, report = codec.encode(image, **wish, **options, progress=progress)
@@ -159,7 +163,7 @@ def decompress(arguments: argparse.Namespace) -> None:
         print(f"{output}: {report.width} x {report.height}", file=beside(output))
 
 
-def _load(model: str | Path) -> "tuple[Codec, float]":
+def _load(model: str | Path, **places: str | None) -> "tuple[Codec, float]":
     """The codec and the seconds until it was there."""
     start = time.perf_counter()
     with ThreadPoolExecutor() as pool:  # unpacking takes as long as importing JAX does
@@ -167,13 +171,13 @@ def _load(model: str | Path) -> "tuple[Codec, float]":
         cache.enable()
         from gllmm_jax.codec.codec import load
 
-        return load(weights.result()), round(time.perf_counter() - start, 4)
+        return load(weights.result(), **places), round(time.perf_counter() - start, 4)
 
 
 def _load_for(header: "Header", arguments: argparse.Namespace) -> "tuple[Codec, float]":
     """The codec that was asked for, or the one that the file needs, and the seconds until it was there."""
     if arguments.model:
-        return _load(arguments.model)
+        return _load(arguments.model, **placement(arguments))
     start = time.perf_counter()
     with ThreadPoolExecutor() as pool:
         likely = {path: pool.submit(zoo.read, path) for path in zoo.candidates(header.model)[:1]}
@@ -182,7 +186,7 @@ def _load_for(header: "Header", arguments: argparse.Namespace) -> "tuple[Codec, 
         from gllmm_jax.codec.find import codec_for
 
         def ready(path: Path) -> "Codec":
-            return load(likely[path].result() if path in likely else path)
+            return load(likely[path].result() if path in likely else path, **placement(arguments))
 
         codec = codec_for(header, other_synthesis=arguments.other_synthesis, load=ready)
     return codec, round(time.perf_counter() - start, 4)

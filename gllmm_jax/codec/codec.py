@@ -23,6 +23,7 @@ from gllmm_jax.codec import transforms
 from gllmm_jax.codec.arrays import as_image, latents_crc32
 from gllmm_jax.codec.latent_codec import Bytes, LatentCodec
 from gllmm_jax.codec.many import map_in_threads
+from gllmm_jax.codec.placement import Device, device, on
 from gllmm_jax.codec.quality import DEFAULT
 from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport, Watch
 from gllmm_jax.codec.wish import Wish
@@ -42,8 +43,8 @@ class Codec(LatentCodec):
     Every method that runs a network raises `zoo.WeightsError` where the parameters do not fit the config.
     """
 
-    def __init__(self, weights: zoo.Weights) -> None:
-        super().__init__(weights)
+    def __init__(self, weights: zoo.Weights, **placement: Device | None) -> None:
+        super().__init__(weights, **placement)
         self._expected: set[tuple[int, int]] = set()
 
     def compress(self, image: npt.ArrayLike, **wish: Any) -> bytes:
@@ -130,7 +131,8 @@ class Codec(LatentCodec):
         (height, width), refined = image.shape[:2], None
         y_hat, z_hat = self.quantise(y)
         if refine is not None:
-            y_hat, z_hat, refined = refine(self, image, y_hat, z_hat, progress)
+            with on(self.transforms):
+                y_hat, z_hat, refined = refine(self, image, y_hat, z_hat, progress)
             watch.lap("refining")
         data = self.pack(y_hat, z_hat, image.shape, coder=coder, progress=progress)
         watch.lap("entropy")
@@ -175,11 +177,22 @@ class Codec(LatentCodec):
             threading.Thread(target=transforms.compile_synthesis, args=arguments).start()
 
 
-def load(model: str | os.PathLike[str] | zoo.Weights = zoo.DEFAULT) -> Codec:
-    """The codec of an installed model, of a weights file, or of weights read already. Raises `zoo.WeightsError`."""
+def load(
+    model: str | os.PathLike[str] | zoo.Weights = zoo.DEFAULT,
+    *,
+    transforms: Device | None = None,
+    entropy: Device | None = None,
+) -> Codec:
+    """The codec of an installed model, of a weights file, or of weights read already.
+
+    `transforms` is the device of g_a, h_a and g_s: a device of JAX or its name, as in "gpu" or "cpu:1"; JAX's default
+    one unless given. `entropy` is that of the exact path, the host's processor unless given: its walk is many small
+    steps in turn. Raises `zoo.WeightsError`; `ValueError` where there is no such device.
+    """
+    places = device(transforms), device(entropy)
     weights = model if isinstance(model, zoo.Weights) else zoo.read(model)
     try:
-        return Codec(weights)
+        return Codec(weights, transforms=places[0], entropy=places[1])
     except zoo.WeightsError:  # says it already
         raise
     except (ValueError, KeyError, TypeError) as error:

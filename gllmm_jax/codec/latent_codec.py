@@ -17,9 +17,10 @@ import numpy.typing as npt
 from flax.errors import FlaxError
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import transforms
+from gllmm_jax.codec import placement, transforms
 from gllmm_jax.codec.arrays import as_image, latents_crc32
 from gllmm_jax.codec.fingerprint import of_header, of_weights
+from gllmm_jax.codec.placement import Device
 from gllmm_jax.codec.quality import DEFAULT, index_of, quality_of
 from gllmm_jax.container import container
 from gllmm_jax.errors import BitstreamError
@@ -37,13 +38,19 @@ class LatentCodec:
 
     It stands at the quality `DEFAULT` at first: `params` and `twin` are those of its `index`, 0 ... 255, which is None
     where the weights have one quality alone. Files of any quality can be unpacked.
+
+    `transforms` is the device of the networks that know pixels, `entropy` that of the exact path; see `placement`.
+    Streams do not depend on either.
     """
 
-    def __init__(self, weights: zoo.Weights) -> None:
+    def __init__(
+        self, weights: zoo.Weights, *, transforms: Device | None = None, entropy: Device | None = None
+    ) -> None:
+        self.transforms, self.entropy = placement.device(transforms), placement.for_entropy(entropy)
         self.name = weights.name
         self.config = weights.config
         self.provenance = weights.provenance
-        self._params = self.params = jax.device_put(zoo.single(weights.params))
+        self._params = self.params = jax.device_put(zoo.single(weights.params), self.transforms)
         self._twin = self.twin = integer.twin_from_arrays(weights.config, dict(weights.tables))
         self.fingerprints = of_weights(weights)
         self.index: int | None = None
@@ -122,7 +129,8 @@ class LatentCodec:
         height, width, channels = shape
         if y_hat.shape[:2] != self._latent_size(height, width):
             raise ValueError(f"latents of shape {y_hat.shape} are not those of a picture of {height} x {width} pixels")
-        stream = latents.encode_latents(self.twin, y_hat, z_hat, coder=coder, progress=progress)
+        with placement.on(self.entropy):
+            stream = latents.encode_latents(self.twin, y_hat, z_hat, coder=coder, progress=progress)
         colour, crc = container.COLOURS[channels == 1], latents_crc32(y_hat, z_hat)
         facts = self.name, *self.fingerprints, height, width, colour, coder, crc, self.index, arithmetic.NEWEST
         return container.pack(container.Header(*facts), stream)
@@ -152,7 +160,8 @@ class LatentCodec:
             )
         size = self._latent_size(header.height, header.width)
         decode, twin = arithmetic.decoder(header.arithmetic), self._at(header.quality).twin
-        y_hat, z_hat = decode(twin, stream, size, coder=header.coder, begun=begun, progress=progress)
+        with placement.on(self.entropy):
+            y_hat, z_hat = decode(twin, stream, size, coder=header.coder, begun=begun, progress=progress)
         if latents_crc32(y_hat, z_hat) != header.latents_crc32:
             raise BitstreamError(
                 "the decoded latents are not the encoded ones: the file is damaged or this program is at fault"
@@ -164,7 +173,8 @@ class LatentCodec:
 
     def _run(self, program: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            return program(self.config, self.params, *arguments)
+            with placement.on(self.transforms):
+                return program(self.config, self.params, *arguments)
         except FlaxError as error:  # found here, since looking for it beforehand takes longer than a picture
             problem = misfit(self.config, self._params)
             raise zoo.WeightsError(f"the parameters of '{self.name}' do not fit its config: {problem}") from error

@@ -1,0 +1,41 @@
+"""On which device a codec's networks run, and on which its entropy coding.
+
+The walk is thousands of small steps in turn: a processor takes them faster than an accelerator, which is fast at the
+transforms. So without a word the transforms are where JAX puts them, and what is exact is on the host's processor.
+"""
+
+import contextlib
+from contextlib import AbstractContextManager
+from typing import Any
+
+import jax
+
+Device = jax.Device | str
+"""A device, or its name: "cpu", "gpu", "tpu", or one of several, as in "cpu:1"."""
+
+
+def device(chosen: Device | None) -> jax.Device | None:
+    """The device of that name. Raises `ValueError` where there is none."""
+    if chosen is None or isinstance(chosen, jax.Device):
+        return chosen
+    kind, _, number = chosen.partition(":")
+    try:
+        return jax.devices(kind)[int(number or 0)]
+    except (RuntimeError, ValueError, IndexError) as error:
+        there = ", ".join(f"{found.platform}:{found.id}" for found in jax.devices())
+        raise ValueError(f"there is no device '{chosen}'; JAX sees {there}") from error
+
+
+def for_entropy(chosen: Device | None) -> jax.Device | None:
+    """The device of the exact path: the chosen one, or the host's processor; None for JAX's default."""
+    if chosen is not None or jax.default_backend() == "cpu":
+        return device(chosen)
+    try:
+        return jax.devices("cpu")[0]
+    except RuntimeError:  # JAX_PLATFORMS names the accelerator alone
+        return None
+
+
+def on(device: jax.Device | None) -> AbstractContextManager[Any]:
+    """Arrays and programs that are told nothing else are on that device meanwhile, in this thread."""
+    return contextlib.nullcontext() if device is None else jax.default_device(device)

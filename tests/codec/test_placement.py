@@ -1,0 +1,67 @@
+"""Transforms and exact path on devices of their own: processors that JAX makes believe are several."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+import gllmm_jax
+from gllmm_jax.codec import placement
+
+ROOT = Path(__file__).parent.parent.parent
+
+THREE = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=3", "JAX_PLATFORMS": "cpu"}
+
+RUN = """
+import sys
+import jax
+import numpy as np
+import gllmm_jax
+from gllmm_jax.lof import Overfit
+
+_, first, second = jax.devices()
+picture = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
+weights = sys.argv[1]
+plain = gllmm_jax.load(weights)
+data = plain.compress(picture)
+shown = plain.decompress(data)
+del plain
+jax.clear_caches()
+kept = set(map(id, jax.live_arrays()))
+with jax.transfer_guard_device_to_device("disallow"):
+    codec = gllmm_jax.load(weights, transforms=first, entropy="cpu:2")
+    assert codec.compress(picture) == data
+    assert np.array_equal(codec.decompress(data), shown)
+    assert codec.decompress_many([data] * 3)[2].shape == picture.shape
+    codec.encode(picture, refine=Overfit(steps=1))
+assert {d for leaf in jax.tree.leaves(codec.params) for d in leaf.devices()} == {first}
+assert {d for leaf in jax.tree.leaves(codec.twin.nets) for d in leaf.devices()} == {second}
+left = {d for array in jax.live_arrays() if id(array) not in kept for d in array.devices()}
+assert left == {first, second}, left
+print("placed")
+"""
+
+
+def test_each_array_is_where_it_should_be(mu_file):
+    """No array of a codec is on the third device, which is JAX's default, and none is copied between the two."""
+    command = [sys.executable, "-c", RUN, str(mu_file)]
+    done = subprocess.run(command, cwd=ROOT, env=THREE, capture_output=True, text=True)
+    assert done.stdout == "placed\n", done.stderr
+
+
+def test_names_of_devices(mu_file, mu_weights):
+    with pytest.raises(ValueError, match=r"^there is no device 'cpu:7'; JAX sees cpu:0"):
+        gllmm_jax.load(mu_file, entropy="cpu:7")
+    with pytest.raises(ValueError, match=r"^there is no device 'gpux'"):
+        gllmm_jax.load(mu_file, transforms="gpux")
+    assert gllmm_jax.load(mu_weights, transforms="cpu").transforms == jax.devices("cpu")[0]
+
+
+def test_beside_an_accelerator_the_walk_stays_with_the_host(monkeypatch):
+    assert placement.for_entropy(None) is None
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert placement.for_entropy(None) == jax.devices("cpu")[0]
+    assert placement.device(None) is None
