@@ -13,14 +13,12 @@ import numpy as np
 
 from gllmm_jax.config import HYPER_STRIDE, ModelConfig
 from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.nn.reach import reach
 from gllmm_jax.order.windows import HYPER_REACH, HYPER_SIDE, Slices, scaled, windows
 from gllmm_jax.progress import Tick, silent
 
 SIDE = 128
 """Latents on a side that go through g_a or g_s at once: 2,048 pixels."""
-
-REACH = {"paper": 14, "light": 8, "residual": 6}
-"""How far, in latents, g_s sees in any direction; g_a no farther."""
 
 _WIDEST = 2**20  # far beyond any latent; integers hold it, which is not so of any float
 
@@ -36,7 +34,7 @@ def ungained(config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = s
     The picture is continued at the bottom and right with its last row and column, to whole latents.
     """
     h, w = (-(-side // config.stride) for side in image.shape[:2])
-    parts = windows((h, w), SIDE, REACH[config.transform])
+    parts = windows((h, w), SIDE, reach(config))
     y = np.empty((h, w, config.latents), np.float32)
     tick(0, len(parts))
     for done, (where, kept, to) in enumerate(parts, 1):
@@ -64,7 +62,7 @@ def quantise(config: ModelConfig, params: Any, y: np.ndarray) -> tuple[np.ndarra
 def synthesise(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: bool, tick: Tick = silent) -> np.ndarray:
     """int32 [h, w, M] -> uint8 [S h, S w, 3], S the stride; of equal planes for `gray`."""
     size = y_hat.shape[:2]
-    parts = windows((size[0], size[1]), SIDE, REACH[config.transform])
+    parts = windows((size[0], size[1]), SIDE, reach(config))
     pixels = np.empty((config.stride * size[0], config.stride * size[1], 3), np.uint8)
     tick(0, len(parts))
     for done, (where, kept, to) in enumerate(parts, 1):

@@ -23,6 +23,7 @@ from gllmm_jax.lof.loss import Latents, Picture
 from gllmm_jax.lof.refined import Cost, Point, Refined
 from gllmm_jax.lof.relaxed import Gumbel, StraightThrough
 from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.nn.reach import reach
 from gllmm_jax.order.windows import Slices, Window, scaled, windows
 from gllmm_jax.progress import Progress, silent
 from gllmm_jax.walk import latents
@@ -192,10 +193,8 @@ def _windows(config: ModelConfig, size: tuple[int, int]) -> list[Window]:
     # of latents; they begin where hyper-latents do, or where all blocks of all scales do
     msp = config.msp
     unit = HYPER_STRIDE if msp is None else max(2**msp.scales, 2 ** (msp.scales - 1) * max(msp.block))
-    reach = -(-transforms.REACH[config.transform] // unit)
-    parts = windows(
-        (-(-size[0] // unit), -(-size[1] // unit)), max(SIDE // config.stride // unit, 2 * reach + 1), reach
-    )
+    seen = -(-reach(config) // unit)
+    parts = windows((-(-size[0] // unit), -(-size[1] // unit)), max(SIDE // config.stride // unit, 2 * seen + 1), seen)
     return [Window(_cut(where, unit, size), scaled(kept, unit), _cut(to, unit, size)) for where, kept, to in parts]
 
 

@@ -55,6 +55,15 @@ def test_many_stop_at_the_first_that_is_refused(mu_codec, photograph, monkeypatc
     assert len(begun) < 10
 
 
+def test_pictures_are_taken_as_they_are_needed(mu_codec, monkeypatch):
+    """An iterator of a thousand photographs must not be in memory whole before the first is compressed."""
+    taken, most = [], []
+    monkeypatch.setattr(mu_codec, "compress", lambda image: most.append(len(taken) - len(most)) or b"%d" % image)
+    images = (taken.append(i) or i for i in range(40))
+    assert mu_codec.compress_many(images, workers=2) == [b"%d" % i for i in range(40)]
+    assert max(most) <= 4
+
+
 def test_latents_of_ones_own(mu_codec, photograph):
     image = photograph(100, 90)
     y_hat, z_hat = mu_codec.analyse(image)

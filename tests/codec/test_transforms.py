@@ -1,5 +1,7 @@
 """Pictures in windows: the same as in one piece, and no program larger than a window."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,20 +11,33 @@ from gllmm_jax.nn.model import Model, apply
 from gllmm_jax.order.windows import HYPER_REACH
 from gllmm_jax.presets import PRESETS
 
+NARROW = {"widths": (4, 4, 4), "latents": 4}
 
-@pytest.mark.parametrize("preset", ["mu", "light", "msp-fast"])
-def test_no_transform_sees_farther_than_is_said(preset, random_params):
+
+@pytest.mark.parametrize(
+    ("preset", "change"),
+    [
+        ("mu", {}),
+        ("mu", {"block": "crm3", "attention": False}),
+        ("light", {}),
+        ("light", NARROW | {"block": "crm3"}),
+        ("light", NARROW | {"block": "plain", "analysis_depth": 2}),
+        ("msp-fast", {}),
+    ],
+)
+def test_transforms_see_as_far_as_is_said(preset, change, random_params):
     """What one latent, or the pixels under one, that is no number makes of the others."""
-    config, reach = PRESETS[preset], transforms.REACH[PRESETS[preset].transform]
+    config = dataclasses.replace(PRESETS[preset], **change)
+    reach = transforms.reach(config)
     params, middle, side = random_params(config), reach + 2, 2 * reach + 5
     y = np.zeros((1, side, side, config.latents), np.float32)
     y[0, middle, middle] = np.nan
     x = np.asarray(apply(config, params, y, method=Model.synthesis))[0].sum(-1)
-    assert np.abs(np.argwhere(np.isnan(x)) // config.stride - middle).max() == reach
+    shown = np.abs(np.argwhere(np.isnan(x)) // config.stride - middle).max()
     pixels, first = np.zeros((1, config.stride * side, config.stride * side, 3), np.float32), config.stride * middle
     pixels[0, first : first + config.stride, first : first + config.stride] = np.nan
     latents = np.asarray(apply(config, params, pixels, method=Model.analysis))[0].sum(-1)
-    assert 0 < np.abs(np.argwhere(np.isnan(latents)) - middle).max() <= reach
+    assert max(shown, np.abs(np.argwhere(np.isnan(latents)) - middle).max()) == reach
 
 
 def test_no_hyper_network_sees_farther_than_is_said(random_params):

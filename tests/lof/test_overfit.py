@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import transforms
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.export import make_weights
 from gllmm_jax.config import Progressive
@@ -103,7 +102,7 @@ def test_windows_leave_each_other_alone(codec, photograph, monkeypatch):
 
     monkeypatch.setattr(overfit, "Judge", Watched)
     monkeypatch.setattr(overfit, "SIDE", 128)
-    monkeypatch.setattr(transforms, "REACH", {"light": 2})
+    monkeypatch.setattr(overfit, "reach", lambda config: 2)
     image = photograph(200, 180)
     y, z = codec.analyse(image)
     found = Overfit(steps=5).search(codec, image, y, z)
