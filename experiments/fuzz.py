@@ -110,7 +110,7 @@ def header(rng: np.random.Generator, data: bytes, _others: list[bytes]) -> bytes
         {"fingerprint": rng.bytes(4)},
         {"synthesis": rng.bytes(4)},
         {"arithmetic": int(rng.integers(256))},
-        {"chunks": {"noTe": rng.bytes(rng.integers(1000))}},
+        {"chunks": {"noTe": rng.bytes(int(rng.integers(1000)))}},
         {"quality": None if told.quality is not None and rng.integers(4) == 0 else int(rng.integers(256))},
     )
     return container.pack(told._replace(**lies[rng.integers(len(lies))]), inner)

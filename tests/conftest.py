@@ -28,7 +28,7 @@ gc.set_threshold(100_000, 50, 50)
 LEARNING = ("train", "lof", "nn")
 """Rooms whose tests have large programs, gradients above all, and run them a few times."""
 
-AS_SHIPPED = ("test_golden.py", "test_shipped.py", "test_exact_path.py")
+AS_SHIPPED = ("test_shipped.py", "test_exact_path.py")
 """Files of tests/codec whose programs are optimised as a user's are; what is exact is exact without it too."""
 
 MOST_MAPPINGS = 15_000

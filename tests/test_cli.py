@@ -99,7 +99,7 @@ def test_other_weights_of_the_same_name(capsys, folder, mu_weights, photo, tmp_p
     assert line.startswith(f"{packed}: it needs the weights 'mu-random' with the fingerprint ")
     named = "decompress", packed, "-o", tmp_path / "out.png", "--model", "mu-random"
     assert "other weights of the name 'mu-random'" in (line := fails(capsys, *named))
-    assert line.endswith("than these: decode it with those, --model FILE")
+    assert line.endswith(": decode it with those, --model FILE")
     learned = jax.tree.map(lambda leaf: leaf * np.float16(1.25), mu_weights.params["g_s"])
     zoo.save(tmp_path / "other" / "mu-random.npz", mu_weights._replace(params=mu_weights.params | {"g_s": learned}))
     assert fails(capsys, *named[:4]).endswith("'mu-random' would show another picture, --other-synthesis accepts that")
@@ -240,7 +240,7 @@ def test_wrong_arguments_are_one_line(capsys, arguments):
 
 
 def test_a_bug_is_one_line_too(capsys, monkeypatch, folder, photo):
-    def broken(*_):
+    def broken(*_, **places):
         raise RuntimeError("first line\nsecond line")
 
     monkeypatch.setattr(pictures, "_load", broken)

@@ -63,7 +63,7 @@ __main__.main()
 
 
 def test_interruption_is_left_to_the_caller(monkeypatch, photo, tmp_path):
-    def interrupted(*_):
+    def interrupted(*_, **places):
         raise KeyboardInterrupt
 
     handler = signal.getsignal(signal.SIGINT)
@@ -88,8 +88,8 @@ __main__.main()
 
 def python(code: str, **environment: str) -> str:
     """Output of a fresh interpreter."""
-    variables = {**os.environ, **environment}
-    command = [sys.executable, "-c", code]
+    command, variables = [sys.executable, "-c", code], {**os.environ, **environment}
+    variables.pop("JAX_COMPILATION_CACHE_DIR", None)  # of the tests
     return subprocess.run(command, env=variables, check=True, capture_output=True, text=True).stdout
 
 
@@ -190,6 +190,7 @@ def test_a_damaged_cache_heals_in_silence(tmp_path, damage):
         path.write_bytes(damage(data))
     command = [sys.executable, "-c", CACHED]
     variables = {**os.environ, "GLLMM_JAX_CACHE": str(tmp_path)}
+    variables.pop("JAX_COMPILATION_CACHE_DIR", None)
     done = subprocess.run(command, env=variables, check=True, capture_output=True, text=True)
     assert whole and (done.stdout, done.stderr) == ("", "")
     assert all(len(path.read_bytes()) > len(data) / 2 for path, data in whole.items())

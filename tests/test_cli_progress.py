@@ -48,7 +48,7 @@ def test_the_commands_tell_it(terminal, mu_file, photo, tmp_path):
 
 def test_garbage_is_collected_again_after_a_command(mu_file, photo, monkeypatch):
     seen = []
-    monkeypatch.setattr(pictures, "_load", lambda _: seen.append(gc.isenabled()) or 1 / 0)
+    monkeypatch.setattr(pictures, "_load", lambda _, **places: seen.append(gc.isenabled()) or 1 / 0)
     assert gc.isenabled() and main(["compress", str(photo), "--model", str(mu_file)]) == 2
     assert seen == [False] and gc.isenabled()
 

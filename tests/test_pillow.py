@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, UnidentifiedImageError
 
 import gllmm_jax.pillow
-from gllmm_jax import BitstreamError, zoo
+from gllmm_jax import BitstreamError
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def test_from_memory_and_by_name(mu_codec, mu_file, photograph, monkeypatch):
     opened = Image.open(buffer)
     assert opened.convert("L").size == (20, 20) and not buffer.closed
     monkeypatch.setattr(gllmm_jax.pillow, "_codecs", {})
-    with pytest.raises(zoo.WeightsError, match="no model 'mu-random'"):
+    with pytest.raises(BitstreamError, match="needs the weights 'mu-random'"):
         Image.open(buffer).load()
 
 

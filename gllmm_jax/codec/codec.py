@@ -23,11 +23,11 @@ from gllmm_jax.codec import transforms
 from gllmm_jax.codec.arrays import as_image, latents_crc32
 from gllmm_jax.codec.latent_codec import Bytes, LatentCodec
 from gllmm_jax.codec.many import map_in_threads
-from gllmm_jax.codec.placement import Device, device, on
 from gllmm_jax.codec.quality import DEFAULT
 from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport, Watch
 from gllmm_jax.codec.wish import Wish
 from gllmm_jax.container import container
+from gllmm_jax.placement import Device, device, on
 from gllmm_jax.progress import Progress, silent
 from gllmm_jax.walk.coder import named
 

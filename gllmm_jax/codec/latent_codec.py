@@ -16,16 +16,16 @@ import numpy as np
 import numpy.typing as npt
 from flax.errors import FlaxError
 
-from gllmm_jax import zoo
-from gllmm_jax.codec import placement, transforms
+from gllmm_jax import placement, zoo
+from gllmm_jax.codec import transforms
 from gllmm_jax.codec.arrays import as_image, latents_crc32
 from gllmm_jax.codec.fingerprint import of_header, of_weights
-from gllmm_jax.codec.placement import Device
 from gllmm_jax.codec.quality import DEFAULT, index_of, quality_of
 from gllmm_jax.container import container
 from gllmm_jax.errors import BitstreamError
 from gllmm_jax.nn.model import misfit
 from gllmm_jax.nn.quality import at_quality, has_anchors
+from gllmm_jax.placement import Device
 from gllmm_jax.progress import Progress, silent
 from gllmm_jax.twin import integer
 from gllmm_jax.walk import arithmetic, latents
@@ -132,8 +132,9 @@ class LatentCodec:
         with placement.on(self.entropy):
             stream = latents.encode_latents(self.twin, y_hat, z_hat, coder=coder, progress=progress)
         colour, crc = container.COLOURS[channels == 1], latents_crc32(y_hat, z_hat)
-        facts = self.name, *self.fingerprints, height, width, colour, coder, crc, self.index, arithmetic.NEWEST
-        return container.pack(container.Header(*facts), stream)
+        needs = self.name, self.fingerprints.entropy, self.fingerprints.synthesis
+        header = container.Header(*needs, height, width, colour, coder, crc, self.index, arithmetic.NEWEST)
+        return container.pack(header, stream)
 
     def unpack(
         self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS

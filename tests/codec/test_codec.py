@@ -221,7 +221,7 @@ def test_weights_with_the_parameters_of_another_model(mu_weights, mu_codec, phot
     for params, words in ((lacking, r"g_s/.* is missing"), (odd, r"context/bias is \(3,\) and not")):
         codec = Codec(mu_weights._replace(params=params))
         with pytest.raises(zoo.WeightsError, match=f"the parameters of 'mu-random' do not fit its config: {words}"):
-            codec.decompress(data) if "g_s" in words else codec.encode(image)
+            codec.decompress(data, other_synthesis=True) if "g_s" in words else codec.encode(image)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -39,7 +39,9 @@ def test_round_trip_in_about_forty_bytes():
 def test_any_header_and_stream_round_trip(
     model, fingerprints, height, width, colour, crc, quality, arithmetic, chunks, stream
 ):
-    header = Header(model, *fingerprints, height, width, colour, "rans", crc, quality, arithmetic, chunks)
+    header = Header(
+        model, fingerprints[0], fingerprints[1], height, width, colour, "rans", crc, quality, arithmetic, chunks
+    )
     assert unpack(pack(header, stream)) == (header, stream)
 
 

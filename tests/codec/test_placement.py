@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gllmm_jax
-from gllmm_jax.codec import placement
+from gllmm_jax import placement
 
 ROOT = Path(__file__).parent.parent.parent
 

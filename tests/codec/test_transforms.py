@@ -7,9 +7,11 @@ import pytest
 
 from gllmm_jax.codec import transforms
 from gllmm_jax.config import HYPER_STRIDE
-from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.nn import model
+from gllmm_jax.nn.model import Model
 from gllmm_jax.order.windows import HYPER_REACH
 from gllmm_jax.presets import PRESETS
+from tests.compiled import apply
 
 NARROW = {"widths": (4, 4, 4), "latents": 4}
 
@@ -41,19 +43,22 @@ def test_transforms_see_as_far_as_is_said(preset, change, random_params):
 
 
 def test_no_hyper_network_sees_farther_than_is_said(random_params):
-    """The same of h_a, and of the bits of a latent, which h_s and the context lead to."""
+    """The same of h_a, and of the bits of a latent, which h_s and the context lead to.
+
+    Operation by operation: in one program, what is no number may be lost where bits are kept above zero.
+    """
     config = PRESETS["mu"]
     params, middle, side = random_params(config), HYPER_REACH + 1, 2 * HYPER_REACH + 3
     y = np.zeros((1, HYPER_STRIDE * side, HYPER_STRIDE * side, config.latents), np.float32)
     z = np.zeros((1, side, side, config.hyper), np.float32)
-    bits, _ = apply(config, params, y, with_nan(z, middle), method=Model.element_bits)
+    bits, _ = model.apply(config, params, y, with_nan(z, middle), method=Model.element_bits)
     far = np.argwhere(np.isnan(np.asarray(bits)[0].sum(-1))) // HYPER_STRIDE - middle
     assert 0 < np.abs(far).max() <= HYPER_REACH
     corner = with_nan(y, HYPER_STRIDE * middle)
-    bits, _ = apply(config, params, corner, z, method=Model.element_bits)
+    bits, _ = model.apply(config, params, corner, z, method=Model.element_bits)
     far = np.argwhere(np.isnan(np.asarray(bits)[0].sum(-1))) // HYPER_STRIDE - middle
     assert np.abs(far).max() <= HYPER_REACH
-    far = np.argwhere(np.isnan(np.asarray(apply(config, params, corner, method=Model.hyper_analysis))[0].sum(-1)))
+    far = np.argwhere(np.isnan(np.asarray(model.apply(config, params, corner, method=Model.hyper_analysis))[0].sum(-1)))
     assert 0 < np.abs(far - middle).max() <= HYPER_REACH
 
 

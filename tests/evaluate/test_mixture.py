@@ -10,8 +10,9 @@ from gllmm_jax.codec.export import make_weights
 from gllmm_jax.config import FAMILIES, ModelConfig, Progressive
 from gllmm_jax.evaluate import mixture as looking
 from gllmm_jax.evaluate.mixture import Fit
-from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.nn.model import Model
 from gllmm_jax.prob.mixture import Mixture
+from tests.compiled import apply
 
 
 @pytest.fixture(scope="module")

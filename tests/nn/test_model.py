@@ -11,9 +11,10 @@ import pytest
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.evaluate.cost import costs
 from gllmm_jax.nn.entropy import context_mask
-from gllmm_jax.nn.model import Model, apply, init_params
+from gllmm_jax.nn.model import Model, init_params
 from gllmm_jax.objective import rate_distortion
 from gllmm_jax.presets import PRESETS
+from tests.compiled import apply
 
 MU = PRESETS["mu"]
 LIGHT = dataclasses.replace(PRESETS["light"], widths=(8, 8, 8), latents=8, hyper=8, hidden=(16, 16))
@@ -151,7 +152,7 @@ def test_forward_and_gradient(config):
         out = apply(config, p, x, key)
         return jnp.mean((out.x_hat - x) ** 2) * 1e3 + jnp.sum(out.bits_y + out.bits_z) / 16384, out
 
-    gradient, out = jax.grad(loss, has_aux=True)(params(config), jax.random.key(3))
+    gradient, out = jax.jit(jax.grad(loss, has_aux=True))(params(config), jax.random.key(3))
     assert out.x_hat.shape == x.shape and out.bits_y.shape == out.bits_z.shape == (2,)
     assert all(bool(jnp.all(jnp.isfinite(g))) for g in jax.tree.leaves(gradient))
     dead = [jax.tree_util.keystr(k) for k, g in jax.tree_util.tree_leaves_with_path(gradient) if not jnp.any(g)]

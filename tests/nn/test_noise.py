@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.nn.model import Model
 from gllmm_jax.presets import PRESETS
+from tests.compiled import apply
 
 TINY = dataclasses.replace(PRESETS["light"], widths=(8, 8, 8), latents=8, hyper=8, block="plain")
 

@@ -9,8 +9,9 @@ import pytest
 
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.evaluate.cost import costs
-from gllmm_jax.nn.model import Model, apply, init_params
+from gllmm_jax.nn.model import Model, init_params
 from gllmm_jax.presets import PRESETS
+from tests.compiled import apply
 from tests.nn import written_out
 
 TINY = ModelConfig(preset="tiny", widths=(4,), latents=6, hyper=5, hidden=(7, 8))

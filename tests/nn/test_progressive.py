@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from gllmm_jax.config import ModelConfig, Progressive
 from gllmm_jax.evaluate.cost import costs
 from gllmm_jax.nn import progressive
-from gllmm_jax.nn.model import Model, apply, init_params
+from gllmm_jax.nn.model import Model, init_params
 from gllmm_jax.nn.progressive import calls, fold, group, subsampled, unfold
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.prob.mixture import numbers_per_latent
+from tests.compiled import apply
 
 PROFILES = {
     "fast": Progressive(),

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from gllmm_jax.config import Progressive, TrainConfig, VariableRate
-from gllmm_jax.nn.model import Model, apply, init_params
+from gllmm_jax.nn.model import Model, init_params
 from gllmm_jax.nn.quality import at_quality, interpolate
 from gllmm_jax.objective import balance
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.train.step import draw_qualities, loss_fn
+from tests.compiled import apply
 
 RATE = VariableRate(0.001, 0.1, anchors=4)
 TINY = dataclasses.replace(PRESETS["mu"], widths=(8,), latents=8, hyper=8, hidden=(16, 16), attention=False, rate=RATE)

@@ -10,10 +10,11 @@ import pytest
 
 from gllmm_jax.config import TrainConfig
 from gllmm_jax.metrics import ms_ssim
-from gllmm_jax.nn.model import apply, init_params
+from gllmm_jax.nn.model import init_params
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.train.schedule import learning_rate
 from gllmm_jax.train.step import create_state, loss_fn, make_update
+from tests.compiled import apply
 
 TINY = dataclasses.replace(PRESETS["light"], widths=(8, 8, 8), latents=16, hyper=8, hidden=(16, 16), block="plain")
 CONFIG = TrainConfig("", steps=100, learning_rate=1e-3, warmup=0.0)

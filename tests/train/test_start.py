@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from gllmm_jax.config import TrainConfig, VariableRate
-from gllmm_jax.nn.model import Model, apply, init_params
+from gllmm_jax.nn.model import Model, init_params
 from gllmm_jax.nn.quality import at_quality
 from gllmm_jax.presets import LIGHT
 from gllmm_jax.train.optimizer import make_optimizer
 from gllmm_jax.train.start import add_latents, block_klt, grafted
+from tests.compiled import apply
 
 MANY = dataclasses.replace(
     LIGHT, widths=(4, 4, 8), latents=20, features=24, hyper=8, hidden=(16, 16), components=2, block="plain",

@@ -6,15 +6,15 @@ transforms. So without a word the transforms are where JAX puts them, and what i
 
 import contextlib
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 
-Device = jax.Device | str
-"""A device, or its name: "cpu", "gpu", "tpu", or one of several, as in "cpu:1"."""
+Device: TypeAlias = Any
+"""A `jax.Device`, or its name: "cpu", "gpu", "tpu", or one of several, as in "cpu:1"."""
 
 
-def device(chosen: Device | None) -> jax.Device | None:
+def device(chosen: Device | None) -> Any:
     """The device of that name. Raises `ValueError` where there is none."""
     if chosen is None or isinstance(chosen, jax.Device):
         return chosen
@@ -26,7 +26,7 @@ def device(chosen: Device | None) -> jax.Device | None:
         raise ValueError(f"there is no device '{chosen}'; JAX sees {there}") from error
 
 
-def for_entropy(chosen: Device | None) -> jax.Device | None:
+def for_entropy(chosen: Device | None) -> Any:
     """The device of the exact path: the chosen one, or the host's processor; None for JAX's default."""
     if chosen is not None or jax.default_backend() == "cpu":
         return device(chosen)
@@ -36,6 +36,6 @@ def for_entropy(chosen: Device | None) -> jax.Device | None:
         return None
 
 
-def on(device: jax.Device | None) -> AbstractContextManager[Any]:
+def on(device: Device | None) -> AbstractContextManager[Any]:
     """Arrays and programs that are told nothing else are on that device meanwhile, in this thread."""
     return contextlib.nullcontext() if device is None else jax.default_device(device)
