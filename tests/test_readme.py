@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from gllmm_jax import zoo
+from gllmm_jax.presets import PRESETS
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 
@@ -15,7 +16,6 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 @pytest.mark.filterwarnings("default")
 def test_the_examples_run(tmp_path, monkeypatch, mu_file, photograph):
     blocks = re.findall(r"^```python\n(.*?)^```", README.read_text(), flags=re.DOTALL | re.MULTILINE)
-    blocks = [block for block in blocks if "loss_fn" not in block]  # `tests/train/test_own_loop.py` has that one
     assert len(blocks) >= 2
     monkeypatch.chdir(tmp_path)
     if zoo.DEFAULT not in zoo.names():
@@ -30,8 +30,27 @@ def test_the_examples_run(tmp_path, monkeypatch, mu_file, photograph):
 
 
 def test_the_map_of_rooms_is_the_folder_list():
-    text = README.read_text()
     package = README.parent / "gllmm_jax"
+    text = (package / "README.md").read_text()
     rooms = {path.name for path in package.iterdir() if any(path.glob("*.py"))}
     for room in rooms:
         assert f"`{room}`" in text, f"README does not name the room {room}"
+
+
+PAGES = [README.parent / name for name in ("README.md", "gllmm_jax/README.md", "experiments/README.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_links_and_imports_of_the_pages(page):
+    text = page.read_text()
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (page.parent / link).exists(), link
+    for line in re.findall(r"`(from gllmm_jax\S* import [^`]+)`", text):
+        exec(line, {})
+    for path in re.findall(r"`((?:experiments|tests|notebooks)/[^ `]*)", text):
+        assert (README.parent / path).exists(), path
+
+
+def test_the_guide_to_training_names_every_preset():
+    text = PAGES[2].read_text()
+    assert all(f"`{name}`" in text for name in PRESETS)

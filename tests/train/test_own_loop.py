@@ -1,4 +1,4 @@
-"""Training loops of one's own: of the README, and one with other data and nothing of `train`."""
+"""Training loops of one's own: of the guide to training, and one with other data and nothing of `train`."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from gllmm_jax.objective import Terms, rate_distortion
 from gllmm_jax.presets import PRESETS
 
 MODEL = PRESETS["mu"]
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[2] / "experiments" / "README.md"
 
 
 def test_the_loop_of_the_readme(photograph, capsys):
