@@ -1,4 +1,4 @@
-"""Every Python block of the README runs, in order, in one go, as a reader would paste them."""
+"""The pages a reader starts with: their code runs, as a reader would paste it, and what they name is there."""
 
 import re
 from pathlib import Path
