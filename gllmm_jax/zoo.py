@@ -18,6 +18,7 @@ import numpy as np
 
 from gllmm_jax import files
 from gllmm_jax.config import ModelConfig
+from gllmm_jax.presets import PRESETS
 
 DEFAULT = "light-vr"
 FORMAT = 1
@@ -138,6 +139,8 @@ def locate(name_or_path: str | os.PathLike[str]) -> Path:
 
 def _suggestion(name: str) -> str:
     known = names()
+    if name in PRESETS:
+        return f"it is a preset without weights: train it, or take another; installed: {', '.join(known) or 'none'}"
     if not known:
         return "no models are installed, so give a weights file"
     listed = ", ".join(known)

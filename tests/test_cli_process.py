@@ -7,10 +7,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+import jax
 import pytest
 
 import gllmm_jax
-from gllmm_jax import __main__, cli
+from gllmm_jax import __main__, cli, zoo
 from gllmm_jax.cli import cache, learn
 
 HEAVY = ("optax", "orbax", "grain", "tensorflow", "tensorflow_compression", "matplotlib")
@@ -95,7 +96,10 @@ def python(code: str, **environment: str) -> str:
 
 def test_version():
     out = subprocess.run([sys.executable, "-m", "gllmm_jax", "--version"], check=True, capture_output=True, text=True)
-    assert out.stdout == f"gllmm-jax {gllmm_jax.__version__}\n"
+    first, second, third = out.stdout.splitlines()
+    assert first == f"gllmm-jax {gllmm_jax.__version__}"
+    assert f"JAX {jax.__version__} on {jax.default_backend()}" in second
+    assert third == f"weights: {', '.join(zoo.names())}"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")

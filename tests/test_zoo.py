@@ -58,6 +58,8 @@ def test_names_and_installed_models(path, monkeypatch):
     assert zoo.read("small-1").name == "small-1"
     with pytest.raises(WeightsError, match=r"^there is no model 'tiny'; installed: small-1$"):
         zoo.read("tiny")
+    with pytest.raises(WeightsError, match=r"^there is no model 'gllmm-128'; it is a preset without weights: train it"):
+        zoo.read("gllmm-128")
     zoo.save(path.parent / "big-2.npz", small())
     with pytest.raises(WeightsError, match=r"did you mean 'small-1'\? Installed: big-2, small-1$"):
         zoo.read("smal-1")

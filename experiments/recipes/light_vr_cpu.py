@@ -2,9 +2,8 @@
 
     python experiments/recipes/light_vr_cpu.py --data PHOTOGRAPHS --workdir runs/vr --init light-vr --minutes 1200
 
-The rate is constant but for the last fifth of the run, so that it may be made longer; the averaged weights are good at
-any time. Cost: as many minutes as are given. To expect: experiments/RESULTS.md has what the first ten minutes gave, in a short run
-with a rate that falls to zero.
+The rate is constant but for the last fifth of the run, so the run may be made longer. The averaged weights are good at
+all times. Cost: as many minutes as are given. To expect: experiments/RESULTS.md has what ten minutes give.
 """
 
 from common import launch

@@ -3,11 +3,12 @@
 import argparse
 import contextlib
 import os
+import platform
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from gllmm_jax import __version__
+from gllmm_jax import __version__, zoo
 from gllmm_jax.cli import learn, measure, models, pictures
 from gllmm_jax.cli.common import DEBUG, FAILED, PROGRAM, say, sentence
 
@@ -15,7 +16,11 @@ from gllmm_jax.cli.common import DEBUG, FAILED, PROGRAM, say, sentence
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command -> exit status."""
     try:
-        arguments = _parser().parse_args(argv)
+        parser = _parser()
+        if not (sys.argv[1:] if argv is None else argv):
+            parser.print_help()
+            return 0
+        arguments = parser.parse_args(argv)
         if sys.stdout is None:
             raise ValueError("standard output is closed: send it to a file, or to /dev/null")
         status = arguments.run(arguments)
@@ -52,9 +57,26 @@ class _Parser(argparse.ArgumentParser):
         super().exit(status, message)
 
 
+class _Version(argparse.Action):
+    """Prints what a report of a fault should say."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **named: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **named)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        import jax
+
+        device = jax.devices()[0]
+        print(f"{PROGRAM} {__version__}")
+        print(f"Python {platform.python_version()}, JAX {jax.__version__} on {device.platform} ({device.device_kind})")
+        print(f"weights: {', '.join(zoo.names()) or 'none'}")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description="Learned image compression: photographs to .gllm files and back.")
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    text = "versions of this program, Python and JAX, the device, and the installed weights"
+    parser.add_argument("--version", action=_Version, help=text)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for module in (pictures, models, learn, measure):
         module.add_commands(commands)

@@ -85,7 +85,17 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser, default: str | None, otherwise: str) -> None:
     """`--model`; `otherwise` says what is taken where it is not given."""
     text = f"an installed model or a weights file ({otherwise} unless given)"
-    parser.add_argument("--model", default=default, metavar="NAME|FILE", help=text)
+    parser.add_argument("--model", default=default, action=_Once, metavar="NAME|FILE", help=text)
+
+
+class _Once(argparse.Action):
+    """An option whose second value would replace the first in silence."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any, *_: Any) -> None:
+        if getattr(namespace, f"{self.dest}_given", False):
+            raise argparse.ArgumentError(self, "one is taken, and two are given")
+        setattr(namespace, self.dest, value)
+        setattr(namespace, f"{self.dest}_given", True)
 
 
 def add_placement(parser: argparse.ArgumentParser) -> None:

@@ -13,8 +13,9 @@ def add_commands(commands: Any) -> None:
     parser = add_command(commands, "models", "list the installed models", models)
     add_json(parser)
 
-    parser = add_command(commands, "info", "what a .gllm or weights file says about itself", info)
-    parser.add_argument("file", type=a_path, metavar="FILE", help="either, told by its content and not its name")
+    parser = add_command(commands, "info", "what a .gllm file, a weights file or a model says of itself", info)
+    what = "a file, told by its content and not its name, or the name of an installed model"
+    parser.add_argument("file", type=a_path, metavar="FILE|MODEL", help=what)
     add_json(parser)
 
 
@@ -32,9 +33,12 @@ def models(arguments: argparse.Namespace) -> None:
 
 
 def info(arguments: argparse.Namespace) -> None:
-    """Facts of one file, by its content and not its name."""
-    data = read_bytes(arguments.file)
-    facts = _weights_facts(arguments.file) if data.startswith(b"PK\x03\x04") else _stream_facts(arguments.file, data)
+    """Facts of one file, by its content and not its name, or of an installed model."""
+    path = arguments.file
+    if str(path) in zoo.names() and not path.exists():
+        path = zoo.locate(str(path))
+    data = read_bytes(path)
+    facts = _weights_facts(path) if data.startswith(b"PK\x03\x04") else _stream_facts(path, data)
     if arguments.json:
         print_json(facts)
         return

@@ -72,7 +72,11 @@ def parameters(config: ModelConfig) -> dict[str, int]:
 
 
 def rounds(config: ModelConfig, size: tuple[int, int]) -> int:
-    """How many times in turn a decoder runs the entropy model for a picture of `size` (height, width) in pixels."""
+    """How many times in turn a decoder runs the entropy model for a picture of `size` (height, width) in pixels.
+
+    A checkerboard has two rounds whatever the size. Where a round has many positions, the decoder takes it in parts,
+    one after the other, which bounds its memory.
+    """
     if config.msp is not None:
         return len(calls(config.msp, config.latents))
     h, w = (-(-side // config.stride) for side in size)

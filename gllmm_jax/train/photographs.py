@@ -47,6 +47,9 @@ def items(data: str | Path) -> Sequence[Item]:
 def list_images(folder: str | Path) -> list[Path]:
     """All image files below `folder`, sorted by relative name. Raises `FileNotFoundError` where there is none."""
     root = Path(folder)
+    if not root.is_dir():
+        problem = f"{root} is a file, not a folder" if root.exists() else f"there is no folder {root}"
+        raise FileNotFoundError(problem)
     files = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     if not files:
         raise FileNotFoundError(f"no PNG, JPEG, WebP or AVIF images in {root}")

@@ -2,6 +2,8 @@
 level of one is first used.
 
 No sum can pass 2^24, whatever its input; every distribution is strictly increasing; no integer can leave its 32 bits.
+No operand of a product reaches 2^16: hardware that multiplies float32 in parts of 8 bits, as TPUs do, drops products of
+the lowest parts, and such operands have none.
 """
 
 from collections.abc import Mapping
@@ -13,6 +15,7 @@ from gllmm_jax.prob import tables
 from gllmm_jax.twin.wiring import specs, taps_summed
 
 BUDGET = (1 << 24) - 1
+OPERAND = (1 << 16) - 1
 
 _RANGES = {
     "limit": (0, BUDGET),
@@ -55,8 +58,10 @@ def check(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> None:
     limits = {name: arrays[f"{name}.limit"] for name in specs(config)} | {"y": arrays["y.limit"]}
     limits["z"] = np.maximum(-arrays["prior.low"], arrays["prior.high"])
     for name, spec in specs(config).items():
-        limit = np.concatenate([limits[given] for given in spec.inputs])
-        total = reach(name, arrays[f"{name}.kernel"], limit) + largest_bias(arrays[f"{name}.bias"])
+        limit, kernel = np.concatenate([limits[given] for given in spec.inputs]), arrays[f"{name}.kernel"]
+        if max(limit.max(), kernel.max(), -int(kernel.min())) > OPERAND:
+            raise ValueError(f"layer {name}: operands may pass 2^16")
+        total = reach(name, kernel, limit) + largest_bias(arrays[f"{name}.bias"])
         if not (total <= BUDGET).all():
             raise ValueError(f"layer {name}: sums may pass 2^24")
 

@@ -34,6 +34,8 @@ def test_other_files_are_not_listed_and_none_is_an_error(folder, tmp_path):
     assert len(names) == 8
     assert "ROCKET.PNG" in names
     (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"^there is no folder .*nowhere$"):
+        photographs.list_images(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="no PNG, JPEG, WebP or AVIF images"):
         photographs.list_images(tmp_path / "empty")
 

@@ -171,7 +171,7 @@ def test_validation_judges_the_average_on_images_not_trained_on(folder, tmp_path
 
 
 def test_the_impossible_is_refused(folder, tmp_path, stub):
-    with pytest.raises(FileNotFoundError, match="no PNG"):
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
         loop.train(TINY, config(tmp_path / "nowhere"), tmp_path, show=False)
     loop.train(TINY, config(folder), tmp_path, show=False)
     with pytest.raises(CheckpointError, match="preset tiny, not mu"):
