@@ -8,6 +8,7 @@ A model with one quality has no gain.
 
 import copy
 import functools
+import os
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -40,12 +41,14 @@ class LatentCodec:
     where the weights have one quality alone. Files of any quality can be unpacked.
 
     `transforms` is the device of the networks that know pixels, `entropy` that of the exact path; see `placement`.
-    Streams do not depend on either.
+    Streams do not depend on either. A codec works in the process that made it: after a fork every method raises
+    `RuntimeError` in the child.
     """
 
     def __init__(
         self, weights: zoo.Weights, *, transforms: Device | None = None, entropy: Device | None = None
     ) -> None:
+        self._process = os.getpid()
         self.transforms, self.entropy = placement.device(transforms), placement.for_entropy(entropy)
         self.name = weights.name
         self.config = weights.config
@@ -126,6 +129,7 @@ class LatentCodec:
         """
         if len(shape) != 3 or shape[2] not in (1, 3) or min(shape) < 1:
             raise ValueError(f"a picture has the shape (height, width, 3 or 1), not {shape}")
+        self._check_process()
         height, width, channels = shape
         if y_hat.shape[:2] != self._latent_size(height, width):
             raise ValueError(f"latents of shape {y_hat.shape} are not those of a picture of {height} x {width} pixels")
@@ -152,6 +156,7 @@ class LatentCodec:
     ) -> tuple[container.Header, np.ndarray, np.ndarray]:
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"a .gllm file is given as its bytes, not as {type(data).__name__}")
+        self._check_process()
         header, stream = container.unpack(bytes(data), max_pixels=max_pixels)
         self._check_model(header)
         if not other_synthesis and header.synthesis != self.fingerprints.synthesis:
@@ -172,7 +177,15 @@ class LatentCodec:
     def _latent_size(self, height: int, width: int) -> tuple[int, int]:
         return -(-height // self.config.stride), -(-width // self.config.stride)
 
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:  # JAX would wait for threads that stayed behind
+            raise RuntimeError(
+                "this codec was made before the process forked, and JAX cannot go on in the child: start processes "
+                "by 'spawn', and load a codec in each"
+            )
+
     def _run(self, program: Callable[..., Any], *arguments: Any) -> Any:
+        self._check_process()
         try:
             with placement.on(self.transforms):
                 return program(self.config, self.params, *arguments)
