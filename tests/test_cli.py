@@ -87,23 +87,6 @@ def test_info_and_models(capsys, folder, mu_file, photo, tmp_path):
         assert "mu-random" in capsys.readouterr().out
 
 
-def test_info_of_a_model_by_its_name(capsys, folder, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    assert report(capsys, "info", "mu-random", "--json")["kind"] == "weights"
-    assert fails(capsys, "info", "other").startswith("cannot read other")
-
-
-def test_one_model_a_command(capsys, folder, photo):
-    with pytest.raises(SystemExit, match="2"):
-        main(["compress", str(photo), "--model", "mu-random", "--model", "other"])
-    assert "argument --model: one is taken, and two are given" in capsys.readouterr().err
-
-
-def test_alone_it_helps(capsys):
-    assert main([]) == 0
-    assert "compress" in capsys.readouterr().out
-
-
 def test_other_weights_of_the_same_name(capsys, folder, mu_weights, photo, tmp_path, monkeypatch):
     packed = tmp_path / "photo.gllm"
     report(capsys, "compress", photo, "--json")
@@ -237,7 +220,6 @@ def test_problems_of_the_file(capsys, folder, photo, tmp_path):
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["explode"],
         ["compress"],
         ["compress", ""],

@@ -1,9 +1,5 @@
 """The whole codec with random weights: any picture goes through, and nothing else does."""
 
-import os
-import subprocess
-import sys
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -241,26 +237,3 @@ def test_weights_that_are_not_finite(mu_weights, value, monkeypatch):
 def test_calibration_needs_pictures(mu_weights):
     with pytest.raises(ValueError, match="give at least one"):
         make_weights("none", PRESETS["mu"], mu_weights.params, [])
-
-
-FORK = """
-import os, sys, warnings
-import numpy as np
-import gllmm_jax
-warnings.simplefilter("ignore")
-codec = gllmm_jax.load(sys.argv[1])
-codec.compress(np.zeros((8, 8, 3), np.uint8))
-if os.fork() == 0:
-    try:
-        codec.compress(np.zeros((8, 8, 3), np.uint8))
-    except RuntimeError as error:
-        print(error, flush=True)
-    os._exit(0)
-os.wait()
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
-def test_after_a_fork_it_says_so_where_it_would_hang(mu_file):
-    done = subprocess.run([sys.executable, "-c", FORK, str(mu_file)], capture_output=True, text=True, timeout=120)
-    assert done.stdout.startswith("this codec was made before the process forked"), done.stderr

@@ -14,6 +14,7 @@ import pytest
 from jax import lax
 
 from gllmm_jax.entropy import rans
+from gllmm_jax.twin.integer import twin_from_arrays
 from gllmm_jax.walk import traceable
 from tests.codec.twins import ALONE, BOARD, FAST, MU, PLAIN, SEEDS, STATIC, carried, twin
 
@@ -95,3 +96,13 @@ X, N = jnp.ones((4, 4)), jnp.ones((4, 4), jnp.int32)
 def test_a_fault_is_found_wherever_it_hides(fault, function):
     assert fault in faults(function)
     assert faults(lambda: lax.div(N, N) + N.sum()) == set()
+
+
+def test_operands_that_some_hardware_would_cut():
+    """An activation of 17 bits, its weights so small that no sum passes 2^24."""
+    arrays = {name: array.copy() for name, array in twin().arrays.items()}
+    arrays["dense1.kernel"] = np.zeros_like(arrays["dense1.kernel"])
+    arrays["dense0.limit"] = np.full_like(arrays["dense0.limit"], 1 << 16, np.int32)
+    with pytest.raises(ValueError, match=r"layer dense1: operands may pass 2\^16"):
+        twin_from_arrays(MU, arrays)
+    twin_from_arrays(MU, arrays | {"dense0.limit": arrays["dense0.limit"] - 1})

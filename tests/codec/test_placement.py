@@ -1,4 +1,4 @@
-"""Transforms and exact path on devices of their own: processors that JAX makes believe are several."""
+"""Transforms and exact path on devices of their own, processors that JAX makes believe are several; other processes."""
 
 import os
 import subprocess
@@ -64,3 +64,26 @@ def test_beside_an_accelerator_the_walk_stays_with_the_host(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert placement.for_entropy(None) == jax.devices("cpu")[0]
     assert placement.device(None) is None
+
+
+FORK = """
+import os, sys, warnings
+import numpy as np
+import gllmm_jax
+warnings.simplefilter("ignore")
+codec = gllmm_jax.load(sys.argv[1])
+codec.compress(np.zeros((8, 8, 3), np.uint8))
+if os.fork() == 0:
+    try:
+        codec.compress(np.zeros((8, 8, 3), np.uint8))
+    except RuntimeError as error:
+        print(error, flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
+def test_after_a_fork_it_says_so_where_it_would_hang(mu_file):
+    done = subprocess.run([sys.executable, "-c", FORK, str(mu_file)], capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("this codec was made before the process forked"), done.stderr

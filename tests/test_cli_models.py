@@ -1,0 +1,34 @@
+"""`info` and the options that choose a model."""
+
+import json
+
+import pytest
+
+from gllmm_jax import zoo
+from gllmm_jax.cli import main
+
+
+@pytest.fixture(autouse=True)
+def installed(mu_file, monkeypatch, tmp_path):
+    """`mu-random` is the only model, and the current folder is empty."""
+    monkeypatch.setattr(zoo, "FOLDER", mu_file.parent)
+    monkeypatch.setattr(zoo, "DEFAULT", "mu-random")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_info_of_a_model_by_its_name(capsys):
+    assert main(["info", "mu-random", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kind"] == "weights"
+    assert main(["info", "other"]) == 2
+    assert capsys.readouterr().err == "gllmm-jax: there is no file other\n"
+
+
+def test_one_model_a_command(capsys, photo):
+    with pytest.raises(SystemExit, match="2"):
+        main(["compress", str(photo), "--model", "mu-random", "--model", "other"])
+    assert "argument --model: one is taken, and two are given" in capsys.readouterr().err
+
+
+def test_alone_it_helps(capsys):
+    assert main([]) == 0
+    assert "compress" in capsys.readouterr().out
