@@ -100,7 +100,7 @@ class _Once(argparse.Action):
 
 def add_placement(parser: argparse.ArgumentParser) -> None:
     """`--transforms` and `--entropy`."""
-    text = "devices, as in cpu, gpu, or cpu:1 of several; files do not depend on them"
+    text = "devices, as in cpu, gpu, or cpu:1 of several; each reads the files of every other"
     group = parser.add_argument_group("where it runs", text)
     group.add_argument("--transforms", metavar="DEVICE", help="of the networks; JAX's default device unless given")
     group.add_argument("--entropy", metavar="DEVICE", help="of the entropy coding; the host's processor unless given")

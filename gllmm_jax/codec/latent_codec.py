@@ -41,8 +41,9 @@ class LatentCodec:
     where the weights have one quality alone. Files of any quality can be unpacked.
 
     `transforms` is the device of the networks that know pixels, `entropy` that of the exact path; see `placement`.
-    Streams do not depend on either. A codec works in the process that made it: after a fork every method raises
-    `RuntimeError` in the child.
+    Equal latents give equal streams on every device.
+
+    A codec works in the process that made it: after a fork its methods raise `RuntimeError` in the child.
     """
 
     def __init__(
