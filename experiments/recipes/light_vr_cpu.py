@@ -17,7 +17,7 @@ if __name__ == "__main__":
         lmbda=(0.0008, 0.12),
         batch=4,
         crop=256,
-        learning_rate=5e-4,
+        learning_rate=1e-3,
         schedule="stable",
         clip=0.5,
         validate_minutes=20.0,
