@@ -42,7 +42,10 @@ def test_a_later_arithmetic_leaves_the_first_readable(mu_codec, image, monkeypat
     later = container.pack(header._replace(arithmetic=2), stream[::-1])
     with pytest.raises(BitstreamError, match=r"needs version 2 of the exact arithmetic.*no later one than 1: upgrade"):
         mu_codec.decompress(later)
-    backwards = lambda twin, stream, size, **options: latents.decode_latents(twin, stream[::-1], size, **options)  # noqa: E731
+
+    def backwards(twin, stream, size, **options):
+        return latents.decode_latents(twin, stream[::-1], size, **options)
+
     monkeypatch.setitem(arithmetic.DECODERS, 2, backwards)
     assert np.array_equal(mu_codec.decompress(later), mu_codec.decompress(data))
 
