@@ -15,19 +15,20 @@ from pathlib import Path
 import jax
 from timings import random_weights, stand_in
 
+from gllmm_jax import zoo
 from gllmm_jax.codec.codec import Codec, load
 from gllmm_jax.evaluate.cost import rounds
 from gllmm_jax.picture import picture
 from gllmm_jax.presets import PRESETS
 
 
-def codec_of(name: str, folder: Path) -> Codec:
+def codec_of(name: str, folder: Path, entropy: str | None) -> Codec:
     """The named codec; of a preset, with random weights."""
-    if name not in PRESETS:
-        return load(name)
+    if name not in PRESETS or name in zoo.names():
+        return load(name, entropy=entropy)
     path = folder / f"{name}.npz"
     random_weights(name, path)
-    return load(path)
+    return load(path, entropy=entropy)
 
 
 def main() -> None:
@@ -37,10 +38,11 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(512, 768), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--image", type=Path, help="a photograph in place of a stand-in of --size")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--entropy", metavar="DEVICE", help="where the exact path runs: cpu, gpu")
     arguments = parser.parse_args()
     image = picture.read(arguments.image) if arguments.image else stand_in(*arguments.size)
     with tempfile.TemporaryDirectory() as folder:
-        codecs = [codec_of(name, Path(folder)) for name in arguments.models]
+        codecs = [codec_of(name, Path(folder), arguments.entropy) for name in arguments.models]
     files = [codec.compress(image) for codec in codecs]
     seconds = [[] for _ in codecs]
     for number in range(1 + arguments.repeats):

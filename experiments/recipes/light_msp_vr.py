@@ -1,0 +1,33 @@
+"""The progressive entropy model (MSP) for every quality, behind transforms of `light-vr` that stay as they are.
+
+    python experiments/recipes/light_msp_vr.py --data PHOTOGRAPHS --workdir runs/msp --init light-vr-320.npz --minutes 2
+
+The weights to start from need as many latents as `light-vr` has. Pictures stay the same, only the rate is learned. For
+an accelerator: bfloat16, the whole set in device memory. Cost: as many minutes as are given, and one of compiling.
+"""
+
+import dataclasses
+
+from common import launch
+
+from gllmm_jax.config import Progressive
+from gllmm_jax.presets import PRESETS
+
+if __name__ == "__main__":
+    launch(
+        __doc__,
+        lambda _: dataclasses.replace(PRESETS["light-vr"], preset="light-msp-vr", msp=Progressive()),
+        lmbda=(0.0008, 0.12),
+        init="light-vr",
+        frozen=("g_a", "g_s", "gain"),
+        batch=32,
+        crop=256,
+        learning_rate=1e-3,
+        schedule="linear",
+        clip=0.5,
+        compute="bfloat16",
+        resident=True,
+        augment=True,
+        validate_minutes=2.0,
+        minutes=2.0,
+    )
