@@ -1,0 +1,181 @@
+"""Entropy models trained behind the transforms of trained weights, from nothing, in turn: what each is worth.
+
+    python experiments/entropy_behind.py --data PHOTOGRAPHS --weights light-vr-2 -o rows.jsonl \\
+        "context" "msp: msp={}" "msp, F 128: msp={'width': 128}" "noise: rounded=False"
+    python experiments/entropy_behind.py --data PHOTOGRAPHS --weights light-vr-2 -o rows.jsonl --table
+
+A run is named, and what it changes comes after a colon: fields of the model, or `steps`, `batch`, `learning_rate`,
+`rounded` (whether y is rounded in training, as in a file, or noisy). g_a of every training photograph, and of its
+mirror image, is calculated once, so a step is that of the entropy model alone.
+
+Rates are those of rounded latents at five qualities, on held-out crops of 256x256, several of each photograph. The
+table has the difference in rate to the first run, the mean over qualities, with its 95 % confidence interval (bootstrap
+over photographs). Runs that are in the file already are skipped.
+"""
+
+import argparse
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from training_choices import settings
+
+from gllmm_jax import zoo
+from gllmm_jax.cli import cache
+from gllmm_jax.config import ModelConfig, Progressive
+from gllmm_jax.nn.model import Model, apply, init_params
+from gllmm_jax.nn.quality import at_quality
+from gllmm_jax.objective import balance
+from gllmm_jax.prob.quantize import add_noise
+from gllmm_jax.train.data import ImageSource
+from gllmm_jax.train.photographs import items, split
+from gllmm_jax.train.run import VALIDATION_QUALITIES
+from gllmm_jax.train.step import draw_qualities
+
+CROP = 256
+FROZEN = ("g_a", "g_s", "gain")
+RUN: dict[str, Any] = {"steps": 2000, "batch": 8, "learning_rate": 1e-3, "rounded": True, "seed": 0}
+
+
+def latents_of(config: ModelConfig, params: Any, files: list) -> list[np.ndarray]:
+    """y of every photograph and of its mirror image, before any gain, float16 [h, w, M]."""
+    analysis = jax.jit(lambda x: apply(config, params, x[None], method=Model.ungained)[0])
+    source, found = ImageSource(files, crop=CROP, cache_bytes=0), []
+    for index in range(len(files)):
+        image = source.load(index)
+        if image is not None:
+            height, width = (side // 64 * 64 for side in image.shape[:2])  # few shapes, few programs
+            for view in (image, image[:, ::-1]):
+                found.append(np.asarray(analysis(view[:height, :width].astype(np.float32) / 255), np.float16))
+    return found
+
+
+def held_out_crops(files: list, count: int) -> np.ndarray:
+    """uint8 [n, CROP, CROP, 3]: the same number of each photograph, `count` at most in all, one after the other."""
+    each, source, found = max(1, count // len(files)), ImageSource(files, crop=CROP, cache_bytes=0), []
+    for image in (source[index] for index in range(len(files))):
+        rows, columns = (range(0, length - CROP + 1, CROP) for length in image.shape[:2])
+        places = [(top, left) for top in rows for left in columns]
+        chosen = [places[i * len(places) // each] for i in range(each)]
+        found += [image[top : top + CROP, left : left + CROP] for top, left in chosen]
+    return np.stack(found)
+
+
+def rates(config: ModelConfig, params: Any, y: jax.Array, quality: Any, key: jax.Array | None, rounded: bool) -> Any:
+    """Bits per pixel [B] of y [B, h, w, M] before any gain; with a key z is noisy, and so is y unless `rounded`."""
+    params = at_quality(params, quality)
+    y = apply(config, params, y, method=Model.gained)
+    z = apply(config, params, y, method=Model.hyper_analysis)
+    if key is None:
+        y, z = jnp.round(y), jnp.round(z)
+    else:
+        key_y, key_z = jax.random.split(key)
+        y, z = jnp.round(y) if rounded else add_noise(key_y, y), add_noise(key_z, z)
+    return sum(apply(config, params, y, z, method=Model.bits)) / (y.shape[1] * y.shape[2] * config.stride**2)
+
+
+def run(config: ModelConfig, given: Any, store: list[np.ndarray], held_out: jax.Array, **how: Any) -> dict[str, Any]:
+    """Bits per pixel of every held-out crop at every quality, [5][n], and seconds a step."""
+    key, rng, side = jax.random.key(how["seed"]), np.random.default_rng(how["seed"]), CROP // config.stride
+    frozen = {part: given[part] for part in FROZEN if part in given}
+    fresh = {part: tree for part, tree in init_params(config, key).items() if part not in FROZEN}
+    rate = config.rate
+    assert rate is not None
+    optimizer = optax.chain(
+        optax.clip_by_global_norm(1.0),
+        optax.adam(optax.warmup_cosine_decay_schedule(0.0, how["learning_rate"], how["steps"] // 50, how["steps"])),
+    )
+
+    def loss(params: Any, y: jax.Array, key: jax.Array) -> jax.Array:
+        quality = draw_qualities(key, len(y))
+        found = rates(config, frozen | params, y, quality, jax.random.fold_in(key, 1), how["rounded"])
+        return jnp.mean(balance(rate, quality) * found)
+
+    @jax.jit
+    def step(params: Any, state: Any, y: jax.Array, key: jax.Array) -> Any:
+        value, gradient = jax.value_and_grad(loss)(params, y.astype(jnp.float32), key)
+        updates, state = optimizer.update(gradient, state)
+        return optax.apply_updates(params, updates), state, value
+
+    params, state, taken = fresh, optimizer.init(fresh), []
+    for number in range(how["steps"]):
+        crops = []
+        for index in rng.integers(len(store), size=how["batch"]):
+            top, left = (rng.integers(length - side + 1) for length in store[index].shape[:2])
+            crops.append(store[index][top : top + side, left : left + side])
+        begun = time.perf_counter()
+        params, state, value = step(params, state, np.stack(crops), jax.random.fold_in(key, number))
+        taken.append(float(value) and time.perf_counter() - begun)
+    judge = jax.jit(lambda y, quality: rates(config, frozen | params, y[None], quality, None, rounded=True)[0])
+    bpp = [[float(judge(y, quality)) for y in held_out] for quality in VALIDATION_QUALITIES]
+    seconds = float(np.median(taken))
+    return {"seconds": seconds, "parameters": zoo.count(fresh), "bpp": bpp}
+
+
+def by_photograph(row: dict[str, Any]) -> np.ndarray:
+    """Bits per pixel [5, photographs] of a run."""
+    bpp = np.array(row["bpp"])
+    return bpp.reshape(len(bpp), row["photographs"], -1).mean(-1)
+
+
+def table(rows: list[dict[str, Any]]) -> None:
+    """Means of the runs, and how they differ from the first."""
+    first, rng = by_photograph(rows[0]), np.random.default_rng(0)
+    drawn = rng.integers(first.shape[1], size=(2000, first.shape[1]))
+    print(f"{'':32} {'parameters':>10} {'s a step':>8}  bpp at five qualities                     rate, 95 % interval")
+    for row in rows:
+        bpp = by_photograph(row)
+        change = 100 * (np.log(bpp[:, drawn].mean(-1)) - np.log(first[:, drawn].mean(-1))).mean(0)
+        mean = 100 * (np.log(bpp.mean(1)) - np.log(first.mean(1))).mean()
+        low, high = np.percentile(change, (2.5, 97.5))
+        points = " ".join(f"{point:.4f}" for point in bpp.mean(1))
+        interval = f"{mean:+6.2f} % ({low:+.2f} to {high:+.2f})"
+        print(f"{row['name']:32} {row['parameters']:10,} {row['seconds']:8.3f}  {points}   {interval}")
+
+
+def main() -> None:
+    """The runs, a JSON line each, then the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--weights", default=zoo.DEFAULT, metavar="NAME|FILE")
+    parser.add_argument("--held-out", type=int, default=200, help="crops to judge on (%(default)s)")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--table", action="store_true", help="of the runs that there are")
+    parser.add_argument("runs", nargs="*", metavar="NAME: CHANGES")
+    args = parser.parse_args()
+    cache.enable()
+    lines = args.output.read_text().splitlines() if args.output.exists() else []
+    rows = [json.loads(line) for line in lines]
+    todo = [text.partition(":") for text in args.runs]
+    todo = [(name, settings(given.strip())) for name, _, given in todo if name not in {row["name"] for row in rows}]
+    if todo and not args.table:
+        weights = zoo.read(args.weights)
+        params = zoo.single(weights.params)
+        files, kept = split(items(args.data))
+        store = latents_of(weights.config, params, files)
+        crops = held_out_crops(kept, args.held_out)
+        held_out = jax.lax.map(
+            lambda x: apply(weights.config, params, x[None] / 255.0, method=Model.ungained)[0], crops.astype(np.float32)
+        )
+        print(f"{len(store)} views of photographs, {len(held_out)} held-out crops", flush=True)
+        for name, changes in todo:
+            how = RUN | {key: value for key, value in changes.items() if key in RUN}
+            fields = {key: value for key, value in changes.items() if key not in RUN}
+            if isinstance(fields.get("msp"), dict):
+                fields["msp"] = Progressive(**fields["msp"])
+            row = run(dataclasses.replace(weights.config, **fields), params, store, held_out, **how)
+            rows.append({"name": name, "photographs": len(kept), **how, **row})
+            with args.output.open("a") as file:
+                file.write(json.dumps(rows[-1]) + "\n")
+            print(f"{name}: {np.array(row['bpp']).mean(1).round(4)}, {row['seconds']:.3f} s a step", flush=True)
+    table(rows)
+
+
+if __name__ == "__main__":
+    main()
