@@ -81,6 +81,21 @@ def many(codec: Codec, image: np.ndarray, count: int) -> None:
         print(f"{name:24} {loop:7.3f}s {at_once:13.3f}s")
 
 
+def tiles(codec: Codec, count: int) -> None:
+    """Print milliseconds a tile of 64x64 pixels, decoded in threads and in programs of 32."""
+    whole, rng = stand_in(512, 512), np.random.default_rng(0)
+    places = rng.integers(0, 449, (count, 2))
+    files = codec.compress_many(whole[top : top + 64, left : left + 64] for top, left in places)
+    print(f"\n{count} tiles of 64x64, each; first call, and median of 3")
+    for name, options in (("threads", {}), ("batch=32", {"batch": 32})):
+        taken = []
+        for _ in range(4):
+            start = time.perf_counter()
+            codec.decompress_many(files, **options)
+            taken.append(1000 * (time.perf_counter() - start) / count)
+        print(f"{name:24} {taken[0]:7.2f} ms {statistics.median(taken[1:]):12.2f} ms")
+
+
 def commands(model: str, image: np.ndarray, folder: Path) -> None:
     """Print seconds of whole calls, the second with the cache that the first has filled."""
     source, made, back = folder / "in.png", folder / "in.gllm", folder / "back.png"
@@ -107,6 +122,7 @@ def main() -> None:
     parser.add_argument("--image", type=Path, help="a photograph in place of the stand-in")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--many", type=int, default=8, metavar="N", help="pictures at once (0: leave that out)")
+    parser.add_argument("--tiles", type=int, default=128, metavar="N", help="tiles of 64x64 (0: leave that out)")
     parser.add_argument("--no-commands", action="store_true", help="leave the command line out")
     arguments = parser.parse_args()
 
@@ -121,6 +137,8 @@ def main() -> None:
         stages(codec, image, arguments.repeats)
         if arguments.many:
             many(codec, image, arguments.many)
+        if arguments.tiles:
+            tiles(codec, arguments.tiles)
         if not arguments.no_commands:
             commands(model, image, folder)
 

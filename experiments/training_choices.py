@@ -1,6 +1,6 @@
 """Short training runs of `light-vr` from one start, one after the other: which settings bring the loss down fastest.
 
-    python experiments/training_choices.py --data PHOTOGRAPHS --init light-vr --seconds 590 -o choices.jsonl \\
+    python experiments/training_choices.py --data PHOTOGRAPHS --init WEIGHTS --seconds 590 -o choices.jsonl \\
         "adam, 2e-4: learning_rate=2e-4" "soap, 2e-4: learning_rate=2e-4, optimizer='soap'"
 
 Each run has as many steps as fit in the seconds at its median step, timed before it, and a rate that falls to zero.
@@ -74,7 +74,7 @@ def main() -> None:
     """The runs, a JSON line each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", required=True)
-    parser.add_argument("--init", default="light-vr")
+    parser.add_argument("--init", default="light-vr-2")
     parser.add_argument("--seconds", type=float, default=590.0)
     parser.add_argument("--held-out", type=int, default=40, help="crops to judge on (%(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True)

@@ -20,7 +20,7 @@ from gllmm_jax import files
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.presets import PRESETS
 
-DEFAULT = "light-vr"
+DEFAULT = "light-vr-2"
 FORMAT = 1
 FOLDER = Path(__file__).parent / "weights"
 PLACES = "GLLMM_JAX_WEIGHTS"

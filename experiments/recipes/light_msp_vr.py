@@ -1,9 +1,10 @@
 """The progressive entropy model (MSP) for every quality, behind transforms of `light-vr` that stay as they are.
 
-    python experiments/recipes/light_msp_vr.py --data PHOTOGRAPHS --workdir runs/msp --init light-vr-320.npz --minutes 2
+    python experiments/recipes/light_msp_vr.py --data PHOTOGRAPHS --workdir runs/msp --init light-vr-2 --minutes 2
 
 The weights to start from need as many latents as `light-vr` has. Pictures stay the same, only the rate is learned. For
-an accelerator: bfloat16, the whole set in device memory. Cost: as many minutes as are given, and one of compiling.
+an accelerator: bfloat16, the whole set in device memory. Cost: as many minutes as are given, and one of compiling. To
+expect: after 90 seconds of one H200 a fifth more bits than the context model of `light-vr-2`, which was trained longer.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ if __name__ == "__main__":
         __doc__,
         lambda _: dataclasses.replace(PRESETS["light-vr"], preset="light-msp-vr", msp=Progressive()),
         lmbda=(0.0008, 0.12),
-        init="light-vr",
+        init="light-vr-2",
         frozen=("g_a", "g_s", "gain"),
         batch=32,
         crop=256,

@@ -68,9 +68,9 @@ class LatentCodec:
         """
         if self.config.rate is None:
             raise ValueError(f"'{self.name}' has one quality alone: leave the quality out, or take another model")
-        return self._at(index_of(quality))
+        return self.at_index(index_of(quality))
 
-    def _at(self, index: int | None) -> Self:
+    def at_index(self, index: int | None) -> Self:
         if index == self.index:
             return self
         other = copy.copy(self)
@@ -132,7 +132,7 @@ class LatentCodec:
             raise ValueError(f"a picture has the shape (height, width, 3 or 1), not {shape}")
         self._check_process()
         height, width, channels = shape
-        if y_hat.shape[:2] != self._latent_size(height, width):
+        if y_hat.shape[:2] != self.latent_size(height, width):
             raise ValueError(f"latents of shape {y_hat.shape} are not those of a picture of {height} x {width} pixels")
         with placement.on(self.entropy):
             stream = latents.encode_latents(self.twin, y_hat, z_hat, coder=coder, progress=progress)
@@ -155,6 +155,18 @@ class LatentCodec:
         begun: Callable[[tuple[int, int]], None] | None = None,
         progress: Progress = silent,
     ) -> tuple[container.Header, np.ndarray, np.ndarray]:
+        header, stream = self.opened(data, max_pixels=max_pixels, other_synthesis=other_synthesis)
+        size = self.latent_size(header.height, header.width)
+        decode, twin = arithmetic.decoder(header.arithmetic), self.at_index(header.quality).twin
+        with placement.on(self.entropy):
+            y_hat, z_hat = decode(twin, stream, size, coder=header.coder, begun=begun, progress=progress)
+        check_crc(header, y_hat, z_hat)
+        return header, y_hat, z_hat
+
+    def opened(
+        self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS, other_synthesis: bool = False
+    ) -> tuple[container.Header, bytes]:
+        """Header and latent stream of a file that is for these weights. Raises as `Codec.decode` does."""
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"a .gllm file is given as its bytes, not as {type(data).__name__}")
         self._check_process()
@@ -165,17 +177,9 @@ class LatentCodec:
                 f"'{self.name}' reads the file but would show another picture than the weights it was made with, "
                 f"'{header.model}' ({of_header(header)}): other_synthesis=True accepts that"
             )
-        size = self._latent_size(header.height, header.width)
-        decode, twin = arithmetic.decoder(header.arithmetic), self._at(header.quality).twin
-        with placement.on(self.entropy):
-            y_hat, z_hat = decode(twin, stream, size, coder=header.coder, begun=begun, progress=progress)
-        if latents_crc32(y_hat, z_hat) != header.latents_crc32:
-            raise BitstreamError(
-                "the decoded latents are not the encoded ones: the file is damaged or this program is at fault"
-            )
-        return header, y_hat, z_hat
+        return header, stream
 
-    def _latent_size(self, height: int, width: int) -> tuple[int, int]:
+    def latent_size(self, height: int, width: int) -> tuple[int, int]:
         return -(-height // self.config.stride), -(-width // self.config.stride)
 
     def _check_process(self) -> None:
@@ -206,3 +210,11 @@ class LatentCodec:
                 f"({self.fingerprints}): decode it with those, model=FILE"
             )
         raise BitstreamError(f"the file was made with the model '{header.model}', this is '{self.name}'")
+
+
+def check_crc(header: container.Header, y_hat: np.ndarray, z_hat: np.ndarray) -> None:
+    """Raises `BitstreamError` where decoded latents are not those of the header's checksum."""
+    if latents_crc32(y_hat, z_hat) != header.latents_crc32:
+        raise BitstreamError(
+            "the decoded latents are not the encoded ones: the file is damaged or this program is at fault"
+        )

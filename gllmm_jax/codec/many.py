@@ -1,13 +1,30 @@
-"""One function for many things, several at once."""
+"""Many pictures: several at once in threads, or small ones of one size in one program."""
 
 import collections
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import jax
+import numpy as np
+
+from gllmm_jax import placement
+from gllmm_jax.codec import transforms
+from gllmm_jax.codec.latent_codec import Bytes, LatentCodec, check_crc
+from gllmm_jax.container.container import CODERS, Header
+from gllmm_jax.errors import BitstreamError
+from gllmm_jax.order.schedule import bucket
+from gllmm_jax.walk import arithmetic, traceable
+
 AHEAD = 2
 """Things taken for each worker: one that is worked on, and one that waits."""
+
+LARGEST = 1024
+"""Latents [h, w] that a picture has at most: 512x512 pixels where one stands for 16x16."""
+
+PROGRAMS = 4
+"""Qualities whose program is kept."""
 
 
 def map_in_threads(function: Callable[..., Any], items: Iterable[Any], workers: int | None) -> list[Any]:
@@ -26,3 +43,71 @@ def map_in_threads(function: Callable[..., Any], items: Iterable[Any], workers: 
             return results + [future.result() for future in waiting]
         finally:
             pool.shutdown(cancel_futures=True)  # after an error nothing more is begun
+
+
+Opened = tuple[int, Header, bytes]
+"""The number of a file among all, and what it holds."""
+
+
+class Batch:
+    """Decodes small pictures of one size together, so many at once: the walk's small steps are taken for all of them.
+
+    A program serves one size, one quality and one count, and takes seconds to compile.
+    """
+
+    def __init__(self, codec: LatentCodec, count: int) -> None:
+        self._codec, self._count = codec, count
+        self._programs: dict[int | None, Callable[..., Any]] = {}
+
+    def decode(self, files: Iterable[Bytes], **limits: Any) -> tuple[dict[int, np.ndarray], dict[int, Bytes]]:
+        """Pictures by the number of their file, and the files that are left: large ones, and the last few of a size.
+
+        Raises as `Codec.decode` does.
+        """
+        waiting: dict[Any, list[tuple[Opened, Bytes]]] = collections.defaultdict(list)
+        done, left = {}, {}
+        for number, data in enumerate(files):
+            header, stream = self._codec.opened(data, **limits)
+            size = self._codec.latent_size(header.height, header.width)
+            if size[0] * size[1] > LARGEST or (header.coder, header.arithmetic) != (CODERS[0], arithmetic.NEWEST):
+                left[number] = data
+                continue
+            alike = waiting[(size, header.quality)]
+            alike.append(((number, header, stream), data))
+            if len(alike) == self._count:
+                done.update(self._pictures(size, header.quality, [opened for opened, _ in alike]))
+                alike.clear()
+        for alike in waiting.values():
+            left |= {number: data for (number, _, _), data in alike}
+        return done, left
+
+    def _pictures(
+        self, size: tuple[int, int], quality: int | None, opened: list[Opened]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        codec = self._codec.at_index(quality)
+        streams = [traceable.unpack(stream, (*size, codec.config.latents)) for _, _, stream in opened]
+        capacity = bucket(max(len(stream.data) for stream in streams), least=256)
+        padded = [s._replace(data=np.pad(s.data, (0, capacity - len(s.data)))) for s in streams]
+        with placement.on(codec.entropy):
+            decoded = self._program(quality, codec)(jax.tree.map(lambda *leaves: np.stack(leaves), *padded))
+        y_hat, z_hat, whole = jax.device_get(decoded)
+        for (_, header, _), y, z, good in zip(opened, y_hat, z_hat, whole, strict=True):
+            if not good:
+                raise BitstreamError("the latent stream is cut short or damaged")
+            check_crc(header, y, z)
+        gray = np.array([header.colour == "gray" for _, header, _ in opened])
+        with placement.on(codec.transforms):
+            pixels = transforms.synthesise_many(codec.config, codec.params, y_hat, gray)
+        for (number, header, _), picture in zip(opened, pixels, strict=True):
+            channels = 1 if header.colour == "gray" else 3
+            yield number, picture[: header.height, : header.width, :channels].copy()
+
+    def _program(self, quality: int | None, codec: LatentCodec) -> Callable[..., Any]:
+        found = self._programs.pop(quality, None)
+        if found is None:
+            twin = codec.twin
+            found = jax.jit(jax.vmap(lambda stream: traceable.decode_latents(twin, stream)))
+            if len(self._programs) >= PROGRAMS:
+                self._programs.pop(next(iter(self._programs)))
+        self._programs[quality] = found  # the newest is the last
+        return found

@@ -72,6 +72,11 @@ def synthesise(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: bool, 
     return pixels
 
 
+def synthesise_many(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: np.ndarray) -> np.ndarray:
+    """`synthesise` of small pictures of one size, in one program: int32 [B, h, w, M] and bool [B]."""
+    return np.asarray(_synthesis_of_many(config, params, y_hat, gray))
+
+
 def compile_synthesis(config: ModelConfig, params: Any, shape: tuple[int, int, int]) -> None:
     """Have `synthesise` ready for latents of this shape. Whatever is wrong is left for itself to find."""
     window = jax.ShapeDtypeStruct((min(SIDE, shape[0]), min(SIDE, shape[1]), shape[2]), jnp.int32)
@@ -134,3 +139,8 @@ def _synthesis(config: ModelConfig, params: Any, y_hat: jax.Array, gray: bool) -
     x_hat = apply(config, params, y_hat[None].astype(jnp.float32), method=Model.synthesis)[0]
     x_hat = jnp.where(gray, x_hat.mean(axis=-1, keepdims=True), x_hat)
     return jnp.round(jnp.clip(x_hat, 0, 1) * 255).astype(jnp.uint8)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _synthesis_of_many(config: ModelConfig, params: Any, y_hat: jax.Array, gray: jax.Array) -> jax.Array:
+    return jax.vmap(_synthesis, (None, None, 0, 0))(config, params, y_hat, gray)

@@ -70,7 +70,7 @@ def decode_latents(
     Raises: `BitstreamError` where the stream is truncated, damaged, or made by another twin or coder; `ImportError`
     where the extra of the coder is missing.
     """
-    outliers, rest = _unpack_outliers(data, size[0] * size[1] * twin.config.latents)
+    outliers, rest = unpack_outliers(data, size[0] * size[1] * twin.config.latents)
     stream, model = named(coder).decoder(rest, size, twin.config.latents), entropy_model(twin, size)
     symbols = stream.static(model.static())
     if begun:
@@ -115,8 +115,8 @@ def pack_outliers(outliers: Outliers) -> bytes:
     return b"".join(map(varint.write, numbers))
 
 
-def _unpack_outliers(data, latents):
-    # the outliers among so many latents, and the rest of the stream
+def unpack_outliers(data: bytes, latents: int) -> tuple[Outliers, bytes]:
+    """The outliers among so many latents, and the rest of the stream. Raises `BitstreamError`."""
     reader = varint.Reader(data, whole="latent stream", part="list of outliers")
     count = reader.varint()
     if count > latents:

@@ -8,7 +8,7 @@ numbers are the same: `pack` gives the stream that `latents.encode_latents` give
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,12 +24,12 @@ from gllmm_jax.walk.coder import Outliers
 
 
 class Stream(NamedTuple):
-    """What an encoder makes of one picture's latents y_hat [h, w, M]."""
+    """What an encoder makes of one picture's latents y_hat [h, w, M]; arrays of JAX or of NumPy."""
 
-    states: jax.Array  # uint32 [L], of the lanes
-    data: jax.Array  # uint8 [capacity], the bytes; zeros after the first `length`
-    length: jax.Array  # int32
-    excess: jax.Array  # int32 [h, w, M], what latents exceed their supports by; nearly all 0
+    states: Any  # uint32 [L], of the lanes
+    data: Any  # uint8 [capacity], the bytes; zeros after the first `length`
+    length: Any  # int32
+    excess: Any  # int32 [h, w, M], what latents exceed their supports by; nearly all 0
 
 
 def encode_latents(twin: Twin, y_hat: jax.Array, z_hat: jax.Array) -> Stream:
@@ -89,6 +89,16 @@ def pack(stream: Stream) -> bytes:
     places = np.flatnonzero(excess)
     head = latents.pack_outliers(Outliers(places, excess.reshape(-1)[places]))
     return head + rans.pack_states(states) + data[:length].tobytes()
+
+
+def unpack(data: bytes, shape: tuple[int, int, int]) -> Stream:
+    """Inverse of `pack` for latents of a shape [h, w, M], in NumPy arrays. Raises `BitstreamError`.
+
+    To put streams together, pad their bytes with zeros to one length.
+    """
+    outliers, rest = latents.unpack_outliers(data, shape[0] * shape[1] * shape[2])
+    states, found = rans.unpack(rest, rans.lane_count(shape[0] * shape[1] * shape[2], shape[2]))
+    return Stream(states, found, np.int32(len(found)), outliers.plane(shape))
 
 
 def _in_steps(lanes: int, low: jax.Array, frequency: jax.Array, groups: np.ndarray) -> tuple[jax.Array, jax.Array]:

@@ -31,39 +31,6 @@ def test_any_size_round_trips(mu_codec, photograph, shape):
     assert np.array_equal(mu_codec.decompress(mu_codec.compress(image)), decoded.image)
 
 
-def test_many_are_as_each_alone_and_in_order(mu_codec, photograph):
-    shapes = [(20, 20, 3), (33, 48, 1), (20, 20, 3), (20, 20, 3), (7, 5, 3)]
-    images = [photograph(*shape, seed=i) for i, shape in enumerate(shapes)]
-    files = mu_codec.compress_many(iter(images))
-    assert files == [mu_codec.compress(image) for image in images]
-    for workers in (None, 1):
-        pictures = mu_codec.decompress_many(files, workers=workers)
-        assert all(np.array_equal(a, mu_codec.decompress(b)) for a, b in zip(pictures, files, strict=True))
-    assert mu_codec.compress_many([]) == mu_codec.decompress_many([]) == []
-
-
-def test_many_stop_at_the_first_that_is_refused(mu_codec, photograph, monkeypatch):
-    data = mu_codec.compress(photograph(20, 20))
-    with pytest.raises(BitstreamError, match="the file is empty"):
-        mu_codec.decompress_many([data, b"", data])
-    with pytest.raises(BitstreamError, match="more than the limit"):
-        mu_codec.decompress_many([data], max_pixels=399)
-    begun = []
-    monkeypatch.setattr(mu_codec, "decompress", lambda data: begun.append(data) or container.unpack(data))
-    with pytest.raises(BitstreamError):
-        mu_codec.decompress_many([b"", *[data] * 50], workers=1)
-    assert len(begun) < 10
-
-
-def test_pictures_are_taken_as_they_are_needed(mu_codec, monkeypatch):
-    """An iterator of a thousand photographs must not be in memory whole before the first is compressed."""
-    taken, most = [], []
-    monkeypatch.setattr(mu_codec, "compress", lambda image: most.append(len(taken) - len(most)) or b"%d" % image)
-    images = (taken.append(i) or i for i in range(40))
-    assert mu_codec.compress_many(images, workers=2) == [b"%d" % i for i in range(40)]
-    assert max(most) <= 4
-
-
 def test_latents_of_ones_own(mu_codec, photograph):
     image = photograph(100, 90)
     y_hat, z_hat = mu_codec.analyse(image)

@@ -19,6 +19,9 @@ from gllmm_jax.twin.integer import Twin, fingerprint
 from gllmm_jax.walk import arithmetic, latents
 from tests.codec.twins import twin
 
+WITHDRAWN = {"light-vr.npz"}
+"""Weights that left before the first release. Their names are not used again."""
+
 SHIPPED = json.loads((Path(__file__).parent.parent / "golden" / "shipped.json").read_text())
 
 
@@ -93,4 +96,4 @@ def test_weights_are_found_by_what_they_do(mu_weights, retrained, image, tmp_pat
 def test_shipped_weights_are_never_replaced():
     """New weights get a new name, and a line here."""
     found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(zoo.FOLDER.glob("*.npz"))}
-    assert found == SHIPPED
+    assert found == {name: digest for name, digest in SHIPPED.items() if name not in WITHDRAWN}
