@@ -8,15 +8,17 @@ tree) and `tables/...` (the integer twin as `twin.integer` lays it out). The ins
 import difflib
 import io
 import json
+import math
 import os
 import re
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gllmm_jax import files
+from gllmm_jax import archive, files
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.presets import PRESETS
 
@@ -28,6 +30,14 @@ PLACES = "GLLMM_JAX_WEIGHTS"
 
 Tree = Mapping[str, Any]
 """Nested mappings with arrays as leaves."""
+
+Judge = Callable[[ModelConfig, Tree], str | None]
+"""What is wrong with the shapes of parameters, if anything."""
+
+KINDS = {"meta": "u", "params": "f", "tables": "iu"}
+"""Kinds of numbers, as NumPy names them, of the members of a file."""
+
+LARGEST_META = 1 << 20
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}")
 
@@ -112,14 +122,18 @@ def save(path: str | os.PathLike[str], weights: Weights) -> None:
     files.write(path, buffer.getvalue())
 
 
-def read(name_or_path: str | os.PathLike[str] = DEFAULT) -> Weights:
-    """The weights of an installed model, or of a file. Raises `WeightsError`."""
+def read(name_or_path: str | os.PathLike[str] = DEFAULT, *, judge: Judge | None = None) -> Weights:
+    """The weights of an installed model, or of a file. Raises `WeightsError`.
+
+    Nothing is unpacked that is not an array of weights, nor more than a GiB in all. A `judge` is asked beforehand
+    whether the parameters of a file fit its config, as `nn.model.misfit` tells; of installed models it is not asked.
+    """
     path = locate(name_or_path)
     try:
         data = path.read_bytes()
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
-    return _parse(path, data)
+    return _parse(path, data, None if path.parent == FOLDER else judge)
 
 
 def locate(name_or_path: str | os.PathLike[str]) -> Path:
@@ -150,23 +164,48 @@ def _suggestion(name: str) -> str:
     return f"installed: {listed}"
 
 
-def _parse(path: Path, data: bytes) -> Weights:
+def _parse(path: Path, data: bytes, judge: Judge | None) -> Weights:
     if not data.startswith(b"PK\x03\x04"):
         raise WeightsError(f"{path} is not a weights file" if data else f"{path} is empty")
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            if "meta" not in archive:
-                raise WeightsError(f"{path} is an .npz file but holds no gllmm_jax weights")
-            meta = json.loads(archive["meta"].tobytes())
+        with zipfile.ZipFile(io.BytesIO(data)) as members, np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            found = _announced(path, members)
+            meta = json.loads(stored["meta"].tobytes())
             if meta["format"] > FORMAT:
                 raise WeightsError(f"{path} has the format {meta['format']} of a newer gllmm_jax: upgrade to read it")
             config = _config(path, meta["config"])
-            arrays = {key: archive[key] for key in archive.files if key != "meta"}
+            if judge is not None:
+                _check(path, config, found, judge)
+            arrays = {key: stored[key] for key in stored.files if key != "meta"}
         return Weights(check_name(meta["name"]), config, *_trees(arrays), dict(meta["provenance"]))
     except WeightsError:
         raise
     except Exception as error:  # a broken archive may raise nearly anything
         raise WeightsError(f"{path} is damaged or cut short") from error
+
+
+def _announced(path: Path, members: zipfile.ZipFile) -> dict[str, archive.Announced]:
+    try:
+        found = archive.announced(members)
+    except ValueError as error:
+        raise WeightsError(f"{path} is not read: {error}") from error
+    if "meta" not in found:
+        raise WeightsError(f"{path} is an .npz file but holds no gllmm_jax weights")
+    for name, (shape, dtype) in found.items():
+        kind = name.partition("/")[0]
+        if dtype.kind not in KINDS.get(kind, "") or (kind == "meta" and math.prod(shape) > LARGEST_META):
+            raise WeightsError(f"{path} is not read: weights have no {dtype} {name} of the shape {shape}")
+    return found
+
+
+def _check(path: Path, config: ModelConfig, found: Mapping[str, archive.Announced], judge: Judge) -> None:
+    shapes: dict[str, Any] = {}
+    for name, (shape, _) in found.items():
+        kind, _, rest = name.partition("/")
+        if kind == "params":
+            _insert(shapes, rest, np.broadcast_to(np.float16(0), shape))
+    if problem := judge(config, shapes):
+        raise WeightsError(f"{path} is not read: its parameters do not fit its config: {problem}")
 
 
 def _config(path: Path, values: dict[str, Any]) -> ModelConfig:

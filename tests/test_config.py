@@ -11,6 +11,7 @@ from gllmm_jax.config import ModelConfig, TrainConfig
 from gllmm_jax.presets import PRESETS
 
 COUNT = "a whole number above zero"
+WIDTH = "a whole number from 1 to 8192"
 LMBDA = "finite and above zero, or two such numbers, the lower one first"
 
 
@@ -23,17 +24,17 @@ def test_json_and_back(config):
     ("field", "wrong", "wanted"),
     [
         ("transform", "wavelet", "paper or light or residual"),
-        ("widths", (16, 16, 16), f"a tuple of 1, each {COUNT}"),
-        ("widths", (0,), f"a tuple of 1, each {COUNT}"),
-        ("widths", 16, f"a tuple of 1, each {COUNT}"),
-        ("latents", 0, COUNT),
-        ("hyper", 16.0, f"{COUNT}, or 0"),
-        ("features", 0, f"{COUNT}, or None"),
-        ("hidden", (32,), f"a tuple of 2, each {COUNT}"),
-        ("hidden", (32, -1), f"a tuple of 2, each {COUNT}"),
+        ("widths", (16, 16, 16), f"a tuple of 1, each {WIDTH}"),
+        ("widths", (0,), f"a tuple of 1, each {WIDTH}"),
+        ("widths", 16, f"a tuple of 1, each {WIDTH}"),
+        ("latents", 0, WIDTH),
+        ("hyper", 16.0, f"{WIDTH}, or 0"),
+        ("features", 0, f"{WIDTH}, or None"),
+        ("hidden", (32,), f"a tuple of 2, each {WIDTH}"),
+        ("hidden", (32, -1), f"a tuple of 2, each {WIDTH}"),
         ("families", (), "a tuple of some of gaussian, laplace, logistic"),
         ("families", ("gaussian", "cauchy"), "a tuple of some of gaussian, laplace, logistic"),
-        ("components", -3, COUNT),
+        ("components", -3, "a whole number from 1 to 64"),
         ("block", "crm4", "plain or leaky or crm2 or crm3"),
     ],
 )
@@ -43,7 +44,7 @@ def test_models_that_cannot_be(field, wrong, wanted):
 
 
 def test_the_light_transforms_take_three_widths():
-    with pytest.raises(ValueError, match=f"widths must be a tuple of 3, each {COUNT}"):
+    with pytest.raises(ValueError, match=f"widths must be a tuple of 3, each {WIDTH}"):
         dataclasses.replace(PRESETS["light"], widths=(48, 96))
 
 

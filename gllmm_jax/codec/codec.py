@@ -27,6 +27,7 @@ from gllmm_jax.codec.quality import DEFAULT
 from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport, Watch
 from gllmm_jax.codec.wish import Wish
 from gllmm_jax.container import container
+from gllmm_jax.nn.model import misfit
 from gllmm_jax.placement import Device, device, on
 from gllmm_jax.progress import Progress, silent
 from gllmm_jax.walk.coder import named
@@ -203,7 +204,7 @@ def load(
     steps in turn. Raises `zoo.WeightsError`; `ValueError` where there is no such device.
     """
     places = device(transforms), device(entropy)
-    weights = model if isinstance(model, zoo.Weights) else zoo.read(model)
+    weights = model if isinstance(model, zoo.Weights) else zoo.read(model, judge=misfit)
     try:
         return Codec(weights, transforms=places[0], entropy=places[1])
     except zoo.WeightsError:  # says it already

@@ -8,6 +8,7 @@ A model with one quality has no gain.
 
 import copy
 import functools
+import math
 import os
 from collections.abc import Callable
 from typing import Any, Self
@@ -172,6 +173,12 @@ class LatentCodec:
         self._check_process()
         header, stream = container.unpack(bytes(data), max_pixels=max_pixels)
         self._check_model(header)
+        whole = math.prod(self.config.stride * side for side in self.latent_size(header.height, header.width))
+        if max_pixels is not None and whole > max_pixels:
+            raise BitstreamError(
+                f"a picture of {header.height} x {header.width} pixels takes {whole:,} in whole latents, more than the "
+                f"limit of {max_pixels:,} (max_pixels)"
+            )
         if not other_synthesis and header.synthesis != self.fingerprints.synthesis:
             raise BitstreamError(
                 f"'{self.name}' reads the file but would show another picture than the weights it was made with, "

@@ -1,8 +1,15 @@
 """Rules that fields of a config keep."""
 
+import math
 from typing import Any
 
 COUNT = "a whole number above zero"
+
+WIDEST = 8192
+WIDTH = f"a whole number from 1 to {WIDEST}"
+
+DEEPEST = 64
+DEPTH = f"a whole number from 1 to {DEEPEST}"
 
 
 def check(config: Any, **rules: tuple[bool, str]) -> None:
@@ -12,12 +19,17 @@ def check(config: Any, **rules: tuple[bool, str]) -> None:
             raise ValueError(f"{name} must be {wanted}, not {getattr(config, name)!r}")
 
 
-def is_count(value: object) -> bool:
-    return isinstance(value, int) and value > 0
+def is_count(value: object, most: float = math.inf) -> bool:
+    return type(value) is int and 0 < value <= most
 
 
-def are_counts(values: object, length: int | None) -> bool:
-    return isinstance(values, tuple) and len(values) == length and all(map(is_count, values))
+def is_width(value: object) -> bool:
+    """Whether it is a number of channels that a network can have: a config may come from a file of anybody's."""
+    return is_count(value, WIDEST)
+
+
+def are_widths(values: object, length: int | None) -> bool:
+    return isinstance(values, tuple) and len(values) == length and all(map(is_width, values))
 
 
 def with_tuples(values: dict[str, Any]) -> dict[str, Any]:

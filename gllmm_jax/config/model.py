@@ -4,7 +4,7 @@ import dataclasses
 import math
 from typing import Any, Literal, get_args
 
-from gllmm_jax.config.checks import COUNT, are_counts, check, is_count, with_tuples
+from gllmm_jax.config.checks import DEEPEST, DEPTH, WIDTH, are_widths, check, is_count, is_width, with_tuples
 
 Family = Literal["gaussian", "laplace", "logistic"]
 FAMILIES: tuple[Family, ...] = ("gaussian", "laplace", "logistic")
@@ -65,11 +65,11 @@ class Progressive:
     def __post_init__(self) -> None:
         check(
             self,
-            scales=(is_count(self.scales), COUNT),
+            scales=(is_count(self.scales, DEEPEST), DEPTH),
             block=(self.block in BLOCKS, " or ".join(map(str, BLOCKS))),
             seeds=(isinstance(self.seeds, int) and self.seeds >= 0, "a whole number, not below zero"),
-            width=(is_count(self.width), COUNT),
-            depth=(is_count(self.depth), COUNT),
+            width=(is_width(self.width), WIDTH),
+            depth=(is_count(self.depth, DEEPEST), DEPTH),
         )
 
 
@@ -136,13 +136,13 @@ class ModelConfig:
         check(
             self,
             transform=(length is not None, " or ".join(_WIDTHS)),
-            widths=(are_counts(self.widths, length), f"a tuple of {length}, each {COUNT}"),
-            latents=(is_count(self.latents), COUNT),
-            hyper=(self.hyper == 0 or is_count(self.hyper), f"{COUNT}, or 0"),
-            features=(self.features is None or is_count(self.features), f"{COUNT}, or None"),
-            hidden=(are_counts(self.hidden, 2), f"a tuple of 2, each {COUNT}"),
+            widths=(are_widths(self.widths, length), f"a tuple of {length}, each {WIDTH}"),
+            latents=(is_width(self.latents), WIDTH),
+            hyper=(self.hyper == 0 or is_width(self.hyper), f"{WIDTH}, or 0"),
+            features=(self.features is None or is_width(self.features), f"{WIDTH}, or None"),
+            hidden=(are_widths(self.hidden, 2), f"a tuple of 2, each {WIDTH}"),
             families=(known and len(self.families) > 0, f"a tuple of some of {', '.join(FAMILIES)}"),
-            components=(is_count(self.components), COUNT),
+            components=(is_count(self.components, DEEPEST), DEPTH),
             block=(self.block in get_args(Block), " or ".join(get_args(Block))),
             order=(self.order in get_args(Order), " or ".join(get_args(Order))),
             msp=(
@@ -152,12 +152,12 @@ class ModelConfig:
             rate=(self.rate is None or isinstance(self.rate, VariableRate), "a VariableRate or None"),
             analysis_widths=(
                 self.analysis_widths is None
-                or (self.transform == "light" and are_counts(self.analysis_widths, _WIDTHS["light"])),
-                f"a tuple of {_WIDTHS['light']} for the light transforms, each {COUNT}, or None",
+                or (self.transform == "light" and are_widths(self.analysis_widths, _WIDTHS["light"])),
+                f"a tuple of {_WIDTHS['light']} for the light transforms, each {WIDTH}, or None",
             ),
             analysis_depth=(
-                is_count(self.analysis_depth) and (self.transform == "light" or self.analysis_depth == 1),
-                f"{COUNT}, and 1 but for the light transforms",
+                is_count(self.analysis_depth, DEEPEST) and (self.transform == "light" or self.analysis_depth == 1),
+                f"{DEPTH}, and 1 but for the light transforms",
             ),
         )
 

@@ -1,5 +1,7 @@
 """Whole numbers in as few bytes as they need: 7 bits a byte, lowest first."""
 
+import numpy as np
+
 from gllmm_jax.errors import BitstreamError
 
 _MOST_BYTES = 5
@@ -47,3 +49,19 @@ class Reader:
             if byte < 128:
                 return value
         raise BitstreamError(f"the {self._whole} is damaged: a number in its {self._part} has no end")
+
+    def varints(self, count: int) -> np.ndarray:
+        """The next `count` numbers, int64, as `varint` gives them one by one."""
+        found = np.frombuffer(self.data, np.uint8, offset=self.position)[: _MOST_BYTES * count]
+        ends = np.flatnonzero(found < 128)[:count]
+        lengths = np.diff(ends, prepend=-1)
+        if (lengths > _MOST_BYTES).any() or (len(ends) < count and len(found) == _MOST_BYTES * count):
+            raise BitstreamError(f"the {self._whole} is damaged: a number in its {self._part} has no end")
+        if len(ends) < count:
+            self.take(len(found) + 1)  # says where it is cut short
+        if not count:
+            return np.zeros(0, np.int64)
+        begins = ends - lengths + 1
+        taken = np.frombuffer(self.take(int(ends[-1]) + 1), np.uint8)
+        shift = 7 * (np.arange(len(taken)) - np.repeat(begins, lengths))
+        return np.add.reduceat((taken & 127).astype(np.int64) << shift, begins)

@@ -209,7 +209,10 @@ def init_params(config: ModelConfig, key: jax.Array) -> Any:
 
 
 def misfit(config: ModelConfig, params: Any) -> str | None:
-    """What the first parameter is that a tree lacks or holds in another shape than the config's; None where all fit."""
+    """What the first parameter is that a tree lacks, holds in another shape than the config's, or has beside them.
+
+    None where all fit. Nothing but shapes is looked at.
+    """
     wanted = jax.eval_shape(functools.partial(init_params, config), jax.random.key(0))
     found = {jax.tree_util.keystr(path): np.shape(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(params)}
     for path, leaf in jax.tree_util.tree_leaves_with_path(wanted):
@@ -218,4 +221,6 @@ def misfit(config: ModelConfig, params: Any) -> str | None:
             return f"{name} is missing"
         if shape != leaf.shape:
             return f"{name} is {shape} and not {leaf.shape}"
+    if more := found.keys() - {jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(wanted)}:
+        return f"{min(more)} is not of this model"
     return None

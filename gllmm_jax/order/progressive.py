@@ -27,6 +27,10 @@ CHUNK = 1024
 """Blocks whose distributions are made at once, a multiple of the coder's lanes: it bounds memory, no more."""
 
 
+THIN = 64
+"""Blocks on a side beyond which the other side is not filled up to 4: a strip of latents costs what it holds."""
+
+
 class Progression(Factorized):
     """See `stage.EntropyModel`."""
 
@@ -45,7 +49,8 @@ class Progression(Factorized):
         numbers = np.arange(h * w, dtype=np.int32).reshape(h, w)[at, at, None]
         size = numbers.shape[0], numbers.shape[1]
         blocks = folded_size(size, block)
-        grid = bucket(blocks[0], least=4), bucket(blocks[1], least=4)
+        least = 4 if max(blocks) <= THIN else 1
+        grid = bucket(blocks[0], least=least), bucket(blocks[1], least=least)
         edges = [(0, n * side - length) for n, side, length in zip(grid, block, size, strict=True)]
         raster = fold(np.pad(numbers, (*edges, (0, 0)), constant_values=-1), block)
         inside = raster >= 0

@@ -56,6 +56,10 @@ def nets(arrays: Mapping[str, np.ndarray]) -> Nets:
     return Nets(layers, *jax.device_put((integer("y.limit"), integer("powers"), integer("families").ravel())))
 
 
+LARGE = 1 << 22
+"""Numbers of a plane from which a convolution takes its taps one after the other."""
+
+
 def dot(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Exact product of integer-valued float32 [..., in] and [in, out]: never TF32 or bfloat16."""
     return lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())), precision=lax.Precision.HIGHEST)
@@ -86,10 +90,19 @@ def _total(products: Iterable[tuple[jax.Array, jax.Array]]) -> jax.Array:
 
 def conv(x: jax.Array, layer: Layer, *, leaky: bool, plus: jax.Array | None = None) -> jax.Array:
     """3x3 convolution of [h, w, in] with a border of zeros -> [h, w, out]; `requantise` adds `plus`."""
-    h, w, _ = x.shape
+    h, w, channels = x.shape
     x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
-    windows = [x[i : i + h, j : j + w] for i in range(3) for j in range(3)]
-    return requantise(_total(zip(windows, layer.kernel, strict=True)), layer, leaky=leaky, plus=plus)
+    if h * w * channels < LARGE:
+        windows = [x[i : i + h, j : j + w] for i in range(3) for j in range(3)]
+        total = _total(zip(windows, layer.kernel, strict=True))
+    else:  # XLA would hold all nine at once
+
+        def tap(t: jax.Array, total: jax.Array) -> jax.Array:
+            window = lax.dynamic_slice(x, (lax.div(t, 3), lax.rem(t, 3), 0), (h, w, channels))
+            return total + dot(window, layer.kernel[t])
+
+        total = lax.fori_loop(0, 9, tap, jnp.zeros((h, w, layer.kernel.shape[-1]), jnp.float32))
+    return requantise(total, layer, leaky=leaky, plus=plus)
 
 
 def upsample(x: jax.Array, layer: Layer, *, leaky: bool) -> jax.Array:

@@ -121,7 +121,7 @@ def unpack_outliers(data: bytes, latents: int) -> tuple[Outliers, bytes]:
     count = reader.varint()
     if count > latents:
         raise BitstreamError("the latent stream announces more outliers than there are latents")
-    pairs = np.array([(reader.varint(), reader.varint()) for _ in range(count)], np.int64).reshape(-1, 2)
+    pairs = reader.varints(2 * count).reshape(-1, 2)
     places, values = np.cumsum(pairs[:, 0]), pairs[:, 1]
     values = np.where(values & 1, -(values + 1) >> 1, values >> 1)
     if count and (places[-1] >= latents or (np.diff(places) < 1).any() or np.abs(values).max() > tables.Y_LIMIT):

@@ -1,0 +1,49 @@
+"""What an .npz file announces, judged before anything of it is unpacked: a small file may unpack to any size.
+
+Only arrays of whole numbers and floats, stored plainly or deflated, each of the size that its own header tells.
+"""
+
+import math
+import zipfile
+from typing import NamedTuple
+
+import numpy as np
+
+LARGEST = 1 << 30
+"""Bytes that all arrays of a file may have together."""
+
+_COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+class Announced(NamedTuple):
+    """One array of an archive."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+def announced(archive: zipfile.ZipFile) -> dict[str, Announced]:
+    """All arrays by name. Raises `ValueError` where the archive is not to be unpacked."""
+    found, total = {}, 0
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        if name == member.filename or name in found:
+            raise ValueError(f"{name} is no array, or is there twice")
+        if member.compress_type not in _COMPRESSIONS:
+            raise ValueError(f"{name} is compressed in another way than deflate")
+        with archive.open(member) as file:
+            version = np.lib.format.read_magic(file)
+            if version not in _HEADERS:
+                raise ValueError(f"{name} has the version {version} of the format .npy")
+            shape, _, dtype = _HEADERS[version](file)
+            size = file.tell() + math.prod(shape) * dtype.itemsize
+        if dtype.kind not in "fiu":
+            raise ValueError(f"{name} holds {dtype}, and neither whole numbers nor floats")
+        if size != member.file_size:
+            raise ValueError(f"{name} is of another size than its header tells")
+        total += size
+        found[name] = Announced(shape, dtype)
+    if total > LARGEST:
+        raise ValueError(f"it would unpack to {total:,} bytes, more than the limit of {LARGEST:,}")
+    return found

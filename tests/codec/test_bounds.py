@@ -1,0 +1,82 @@
+"""What a file announces costs little before its stream has paid for it, and no more than its size asks for after."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gllmm_jax.codec.codec import Codec
+from gllmm_jax.codec.export import make_weights
+from gllmm_jax.config import Progressive
+from gllmm_jax.container import container, varint
+from gllmm_jax.errors import BitstreamError
+from gllmm_jax.order.models import entropy_model
+from gllmm_jax.presets import PRESETS
+from gllmm_jax.twin import exact
+
+
+@pytest.fixture(scope="module")
+def progressive(photograph, random_params):
+    config = dataclasses.replace(PRESETS["mu"], preset="mu-msp", msp=Progressive(width=8, depth=1))
+    return Codec(make_weights("mu-msp", config, random_params(config), [photograph(96, 96)]))
+
+
+def test_the_limit_counts_whole_latents(mu_codec, photograph):
+    """A strip one pixel high takes sixteen times the memory that its pixels do."""
+    data = mu_codec.compress(photograph(1, 100))
+    assert mu_codec.decompress(data, max_pixels=16 * 112).shape == (1, 100, 3)
+    with pytest.raises(BitstreamError, match=r"1 x 100 pixels takes 1,792 in whole latents, more than the limit of 100"):
+        mu_codec.decompress(data, max_pixels=100)
+
+
+@pytest.mark.parametrize("size", [(1, 62_500), (62_500, 1), (3, 20_000), (250, 250)])
+def test_a_strip_of_latents_has_a_plane_of_its_size(progressive, size):
+    model = entropy_model(progressive.twin, size)
+    rows = sum(len(stage.raster) for stage in model.stages(np.zeros((0, 0, 0), np.int32)))
+    assert rows < 3 * size[0] * size[1]
+
+
+def test_a_convolution_of_a_large_plane_holds_one_window_of_it(progressive):
+    """Not all nine. And the sums are the same integers, whichever way they are made."""
+    layer = progressive.twin.nets.layers["first"]
+    layer = layer._replace(bias=layer.bias[0])
+    channels = layer.kernel.shape[1]
+    side = 8 * (int((exact.LARGE / channels) ** 0.5) // 8 + 1)
+    plane = jax.ShapeDtypeStruct((side, side, channels), jnp.float32)
+    program = jax.jit(lambda x: exact.conv(x, layer, leaky=True))
+    memory = program.lower(plane).compile().memory_analysis()
+    if memory is not None:
+        assert memory.temp_size_in_bytes < 4 * 4 * side * side * channels
+
+
+def test_both_ways_of_a_convolution_are_the_same(progressive, monkeypatch):
+    layer = progressive.twin.nets.layers["first"]
+    layer = layer._replace(bias=layer.bias[0])
+    x = np.random.default_rng(0).integers(-9, 10, (6, 7, layer.kernel.shape[1])).astype(np.float32)
+    small = exact.conv(jnp.asarray(x), layer, leaky=True)
+    monkeypatch.setattr(exact, "LARGE", 1)
+    assert np.array_equal(exact.conv(jnp.asarray(x), layer, leaky=True), small)
+
+
+def test_a_list_of_numbers_is_read_as_each_alone():
+    numbers = [int(2**x) - 1 for x in np.random.default_rng(0).uniform(0, 35, 300)]
+    data = b"ab" + b"".join(map(varint.write, numbers)) + b"\x85\x01"
+    reader = varint.Reader(data, 2, whole="stream", part="list")
+    assert reader.varints(0).tolist() == []
+    assert reader.varints(300).tolist() == numbers
+    assert reader.position == len(data) - 2
+    for length in range(2, len(data) - 2, 37):
+        with pytest.raises(BitstreamError, match="the stream is cut short"):
+            varint.Reader(data[:length], 2, whole="stream", part="list").varints(300)
+    for bad in (b"\xff" * 20, b"\x01" + b"\xff" * 5 + b"\x01" * 9):
+        with pytest.raises(BitstreamError, match="a number in its list has no end"):
+            varint.Reader(bad, whole="stream", part="list").varints(3)
+
+
+def test_a_list_of_outliers_that_the_stream_cannot_hold(mu_codec, photograph):
+    data = mu_codec.compress(photograph(40, 40))
+    header, stream = container.unpack(data)
+    with pytest.raises(BitstreamError, match="cut short|more outliers"):
+        mu_codec.decompress(container.pack(header, varint.write(100) + stream[1:20]))
