@@ -1,8 +1,12 @@
-"""Errors of the codec room."""
+"""Errors that several rooms raise."""
 
 
 class BitstreamError(ValueError):
     """The bytes are not a stream this decoder can read: truncated, altered, or made by another model."""
+
+
+class CutShortError(BitstreamError):
+    """The bytes end before what they begin is whole."""
 
 
 class PictureError(ValueError):

@@ -49,7 +49,7 @@ class GllmImageFile(ImageFile.ImageFile):
 
     def _open(self) -> None:
         assert self.fp is not None
-        self._data = self.fp.read()
+        self._data = container.read(self.fp)
         self._header = header = container.unpack(self._data)[0]
         self._size, self._mode = (header.width, header.height), _MODES[header.colour]
         quality = None if header.quality is None else quality_of(header.quality)

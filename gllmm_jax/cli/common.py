@@ -9,9 +9,9 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 PROGRAM = "gllmm-jax"
 FAILED = 2
@@ -178,16 +178,30 @@ def free_beside(source: Path, suffix: str) -> Path:
     return output
 
 
-def read_bytes(path: Path) -> bytes:
-    """A whole file. Raises `ValueError` with a sentence."""
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file to read. Raises `ValueError` with a sentence, whatever the system refuses within."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            yield file
     except FileNotFoundError as error:
         raise ValueError(f"there is no file {path}") from error
     except IsADirectoryError as error:
         raise ValueError(f"{path} is a folder, not a file") from error
     except OSError as error:
         raise ValueError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
+
+
+def read_stream(path: Path) -> bytes:
+    """The bytes of a `.gllm` file, and no more than it announces. Raises `ValueError` with a sentence."""
+    from gllmm_jax.container import container
+    from gllmm_jax.errors import BitstreamError
+
+    try:
+        with opened(path) as file:
+            return container.read(file)
+    except BitstreamError as error:
+        raise BitstreamError(f"{path}: {error}") from error
 
 
 def check_suffix(output: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gllmm_jax import zoo
-from gllmm_jax.cli.common import a_path, add_command, add_json, print_json, read_bytes
+from gllmm_jax.cli.common import a_path, add_command, add_json, opened, print_json, read_stream
 
 
 def add_commands(commands: Any) -> None:
@@ -37,8 +37,9 @@ def info(arguments: argparse.Namespace) -> None:
     path = arguments.file
     if str(path) in zoo.names() and not path.exists():
         path = zoo.locate(str(path))
-    data = read_bytes(path)
-    facts = _weights_facts(path) if data.startswith(b"PK\x03\x04") else _stream_facts(path, data)
+    with opened(path) as file:
+        archive = path.is_file() and file.read(4) == b"PK\x03\x04"
+    facts = _weights_facts(path) if archive else _stream_facts(path, read_stream(path))
     if arguments.json:
         print_json(facts)
         return

@@ -25,7 +25,7 @@ from gllmm_jax.cli.common import (
     positive_number,
     print_json,
     quality,
-    read_bytes,
+    read_stream,
     uncollected,
     whole,
 )
@@ -144,7 +144,7 @@ def decompress(arguments: argparse.Namespace) -> None:
     from gllmm_jax.errors import BitstreamError
     from gllmm_jax.picture import picture
 
-    data = read_bytes(arguments.input)
+    data = read_stream(arguments.input)
     output = arguments.output or free_beside(arguments.input, ".png")
     picture.format_of(output)
     check_apart(arguments.input, output)

@@ -34,6 +34,9 @@ from gllmm_jax.walk import arithmetic, latents
 
 Bytes = bytes | bytearray | memoryview
 
+SMALL = 1 << 20
+"""Pixels that need no limit."""
+
 
 class LatentCodec:
     """Parameters and integer twin of one model, with a variable rate at one of its qualities.
@@ -173,18 +176,23 @@ class LatentCodec:
         self._check_process()
         header, stream = container.unpack(bytes(data), max_pixels=max_pixels)
         self._check_model(header)
-        whole = math.prod(self.config.stride * side for side in self.latent_size(header.height, header.width))
-        if max_pixels is not None and whole > max_pixels:
-            raise BitstreamError(
-                f"a picture of {header.height} x {header.width} pixels takes {whole:,} in whole latents, more than the "
-                f"limit of {max_pixels:,} (max_pixels)"
-            )
+        if max_pixels is not None:
+            self._check_strip(header, 2 * max_pixels + SMALL)
         if not other_synthesis and header.synthesis != self.fingerprints.synthesis:
             raise BitstreamError(
                 f"'{self.name}' reads the file but would show another picture than the weights it was made with, "
                 f"'{header.model}' ({of_header(header)}): other_synthesis=True accepts that"
             )
         return header, stream
+
+    def _check_strip(self, header: container.Header, most: int) -> None:
+        # a strip one pixel wide takes the memory of one as wide as a latent
+        whole = math.prod(self.config.stride * side for side in self.latent_size(header.height, header.width))
+        if whole > most:
+            raise BitstreamError(
+                f"the strip of {header.width:,} x {header.height:,} pixels takes as much memory as {whole:,} pixels, "
+                "more than twice the limit: a larger max_pixels lifts it"
+            )
 
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
         return -(-height // self.config.stride), -(-width // self.config.stride)

@@ -10,11 +10,12 @@ Every version from 3 on stays readable: a new one gets a line in `READERS`, and 
 
 import zlib
 from collections.abc import Callable
+from typing import IO
 
 from gllmm_jax.container import format3
 from gllmm_jax.container.format3 import CRC_BYTES
 from gllmm_jax.container.header import CODERS, COLOURS, FINGERPRINT_BYTES, Header, check
-from gllmm_jax.errors import BitstreamError
+from gllmm_jax.errors import BitstreamError, CutShortError
 
 __all__ = [
     "CODERS",
@@ -35,6 +36,9 @@ VERSION = 3
 
 READERS: dict[int, Callable[[bytes, int], tuple[Header, int, int]]] = {3: format3.read}
 """By version: (whole file, first byte after the version) -> header, where the stream starts, its length."""
+
+FIRST = 1 << 16
+"""Bytes of a file that are read before it has told its length."""
 
 MAX_PIXELS = 200_000_000
 """What a file may announce unless the caller allows more."""
@@ -69,7 +73,7 @@ def unpack(data: bytes, *, max_pixels: int | None = MAX_PIXELS) -> tuple[Header,
     if len(data) < announced:
         raise BitstreamError(f"the file is cut short or damaged: {len(data):,} of {announced:,} bytes are here")
     if len(data) > announced:
-        raise BitstreamError(f"the file is damaged: {len(data):,} bytes are here, it announces {announced:,}")
+        raise BitstreamError(f"the file is damaged: it goes on after the {announced:,} bytes that it announces")
     if zlib.crc32(memoryview(data)[:-CRC_BYTES]) != int.from_bytes(data[-CRC_BYTES:], "little"):
         raise BitstreamError("the file is damaged: its checksum does not match")
     check(header)
@@ -79,6 +83,25 @@ def unpack(data: bytes, *, max_pixels: int | None = MAX_PIXELS) -> tuple[Header,
             f"max_pixels={header.height * header.width} lifts it"
         )
     return header, data[start : start + length]
+
+
+def read(file: IO[bytes]) -> bytes:
+    """What `unpack` takes, of a file, a pipe or a device: as many bytes as it announces, and no end of others.
+
+    A few more where the file goes on, so that `unpack` finds it damaged. Raises `BitstreamError` on what is no `.gllm`
+    file, before it is read whole.
+    """
+    data, wanted = file.read(FIRST), FIRST
+    header_of = _reader(data)
+    while len(data) == wanted:  # there may be more
+        try:
+            _, start, length = header_of(data, len(MAGIC) + 1)
+        except CutShortError:
+            wanted *= 2
+            data += file.read(wanted - len(data))
+        else:
+            return data + file.read(max(start + length + CRC_BYTES + 1 - len(data), 0))
+    return data
 
 
 def version(data: bytes) -> int:

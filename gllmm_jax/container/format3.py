@@ -21,7 +21,7 @@ it reads on. One that begins with a capital is critical: who does not know it re
 
 from gllmm_jax.container import varint
 from gllmm_jax.container.header import CODERS, COLOURS, FINGERPRINT_BYTES, Header
-from gllmm_jax.errors import BitstreamError
+from gllmm_jax.errors import BitstreamError, CutShortError
 
 CRC_BYTES = 4
 
@@ -66,7 +66,7 @@ def read(data: bytes, start: int) -> tuple[Header, int, int]:
     crc = int.from_bytes(reader.take(CRC_BYTES), "little")
     count, chunks = reader.varint(), {}
     if count * _LEAST_CHUNK > len(data):
-        raise BitstreamError(f"the file is cut short: its {len(data)} bytes end within the header")
+        raise CutShortError(f"the file is cut short: its {len(data)} bytes end within the header")
     for _ in range(count):
         kind = reader.take(_CHUNK_NAME).decode("ascii", "replace")
         if kind in chunks:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gllmm_jax.errors import BitstreamError
+from gllmm_jax.errors import BitstreamError, CutShortError
 
 _MOST_BYTES = 5
 
@@ -30,7 +30,7 @@ class Reader:
         """The next `count` bytes."""
         taken = self.data[self.position : self.position + count]
         if len(taken) < count:
-            raise BitstreamError(
+            raise CutShortError(
                 f"the {self._whole} is cut short: its {len(self.data)} bytes end within the {self._part}"
             )
         self.position += count

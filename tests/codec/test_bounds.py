@@ -1,12 +1,14 @@
 """What a file announces costs little before its stream has paid for it, and no more than its size asks for after."""
 
 import dataclasses
+import io
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gllmm_jax.codec import latent_codec
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.export import make_weights
 from gllmm_jax.config import Progressive
@@ -23,12 +25,14 @@ def progressive(photograph, random_params):
     return Codec(make_weights("mu-msp", config, random_params(config), [photograph(96, 96)]))
 
 
-def test_the_limit_counts_whole_latents(mu_codec, photograph):
-    """A strip one pixel high takes sixteen times the memory that its pixels do."""
+def test_a_strip_counts_as_wide_as_a_latent(mu_codec, photograph, monkeypatch):
+    """One pixel high, it takes sixteen times the memory that its pixels do."""
     data = mu_codec.compress(photograph(1, 100))
-    assert mu_codec.decompress(data, max_pixels=16 * 112).shape == (1, 100, 3)
-    with pytest.raises(BitstreamError, match=r"1 x 100 pixels takes 1,792 in whole latents, more than the limit of 100"):
-        mu_codec.decompress(data, max_pixels=100)
+    assert mu_codec.decompress(data, max_pixels=100).shape == (1, 100, 3)
+    monkeypatch.setattr(latent_codec, "SMALL", 0)
+    assert mu_codec.decompress(data, max_pixels=1792 // 2).shape == (1, 100, 3)
+    with pytest.raises(BitstreamError, match=r"strip of 100 x 1 pixels takes as much memory as 1,792 pixels"):
+        mu_codec.decompress(data, max_pixels=1792 // 2 - 1)
 
 
 @pytest.mark.parametrize("size", [(1, 62_500), (62_500, 1), (3, 20_000), (250, 250)])
@@ -60,6 +64,39 @@ def test_both_ways_of_a_convolution_are_the_same(progressive, monkeypatch):
     assert np.array_equal(exact.conv(jnp.asarray(x), layer, leaky=True), small)
 
 
+class Endless(io.BytesIO):
+    """A file that goes on with zeros for ever, and counts what was taken of it."""
+
+    def __init__(self, data):
+        super().__init__(data)
+        self.taken = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert size is not None
+        assert 0 <= size <= 1 << 20
+        self.taken += size
+        return super().read(size).ljust(size, b"\0")
+
+
+def test_a_file_is_read_as_far_as_it_announces(mu_codec, photograph):
+    data = mu_codec.compress(photograph(300, 500))
+    assert container.read(io.BytesIO(data)) == data
+    header, stream = container.unpack(data)
+    large = container.pack(header._replace(chunks={"exif": bytes(3 * container.FIRST)}), stream + bytes(100_000))
+    for whole in (data, large):
+        assert container.read(io.BytesIO(whole)) == whole
+        assert container.read(io.BytesIO(whole[:-9])) == whole[:-9]
+        endless = Endless(whole)
+        with pytest.raises(BitstreamError, match="goes on after"):
+            container.unpack(container.read(endless))
+        assert endless.taken < 2 * len(whole) + container.FIRST
+    for other in (b"", b"\x89PNG"):
+        endless = Endless(other)
+        with pytest.raises(BitstreamError, match=r"not a .gllm file"):
+            container.read(endless)
+        assert endless.taken == container.FIRST
+
+
 def test_a_list_of_numbers_is_read_as_each_alone():
     numbers = [int(2**x) - 1 for x in np.random.default_rng(0).uniform(0, 35, 300)]
     data = b"ab" + b"".join(map(varint.write, numbers)) + b"\x85\x01"
@@ -78,5 +115,5 @@ def test_a_list_of_numbers_is_read_as_each_alone():
 def test_a_list_of_outliers_that_the_stream_cannot_hold(mu_codec, photograph):
     data = mu_codec.compress(photograph(40, 40))
     header, stream = container.unpack(data)
-    with pytest.raises(BitstreamError, match="cut short|more outliers"):
+    with pytest.raises(BitstreamError, match=r"cut short|more outliers"):
         mu_codec.decompress(container.pack(header, varint.write(100) + stream[1:20]))

@@ -196,7 +196,7 @@ def test_weights_that_are_not_finite(mu_weights, value, monkeypatch):
     odd = {**mu_weights.params, "context": {**mu_weights.params["context"], "bias": np.array([0, value])}}
     with pytest.raises(zoo.WeightsError, match="the parameter context/bias is not finite"):
         Codec(mu_weights._replace(params=odd))
-    monkeypatch.setattr(zoo, "read", lambda name: mu_weights._replace(params=odd))
+    monkeypatch.setattr(zoo, "read", lambda name, judge: mu_weights._replace(params=odd))
     with pytest.raises(zoo.WeightsError, match=r"^the parameter context/bias is not finite"):
         gllmm_jax.load("mu-random")
 
