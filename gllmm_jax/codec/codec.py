@@ -77,13 +77,16 @@ class Codec(LatentCodec):
     ) -> list[np.ndarray]:
         """`decompress` for each, in order, as `compress_many` does. Raises for the first that `decompress` refuses.
 
-        For hundreds of pictures of one size, up to 512x512 pixels, and of one quality: `batch=32` decodes so many of
-        them in one program, which takes some seconds to compile. The pictures are the same up to rounding, the latents
-        exactly. All files are held in memory then, and it raises for any that `decompress` refuses.
+        For hundreds of pictures of one size, up to 512x512 pixels: `batch=32` decodes so many of them in one program.
+        There is one for each size and quality, and it takes seconds to compile. The pictures are the same up to
+        rounding, the latents exactly. All files are held in memory then, and it raises for any that `decompress`
+        refuses. The `limits` are `max_pixels` and `other_synthesis`. Raises `ValueError` on a batch below 1.
         """
         decompress = functools.partial(self.decompress, **limits)
         if batch is None:
             return map_in_threads(decompress, files, workers)
+        if not isinstance(batch, int) or batch < 1:
+            raise ValueError(f"a batch is a whole number of pictures, at least 1, not {batch!r}")
         done, left = self._batches.setdefault(batch, Batch(self, batch)).decode(files, **limits)
         done |= zip(left, map_in_threads(decompress, left.values(), workers), strict=True)
         return [done[number] for number in range(len(done))]
@@ -187,8 +190,11 @@ class Codec(LatentCodec):
         """Latents of `size` are on their way: their synthesis may be compiled meanwhile, where it is not yet."""
         if size not in self._expected:
             self._expected.add(size)
-            arguments = self.config, self.params, (*size, self.config.latents)
-            threading.Thread(target=transforms.compile_synthesis, args=arguments).start()
+            threading.Thread(target=self._compile_synthesis, args=(size,)).start()
+
+    def _compile_synthesis(self, size: tuple[int, int]) -> None:
+        with on(self.transforms):  # of this thread
+            transforms.compile_synthesis(self.config, self.params, (*size, self.config.latents))
 
 
 def load(

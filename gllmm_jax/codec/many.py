@@ -14,7 +14,6 @@ from gllmm_jax.codec import transforms
 from gllmm_jax.codec.latent_codec import Bytes, LatentCodec, check_crc
 from gllmm_jax.container.container import CODERS, Header
 from gllmm_jax.errors import BitstreamError
-from gllmm_jax.order.schedule import bucket
 from gllmm_jax.walk import arithmetic, traceable
 
 AHEAD = 2
@@ -25,6 +24,9 @@ LARGEST = 1024
 
 PROGRAMS = 4
 """Qualities whose program is kept."""
+
+LEAST = 1024
+"""Bytes of a stream that a program has room for, at least."""
 
 
 def map_in_threads(function: Callable[..., Any], items: Iterable[Any], workers: int | None) -> list[Any]:
@@ -64,29 +66,25 @@ class Batch:
 
         Raises as `Codec.decode` does.
         """
-        waiting: dict[Any, list[tuple[Opened, Bytes]]] = collections.defaultdict(list)
+        alike: dict[tuple[int | None, tuple[int, int]], list[Opened]] = collections.defaultdict(list)
         done, left = {}, {}
         for number, data in enumerate(files):
             header, stream = self._codec.opened(data, **limits)
             size = self._codec.latent_size(header.height, header.width)
-            if size[0] * size[1] > LARGEST or (header.coder, header.arithmetic) != (CODERS[0], arithmetic.NEWEST):
-                left[number] = data
-                continue
-            alike = waiting[(size, header.quality)]
-            alike.append(((number, header, stream), data))
-            if len(alike) == self._count:
-                done.update(self._pictures(size, header.quality, [opened for opened, _ in alike]))
-                alike.clear()
-        for alike in waiting.values():
-            left |= {number: data for (number, _, _), data in alike}
-        return done, left
+            left[number] = data
+            if size[0] * size[1] <= LARGEST and (header.coder, header.arithmetic) == (CODERS[0], arithmetic.NEWEST):
+                alike[header.quality, size].append((number, header, stream))
+        for (quality, size), opened in sorted(alike.items(), key=lambda group: str(group[0])):  # a quality at a time
+            for begin in range(0, len(opened) - self._count + 1, self._count):
+                done.update(self._pictures(size, quality, opened[begin : begin + self._count]))
+        return done, {number: data for number, data in left.items() if number not in done}
 
     def _pictures(
         self, size: tuple[int, int], quality: int | None, opened: list[Opened]
     ) -> Iterator[tuple[int, np.ndarray]]:
         codec = self._codec.at_index(quality)
         streams = [traceable.unpack(stream, (*size, codec.config.latents)) for _, _, stream in opened]
-        capacity = bucket(max(len(stream.data) for stream in streams), least=256)
+        capacity = max(LEAST, 1 << max(len(stream.data) for stream in streams).bit_length())  # few programs
         padded = [s._replace(data=np.pad(s.data, (0, capacity - len(s.data)))) for s in streams]
         with placement.on(codec.entropy):
             decoded = self._program(quality, codec)(jax.tree.map(lambda *leaves: np.stack(leaves), *padded))

@@ -50,6 +50,9 @@ def test_small_pictures_of_one_size_decode_together(mu_codec, photograph, random
         assert picture.shape == shape
         assert np.abs(picture.astype(int) - codec.decompress(data)).max() <= 1
     assert codec.decompress_many([], batch=3) == []
+    for wrong in (0, -1):
+        with pytest.raises(ValueError, match=f"a batch is a whole number of pictures, at least 1, not {wrong}"):
+            codec.decompress_many(files, batch=wrong)
 
 
 def test_of_small_pictures_together_every_one_is_checked(mu_codec, photograph):
