@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -30,11 +31,14 @@ def reported(path: str | os.PathLike[str]) -> Iterator[None]:
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A binary file that takes the name `path` when the block ends well, and leaves no trace when it does not.
 
-    It is written beside its place and renamed, so a reader sees the old content or the new, never a part. A link is
-    followed; a device or a pipe (/dev/null, /dev/stdout) is written to as it is. Raises `WriteError`.
+    It is written beside its place and renamed, so a reader sees the old content or the new, never a part, even after
+    the power fails. An existing file keeps its permissions. A link is followed, unless it leads nowhere; a device or a
+    pipe (/dev/null, /dev/stdout) is written to as it is. Raises `WriteError`.
     """
     target = Path(os.path.realpath(path))
     with reported(path):
+        if os.path.islink(path) and not os.path.exists(path):
+            raise WriteError(f"cannot write {path}: it is a link to {target}, which is not there")
         if os.path.exists(path) and not os.path.isfile(path):
             # by its own name: /dev/stdout may be a link to a pipe, which has none
             with open(path, "wb") as file:
@@ -45,7 +49,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         _unfinished.add(temporary)
         try:
             with open(temporary, "xb") as file:
+                if target.exists():
+                    os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
                 yield file
+                file.flush()
+                os.fsync(file.fileno())  # or the new name might be kept and what it names be lost
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)

@@ -32,3 +32,14 @@ def test_one_model_a_command(capsys, photo):
 def test_alone_it_helps(capsys):
     assert main([]) == 0
     assert "compress" in capsys.readouterr().out
+
+
+def test_what_files_say_cannot_steer_a_terminal(mu_weights, tmp_path, capsys):
+    path = tmp_path / "odd.npz"
+    zoo.save(path, mu_weights._replace(provenance={"by\x07": "\x1b[31mred\r"}))
+    assert main(["info", str(path)]) == 0
+    assert main(["info", str(tmp_path / "\x1b[2J.gllm")]) == 2
+    out, err = capsys.readouterr()
+    assert r"\x1b[31mred\r" in out
+    assert r"\x1b[2J.gllm" in err
+    assert not [c for c in out + err if not c.isprintable() and c != "\n"]

@@ -11,3 +11,24 @@ def test_names_may_be_as_long_as_the_system_allows(name, tmp_path):
     files.write(tmp_path / name, b"new")
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+def test_permissions_stay(mode, tmp_path):
+    path = tmp_path / "private"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    files.write(path, b"new")
+    assert path.stat().st_mode & 0o777 == mode
+
+
+def test_a_link_is_followed_but_not_to_nowhere(tmp_path):
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    files.write(tmp_path / "link", b"new")
+    assert (tmp_path / "real").read_bytes() == b"new"
+    assert (tmp_path / "link").is_symlink()
+    (tmp_path / "nowhere").symlink_to("missing")
+    with pytest.raises(files.WriteError, match=r"nowhere: it is a link to .*missing, which is not there"):
+        files.write(tmp_path / "nowhere", b"new")
+    assert not (tmp_path / "missing").exists()

@@ -25,7 +25,12 @@ def say(text: str) -> None:
     """One line on stderr."""
     if sys.stderr is not None:  # where it is closed, print would take stdout
         with contextlib.suppress(OSError):
-            print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
+            print(f"{PROGRAM}: {harmless(text)}", file=sys.stderr, flush=True)
+
+
+def harmless(text: object) -> str:
+    """Text of anybody's files for a terminal: control characters as Python writes them."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
 def sentence(error: Exception) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gllmm_jax import zoo
-from gllmm_jax.cli.common import a_path, add_command, add_json, opened, print_json, read_stream
+from gllmm_jax.cli.common import a_path, add_command, add_json, harmless, opened, print_json, read_stream
 
 
 def add_commands(commands: Any) -> None:
@@ -46,7 +46,7 @@ def info(arguments: argparse.Namespace) -> None:
     for key, value in facts.items():
         values = value.items() if isinstance(value, dict) else [("", value)]
         for inner, shown in values:
-            print(f"{f'{key}.{inner}' if inner else key:26} {shown}")
+            print(f"{harmless(f'{key}.{inner}' if inner else key):26} {harmless(shown)}")
 
 
 def _stream_facts(path: Path, data: bytes) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from gllmm_jax.cli.common import (
     check_apart,
     check_suffix,
     free_beside,
+    harmless,
     placement,
     positive,
     positive_number,
@@ -114,7 +115,7 @@ def compress(arguments: argparse.Namespace) -> None:
         facts = f"{report.width} x {report.height}, {report.bytes:,} bytes, {report.bpp:.3f} bits a pixel"
         if report.quality is not None:
             facts += f", quality {report.quality:g}"
-        print(f"{output}: {facts}{_gain(report.refined)}", file=beside(output))
+        print(f"{harmless(output)}: {facts}{_gain(report.refined)}", file=beside(output))
 
 
 def _gain(refined: dict[str, float] | None) -> str:
@@ -160,7 +161,7 @@ def decompress(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json(report._asdict() | {"seconds": {"load": seconds, **report.seconds}}, file=beside(output))
     else:
-        print(f"{output}: {report.width} x {report.height}", file=beside(output))
+        print(f"{harmless(output)}: {report.width} x {report.height}", file=beside(output))
 
 
 def _load(model: str | Path, **places: str | None) -> "tuple[Codec, float]":
