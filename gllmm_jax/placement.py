@@ -5,6 +5,7 @@ transforms. So without a word the transforms are where JAX puts them, and what i
 """
 
 import contextlib
+import re
 from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
@@ -13,17 +14,26 @@ import jax
 Device: TypeAlias = Any
 """A `jax.Device`, or its name: "cpu", "gpu", "tpu", or one of several, as in "cpu:1"."""
 
+_NAME = re.compile(r"(\w+)(?::([0-9]{1,9}))?")
+
 
 def device(chosen: Device | None) -> Any:
     """The device of that name. Raises `ValueError` where there is none."""
     if chosen is None or isinstance(chosen, jax.Device):
         return chosen
-    kind, _, number = chosen.partition(":")
     try:
-        return jax.devices(kind)[int(number or 0)]
+        kind, number = _parts(chosen)
+        return jax.devices(kind)[number]
     except (RuntimeError, ValueError, IndexError) as error:
         there = ", ".join(f"{found.platform}:{found.id}" for found in jax.devices())
         raise ValueError(f"there is no device '{chosen}'; JAX sees {there}") from error
+
+
+def _parts(name: Any) -> tuple[str, int]:
+    found = _NAME.fullmatch(str(name))
+    if found is None:
+        raise ValueError("a device is named by its kind, and by its number where there are several")
+    return found[1], int(found[2] or 0)
 
 
 def for_entropy(chosen: Device | None) -> Any:

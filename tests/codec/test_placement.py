@@ -24,6 +24,14 @@ import gllmm_jax
 from gllmm_jax.lof import Overfit
 
 _, first, second = jax.devices()
+get, fetched = jax.device_get, set()
+
+
+def watched(arrays):
+    fetched.update(d for leaf in jax.tree.leaves(arrays) for d in leaf.devices())
+    return get(arrays)
+
+
 weights = sys.argv[1]
 picture, data, shown = np.load(sys.argv[2]).values()
 data = data.tobytes()
@@ -32,6 +40,11 @@ with jax.transfer_guard_device_to_device("disallow"):
     assert codec.compress(picture) == data
     assert np.array_equal(codec.decompress(data), shown)
     assert codec.decompress_many([data] * 3)[2].shape == picture.shape
+    jax.device_get = watched
+    together = codec.decompress_many([data] * 3, batch=3)[2]
+    jax.device_get = get
+    assert fetched == {second}, fetched
+    assert np.allclose(together, shown.astype(int), atol=1)  # equal up to rounding
     codec.encode(picture, refine=Overfit(steps=1))
 assert {d for leaf in jax.tree.leaves(codec.params) for d in leaf.devices()} == {first}
 assert {d for leaf in jax.tree.leaves(codec.twin.nets) for d in leaf.devices()} == {second}
@@ -57,6 +70,13 @@ def test_names_of_devices(mu_file, mu_weights):
     with pytest.raises(ValueError, match=r"^there is no device 'gpux'"):
         gllmm_jax.load(mu_file, transforms="gpux")
     assert gllmm_jax.load(mu_weights, transforms="cpu").transforms == jax.devices("cpu")[0]
+    assert placement.device("cpu:0") == placement.device(jax.devices("cpu")[0]) == jax.devices("cpu")[0]
+
+
+@pytest.mark.parametrize("wrong", ["cpu:-1", "cpu:", "cpu:0:0", "cpu: 0", "cpu:0\n", "cpu:" + 5000 * "9", ":0", "", 0])
+def test_what_names_no_device(wrong):
+    with pytest.raises(ValueError, match=r"(?s)^there is no device .*; JAX sees cpu:0"):
+        placement.device(wrong)
 
 
 def test_beside_an_accelerator_the_walk_stays_with_the_host(monkeypatch):
