@@ -6,7 +6,9 @@ their distributions. The function may look at rows that earlier groups have fill
 Everything here goes under `jax.jit` and `jax.vmap`. An entropy model of one's own, whose every symbol sees the one
 above it, from latents to bytes and back:
 
-    >>> import functools
+    >>> import functools, jax, jax.numpy as jnp, numpy as np
+    >>> from gllmm_jax.entropy import rans
+    >>> from gllmm_jax.order.schedule import Schedule
     >>> from gllmm_jax.prob.distributions import Tables
     >>> from gllmm_jax.walk import loops
     >>> def distribute(plane, rows):  # symbols 0 ... 2, of which the one above is likely
@@ -90,12 +92,12 @@ def decode(
     """Decode the latents of a schedule: a loop over groups and, in each, over steps of L symbols.
 
     Symbols are added to `plane`, which holds what latents exceed their supports by. A group begins with a step of its
-    own. Past the source's end the loop stops: a short stream cannot ask for a long walk.
+    own; one without rows does nothing. Past the source's end the loop stops: a short stream cannot ask for a long walk.
 
     Returns: the plane with the latents, and where the coder stands.
     """
     every, counts = map(jnp.asarray, schedule)
-    groups = jnp.sum(counts > 0, dtype=jnp.int32)
+    groups = jnp.max(jnp.where(counts > 0, np.arange(1, len(counts) + 1, dtype=np.int32), 0), initial=0)
 
     def more(carry: tuple) -> jax.Array:
         g, _, lanes = carry
