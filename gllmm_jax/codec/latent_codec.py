@@ -224,7 +224,10 @@ class LatentCodec:
                 f"the file was made with other weights of the name '{self.name}' ({of_header(header)}) than these "
                 f"({self.fingerprints}): decode it with those, model=FILE"
             )
-        raise BitstreamError(f"the file was made with the model '{header.model}', this is '{self.name}'")
+        raise BitstreamError(
+            f"the file was made with the model '{header.model}', this is '{self.name}': decode it with weights of the "
+            f"fingerprint {of_header(header)}"
+        )
 
 
 def check_crc(header: container.Header, y_hat: np.ndarray, z_hat: np.ndarray) -> None:
