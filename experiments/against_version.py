@@ -1,7 +1,7 @@
 """Entropy coding of this checkout beside that of another one: seconds and bytes of the same pictures, in turn.
 
-    git worktree add /tmp/before c54fae5
-    python experiments/against_version.py /tmp/before --image kodim05.png light-0.0130.npz light-vr.npz
+    git worktree add ../before c54fae5
+    python experiments/against_version.py ../before --image kodim05.png light-0.0130.npz light-vr.npz
 
 Each weights file is loaded by one process a checkout. The processes take turns, call by call, so both see the same
 machine. The columns are medians of the stage "entropy", in seconds, and how many times as long this checkout takes.

@@ -99,9 +99,9 @@ def run(config: ModelConfig, given: Any, store: list[np.ndarray], held_out: jax.
 
     @jax.jit
     def step(params: Any, state: Any, y: jax.Array, key: jax.Array) -> Any:
-        value, gradient = jax.value_and_grad(loss)(params, y.astype(jnp.float32), key)
+        gradient = jax.grad(loss)(params, y.astype(jnp.float32), key)
         updates, state = optimizer.update(gradient, state)
-        return optax.apply_updates(params, updates), state, value
+        return optax.apply_updates(params, updates), state
 
     params, state, taken = fresh, optimizer.init(fresh), []
     for number in range(how["steps"]):
@@ -110,8 +110,8 @@ def run(config: ModelConfig, given: Any, store: list[np.ndarray], held_out: jax.
             top, left = (rng.integers(length - side + 1) for length in store[index].shape[:2])
             crops.append(store[index][top : top + side, left : left + side])
         begun = time.perf_counter()
-        params, state, value = step(params, state, np.stack(crops), jax.random.fold_in(key, number))
-        taken.append(float(value) and time.perf_counter() - begun)
+        params, state = jax.block_until_ready(step(params, state, np.stack(crops), jax.random.fold_in(key, number)))
+        taken.append(time.perf_counter() - begun)
     judge = jax.jit(lambda y, quality: rates(config, frozen | params, y[None], quality, None, rounded=True)[0])
     bpp = [[float(judge(y, quality)) for y in held_out] for quality in VALIDATION_QUALITIES]
     seconds = float(np.median(taken))
