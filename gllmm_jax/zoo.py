@@ -57,8 +57,8 @@ class Weights(NamedTuple):
 
 
 def names() -> list[str]:
-    """Names of the installed models, sorted."""
-    return sorted(path.stem for path in FOLDER.glob("*.npz"))
+    """Names of the models in `places`, sorted."""
+    return sorted(_models())
 
 
 def places() -> list[Path]:
@@ -70,6 +70,13 @@ def candidates(name: str) -> list[Path]:
     """All weights files in `places`, those called `name` first."""
     found = [path for place in places() for path in sorted(place.glob("*.npz"))]
     return sorted(found, key=lambda path: path.stem != name)
+
+
+def _models() -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in candidates(DEFAULT):
+        found.setdefault(path.stem, path)  # an installed one before another of its name
+    return found
 
 
 def check_name(name: str) -> str:
@@ -123,7 +130,7 @@ def save(path: str | os.PathLike[str], weights: Weights) -> None:
 
 
 def read(name_or_path: str | os.PathLike[str] = DEFAULT, *, judge: Judge | None = None) -> Weights:
-    """The weights of an installed model, or of a file. Raises `WeightsError`.
+    """The weights of a model in `places`, or of a file. Raises `WeightsError`.
 
     Nothing is unpacked that is not an array of weights, nor more than a GiB in all. A `judge` is asked beforehand
     whether the parameters of a file fit its config, as `nn.model.misfit` tells; of installed models it is not asked.
@@ -139,9 +146,9 @@ def read(name_or_path: str | os.PathLike[str] = DEFAULT, *, judge: Judge | None 
 def locate(name_or_path: str | os.PathLike[str]) -> Path:
     """Where those weights lie; the file exists. Raises `WeightsError` naming the models there are."""
     text = os.fspath(name_or_path)
-    if isinstance(name_or_path, str) and text in names():
-        return FOLDER / f"{text}.npz"
-    path = Path(text)
+    path, models = Path(text), _models()
+    if isinstance(name_or_path, str) and text in models:
+        return models[text]
     if path.is_file():
         return path
     if path.is_dir():
@@ -154,14 +161,14 @@ def locate(name_or_path: str | os.PathLike[str]) -> Path:
 def _suggestion(name: str) -> str:
     known = names()
     if name in PRESETS:
-        return f"it is a preset without weights: train it, or take another; installed: {', '.join(known) or 'none'}"
+        return f"it is a preset without weights: train it, or take another; there are: {', '.join(known) or 'none'}"
     if not known:
-        return "no models are installed, so give a weights file"
+        return f"no models are installed: give a weights file, or set {PLACES} to a folder of them"
     listed = ", ".join(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     if close and len(known) > 1:
-        return f"did you mean '{close[0]}'? Installed: {listed}"
-    return f"installed: {listed}"
+        return f"did you mean '{close[0]}'? There are: {listed}"
+    return f"there are: {listed}"
 
 
 def _parse(path: Path, data: bytes, judge: Judge | None) -> Weights:

@@ -142,7 +142,7 @@ def test_export(capsys, monkeypatch, tmp_path, photograph, random_params):
         assert capsys.readouterr().err == ""
     monkeypatch.setattr(zoo, "names", lambda: ["mine"])
     assert main(["export", str(tmp_path), "-o", str(tmp_path / "w.npz"), "--name", "mine"]) == 0
-    assert "'mine' is an installed model's name: files of these weights will need --model" in capsys.readouterr().err
+    assert "'mine' is the name of a model that `models` lists: files of these weights will need --model" in capsys.readouterr().err
     assert fails(capsys, "export", tmp_path / "none", "-o", "w.npz") == f"there is no folder {tmp_path / 'none'}"
 
 
@@ -153,7 +153,7 @@ def test_problems_of_the_input(capsys, folder, photo, tmp_path):
     assert fails(capsys, "info", tmp_path) == f"{tmp_path} is a folder, not a file"
     for command in (("decompress", photo, "-o", tmp_path / "x.png"), ("info", photo)):
         assert fails(capsys, *command) == f"{photo}: this is a PNG picture, not a .gllm file"
-    assert fails(capsys, "compress", photo, "--model", "tiny") == "there is no model 'tiny'; installed: mu-random"
+    assert fails(capsys, "compress", photo, "--model", "tiny") == "there is no model 'tiny'; there are: mu-random"
     assert "there is no folder" in fails(capsys, *compress, tmp_path / "none" / "x.gllm")
     line = fails(capsys, *compress, tmp_path / "y.png")
     assert line == f"{tmp_path / 'y.png'} would be a .gllm file of another name: let it end in .gllm"

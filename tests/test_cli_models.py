@@ -23,6 +23,25 @@ def test_info_of_a_model_by_its_name(capsys):
     assert capsys.readouterr().err == "gllmm-jax: there is no file other\n"
 
 
+def test_models_of_further_folders(capsys, photo, mu_weights, tmp_path, monkeypatch):
+    """What $GLLMM_JAX_WEIGHTS names counts in every command; an installed model goes before another of its name."""
+    own = tmp_path / "own"
+    own.mkdir()
+    zoo.save(own / "mine.npz", mu_weights._replace(name="mine"))
+    (own / "mu-random.npz").write_bytes(b"no weights")
+    (own / "broken.npz").write_bytes(b"PK\x03\x04")
+    assert main(["info", "mine"]) == 2
+    monkeypatch.setenv(zoo.PLACES, str(own))
+    assert main(["models", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert [row["model"] for row in json.loads(out)] == ["mine", "mu-random"]
+    assert err.splitlines()[-1] == f"gllmm-jax: {own / 'broken.npz'} is damaged or cut short"
+    assert main(["info", "mine", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["model"] == "mine"
+    assert main(["compress", str(photo), "--model", "mine"]) == 0
+    assert main(["decompress", str(photo.with_suffix(".gllm")), "-o", str(tmp_path / "back.png")]) == 0
+
+
 def test_one_model_a_command(capsys, photo):
     with pytest.raises(SystemExit, match="2"):
         main(["compress", str(photo), "--model", "mu-random", "--model", "other"])

@@ -56,12 +56,12 @@ def test_names_and_installed_models(path, monkeypatch):
     monkeypatch.setattr(zoo, "FOLDER", path.parent)
     assert zoo.names() == ["small-1"]
     assert zoo.read("small-1").name == "small-1"
-    with pytest.raises(WeightsError, match=r"^there is no model 'tiny'; installed: small-1$"):
+    with pytest.raises(WeightsError, match=r"^there is no model 'tiny'; there are: small-1$"):
         zoo.read("tiny")
     with pytest.raises(WeightsError, match=r"^there is no model 'gllmm-128'; it is a preset without weights: train it"):
         zoo.read("gllmm-128")
     zoo.save(path.parent / "big-2.npz", small())
-    with pytest.raises(WeightsError, match=r"did you mean 'small-1'\? Installed: big-2, small-1$"):
+    with pytest.raises(WeightsError, match=r"did you mean 'small-1'\? There are: big-2, small-1$"):
         zoo.read("smal-1")
 
 

@@ -75,7 +75,7 @@ class _Version(argparse.Action):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROGRAM, description="Learned image compression: photographs to .gllm files and back.")
-    text = "versions of this program, Python and JAX, the device, and the installed weights"
+    text = "versions of this program, Python and JAX, the device, and the models there are"
     parser.add_argument("--version", action=_Version, help=text)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for module in (pictures, models, learn, measure):

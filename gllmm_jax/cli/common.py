@@ -89,7 +89,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def add_model(parser: argparse.ArgumentParser, default: str | None, otherwise: str) -> None:
     """`--model`; `otherwise` says what is taken where it is not given."""
-    text = f"an installed model or a weights file ({otherwise} unless given)"
+    text = f"a model that `models` lists, or a weights file ({otherwise} unless given)"
     parser.add_argument("--model", default=default, action=_Once, metavar="NAME|FILE", help=text)
 
 

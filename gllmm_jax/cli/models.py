@@ -5,23 +5,28 @@ from pathlib import Path
 from typing import Any
 
 from gllmm_jax import zoo
-from gllmm_jax.cli.common import a_path, add_command, add_json, harmless, opened, print_json, read_stream
+from gllmm_jax.cli.common import a_path, add_command, add_json, harmless, opened, print_json, read_stream, say
 
 
 def add_commands(commands: Any) -> None:
     """Both commands' arguments."""
-    parser = add_command(commands, "models", "list the installed models", models)
+    parser = add_command(commands, "models", f"list the installed models and those in the folders of ${zoo.PLACES}", models)
     add_json(parser)
 
     parser = add_command(commands, "info", "what a .gllm file, a weights file or a model says of itself", info)
-    what = "a file, told by its content and not its name, or the name of an installed model"
+    what = "a file, told by its content and not its name, or the name of a model that `models` lists"
     parser.add_argument("file", type=a_path, metavar="FILE|MODEL", help=what)
     add_json(parser)
 
 
 def models(arguments: argparse.Namespace) -> None:
-    """The installed models, the default one marked."""
-    rows = [_weights_facts(zoo.FOLDER / f"{name}.npz") | {"default": name == zoo.DEFAULT} for name in zoo.names()]
+    """The models there are, the default one marked. A file that is no weights file is named and passed over."""
+    rows = []
+    for name in zoo.names():
+        try:
+            rows.append(_weights_facts(zoo.locate(name)) | {"default": name == zoo.DEFAULT})
+        except zoo.WeightsError as error:
+            say(str(error))
     if arguments.json:
         print_json(rows)
         return
@@ -33,7 +38,7 @@ def models(arguments: argparse.Namespace) -> None:
 
 
 def info(arguments: argparse.Namespace) -> None:
-    """Facts of one file, by its content and not its name, or of an installed model."""
+    """Facts of one file, by its content and not its name, or of a model by its name."""
     path = arguments.file
     if str(path) in zoo.names() and not path.exists():
         path = zoo.locate(str(path))

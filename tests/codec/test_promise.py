@@ -72,7 +72,7 @@ def test_weights_are_found_by_what_they_do(mu_weights, retrained, image, tmp_pat
     (tmp_path / "broken.npz").write_bytes(b"PK")
     header = container.unpack(Codec(mu_weights).compress(image))[0]
     monkeypatch.setattr(zoo, "FOLDER", tmp_path / "empty")
-    with pytest.raises(BitstreamError, match=rf"needs the weights 'mu-random'.*{zoo.PLACES}"):
+    with pytest.raises(BitstreamError, match=rf"needs the weights 'mu-random'.*empty \(no such folder\).*{zoo.PLACES}"):
         codec_for(header)
     monkeypatch.setenv(zoo.PLACES, str(tmp_path))
     with pytest.raises(BitstreamError, match="'mu-random' would show another picture, other_synthesis=True"):
