@@ -1,14 +1,15 @@
-"""The golden files of the tests: small random weights of every preset, and files that were made with them.
+"""The golden files of the tests: small random weights of every model in `MODELS`, and files that were made with them.
 
     python -m experiments.make_golden tests/golden      # with the extra `tfc`, so that both coders write
 
-Presets that are there already are left alone.
+Models whose files are there already are left alone.
 Files that are out in the world must decode for ever. What this writes is therefore written once: should these files
 no longer decode to the same latents, or the same latents give other bytes, then the format has changed and needs a new
 version in `container.container`, with golden files of its own beside the old ones.
 """
 
 import argparse
+import dataclasses
 import functools
 import json
 from pathlib import Path
@@ -30,6 +31,12 @@ PICTURES = {"rgb-40x56": (40, 56, 3), "gray-17x9": (17, 9, 1), "one-pixel": (1, 
 
 QUALITIES = (0, 23, 77, 100)
 """Of presets with a variable rate, beside their own quality."""
+
+MODELS = PRESETS | {
+    "mu-hyperprior": dataclasses.replace(PRESETS["mu"], preset="mu-hyperprior", order="none"),
+    "mu-factorized": dataclasses.replace(PRESETS["mu"], preset="mu-factorized", hyper=0),
+}
+"""The presets, and a small model of each entropy model that no preset has."""
 
 INPUTS = 6
 """How many inputs each output of a kernel sees, of hundreds or thousands: the files stay small."""
@@ -71,9 +78,9 @@ def picture(height: int, width: int, channels: int, seed: int = 0) -> np.ndarray
     return np.clip(128 + 90 * np.stack(waves, -1) + noise, 0, 255).astype(np.uint8)
 
 
-def make(folder: Path, preset: str) -> dict[str, Any]:
-    """Write the weights and the files of one preset, and return the facts that go with them, by the files' names."""
-    name, config = f"{preset}-golden", PRESETS[preset]
+def make(folder: Path, model: str) -> dict[str, Any]:
+    """Write the weights and the files of one model, and return the facts that go with them, by the files' names."""
+    name, config = f"{model}-golden", MODELS[model]
     calibration = [picture(96, 96, 3, seed) for seed in range(2)]
     zoo.save(folder / f"{name}.npz", make_weights(name, config, sparse_params(config), calibration))
     codec, facts = Codec(zoo.read(folder / f"{name}.npz")), {}
@@ -83,23 +90,23 @@ def make(folder: Path, preset: str) -> dict[str, Any]:
         todo += [(f"quality-{quality}", kinds[0][1], coder, quality) for quality in QUALITIES for coder in CODERS]
     for kind, shape, coder, quality in todo:
         data, report = codec.encode(picture(*shape, seed=7), quality=quality, estimate=False, coder=coder)
-        file = f"{preset}.{kind}.{coder}.gllm"
+        file = f"{model}.{kind}.{coder}.gllm"
         (folder / file).write_bytes(data)
         facts[file] = {"latents_crc32": report.latents_crc32, "bytes": len(data), "shape": shape}
     return facts
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Write the golden files, once: of presets that have none yet.")
+    parser = argparse.ArgumentParser(description="Write the golden files, once: of models that have none yet.")
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     listed = folder / "facts.json"
     facts = json.loads(listed.read_text()) if listed.exists() else {}
-    new = sorted(PRESETS.keys() - {file.split(".")[0] for file in facts})
+    new = sorted(MODELS.keys() - {file.split(".")[0] for file in facts})
     if not new:
         parser.error(f"{folder} holds all golden files already: a change of the format needs a new version of it")
-    facts |= {file: fact for preset in new for file, fact in make(folder, preset).items()}
+    facts |= {file: fact for model in new for file, fact in make(folder, model).items()}
     listed.write_text(json.dumps(facts, indent=2) + "\n")
 
 

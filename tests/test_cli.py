@@ -142,7 +142,7 @@ def test_export(capsys, monkeypatch, tmp_path, photograph, random_params):
         assert capsys.readouterr().err == ""
     monkeypatch.setattr(zoo, "names", lambda: ["mine"])
     assert main(["export", str(tmp_path), "-o", str(tmp_path / "w.npz"), "--name", "mine"]) == 0
-    assert "'mine' is the name of a model that `models` lists: files of these weights will need --model" in capsys.readouterr().err
+    assert "there is a model 'mine' already, which --model mine takes" in capsys.readouterr().err
     assert fails(capsys, "export", tmp_path / "none", "-o", "w.npz") == f"there is no folder {tmp_path / 'none'}"
 
 

@@ -147,6 +147,6 @@ def export(arguments: argparse.Namespace) -> None:
     name = arguments.name or (config.preset if config.rate else f"{config.preset}-{trained.lmbda:.4f}")
     provenance = trained.to_dict() | {"data": Path(trained.data).name, "init": trained.init and Path(trained.init).name}
     if name in zoo.names():
-        say(f"'{name}' is the name of a model that `models` lists: files of these weights will need --model {arguments.output}")
+        say(f"there is a model '{name}' already, which --model {name} takes: --name gives these weights another name")
     zoo.save(arguments.output, make_weights(name, config, params, list(pictures), provenance))
     print(f"{arguments.output}: {name}, {arguments.output.stat().st_size:,} bytes")

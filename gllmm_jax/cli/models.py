@@ -10,7 +10,8 @@ from gllmm_jax.cli.common import a_path, add_command, add_json, harmless, opened
 
 def add_commands(commands: Any) -> None:
     """Both commands' arguments."""
-    parser = add_command(commands, "models", f"list the installed models and those in the folders of ${zoo.PLACES}", models)
+    about = f"list the installed models and those in the folders of ${zoo.PLACES}"
+    parser = add_command(commands, "models", about, models)
     add_json(parser)
 
     parser = add_command(commands, "info", "what a .gllm file, a weights file or a model says of itself", info)

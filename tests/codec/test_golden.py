@@ -11,11 +11,11 @@ from pathlib import Path
 import jax
 import pytest
 
+from experiments.make_golden import MODELS
 from gllmm_jax import zoo
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.quality import quality_of
 from gllmm_jax.container import container
-from gllmm_jax.presets import PRESETS
 
 FOLDER = Path(__file__).parent.parent / "golden"
 FACTS = json.loads((FOLDER / "facts.json").read_text())
@@ -23,24 +23,24 @@ HAS_TFC = importlib.util.find_spec("tensorflow_compression_ops") is not None
 
 
 @functools.cache
-def codec(preset: str) -> Codec:
-    return Codec(zoo.read(FOLDER / f"{preset}-golden.npz"))
+def codec(model: str) -> Codec:
+    return Codec(zoo.read(FOLDER / f"{model}-golden.npz"))
 
 
 def test_the_folder_is_whole():
     assert sorted(path.name for path in FOLDER.glob("*.gllm")) == sorted(FACTS)
-    assert {tuple(name.split(".")[::2]) for name in FACTS} == {(p, c) for p in PRESETS for c in container.CODERS}
+    assert {tuple(name.split(".")[::2]) for name in FACTS} == {(m, c) for m in MODELS for c in container.CODERS}
     assert {tuple(fact["shape"]) for fact in FACTS.values()} == {(40, 56, 3), (17, 9, 1), (1, 1, 3)}
 
 
 @pytest.mark.parametrize("name", FACTS)
 def test_a_file_of_the_past(name):
-    preset, _, coder, _ = name.split(".")
+    model, _, coder, _ = name.split(".")
     if coder == "tfc" and not HAS_TFC:
         pytest.skip("runs in the environment of the extra tfc")
     data, fact = (FOLDER / name).read_bytes(), FACTS[name]
     assert len(data) == fact["bytes"]
-    whole = codec(preset)
+    whole = codec(model)
     header, y_hat, z_hat = whole.unpack(data)
     chosen = whole if header.quality is None else whole.at(quality_of(header.quality))
     assert chosen.index == header.quality
@@ -48,8 +48,8 @@ def test_a_file_of_the_past(name):
     assert (header.height, header.width, header.colour) == (height, width, "gray" if channels == 1 else "rgb")
     assert y_hat.any() and header.latents_crc32 == fact["latents_crc32"]
     assert chosen.pack(y_hat, z_hat, fact["shape"], coder=coder) == data
-    if preset == "mu":
-        assert codec(preset).decompress(data).shape == (height, width, channels)
+    if model == "mu":
+        assert codec(model).decompress(data).shape == (height, width, channels)
 
 
 def test_sixty_four_bits_change_nothing():
