@@ -177,7 +177,8 @@ class Codec(LatentCodec):
         `TypeError` on what is no bytes.
         """
         watch = Watch()
-        header, y_hat, _ = self._unpack(data, max_pixels, other_synthesis, self._expect, progress)
+        header, stream = self.opened(data, max_pixels=max_pixels, other_synthesis=other_synthesis)
+        y_hat, _ = self._latents(header, stream, self._expecting(header, progress))
         watch.lap("entropy")
         gray = header.colour == "gray"
         tick = functools.partial(progress, "synthesis")
@@ -186,15 +187,24 @@ class Codec(LatentCodec):
         watch.lap("synthesis")
         return Decoded(image, DecodeReport(header.height, header.width, header.latents_crc32, watch.seconds))
 
-    def _expect(self, size: tuple[int, int]) -> None:
-        """Latents of `size` are on their way: their synthesis may be compiled meanwhile, where it is not yet."""
-        if size not in self._expected:
-            self._expected.add(size)
-            threading.Thread(target=self._compile_synthesis, args=(size,)).start()
+    def _expecting(self, header: container.Header, progress: Progress) -> Progress:
+        """`progress` that has the synthesis compiled beside the walk, once part of y has decoded.
 
-    def _compile_synthesis(self, size: tuple[int, int]) -> None:
+        A file that is refused before that costs no compilation.
+        """
+        room = transforms.room(self.latent_size(header.height, header.width))
+
+        def told(stage: str, done: int, parts: int) -> None:
+            progress(stage, done, parts)
+            if stage == "decoding" and 0 < done < parts and room not in self._expected:
+                self._expected.add(room)
+                threading.Thread(target=self._compile_synthesis, args=(room,)).start()
+
+        return told
+
+    def _compile_synthesis(self, room: tuple[int, int]) -> None:
         with on(self.transforms):  # of this thread
-            transforms.compile_synthesis(self.config, self.params, (*size, self.config.latents))
+            transforms.compile_synthesis(self.config, self.params, room)
 
 
 def load(

@@ -149,23 +149,18 @@ class LatentCodec:
         self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS
     ) -> tuple[container.Header, np.ndarray, np.ndarray]:
         """Inverse of `pack`: the file's header, y_hat and z_hat. Raises as `decode` does, whatever the synthesis."""
-        return self._unpack(data, max_pixels, True)
+        header, stream = self.opened(data, max_pixels=max_pixels, other_synthesis=True)
+        return header, *self._latents(header, stream)
 
-    def _unpack(
-        self,
-        data: Bytes,
-        max_pixels: int | None,
-        other_synthesis: bool,
-        begun: Callable[[tuple[int, int]], None] | None = None,
-        progress: Progress = silent,
-    ) -> tuple[container.Header, np.ndarray, np.ndarray]:
-        header, stream = self.opened(data, max_pixels=max_pixels, other_synthesis=other_synthesis)
+    def _latents(
+        self, header: container.Header, stream: bytes, progress: Progress = silent
+    ) -> tuple[np.ndarray, np.ndarray]:
         size = self.latent_size(header.height, header.width)
         decode, twin = arithmetic.decoder(header.arithmetic), self.at_index(header.quality).twin
         with placement.on(self.entropy):
-            y_hat, z_hat = decode(twin, stream, size, coder=header.coder, begun=begun, progress=progress)
+            y_hat, z_hat = decode(twin, stream, size, coder=header.coder, progress=progress)
         check_crc(header, y_hat, z_hat)
-        return header, y_hat, z_hat
+        return y_hat, z_hat
 
     def opened(
         self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS, other_synthesis: bool = False

@@ -1,10 +1,13 @@
-"""The float programs of the codec: pixels to latents and back. One is compiled for every size up to a window's.
+"""The float programs of the codec: pixels to latents and back.
 
-Larger pictures go through in windows of one size (`windows`), so memory is a window's and the picture's own.
+A program serves all planes up to its own size (`nn.extent`), and there are few sizes. The largest is that of a window:
+larger pictures go through in windows (`order.windows`), so memory is a window's and the picture's own. The latest few
+programs are kept.
 """
 
 import contextlib
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gllmm_jax.config import HYPER_STRIDE, ModelConfig
+from gllmm_jax.nn.extent import within
 from gllmm_jax.nn.model import Model, apply
 from gllmm_jax.nn.reach import reach
 from gllmm_jax.order.windows import HYPER_REACH, HYPER_SIDE, Slices, scaled, windows
@@ -19,6 +23,15 @@ from gllmm_jax.progress import Tick, silent
 
 SIDE = 128
 """Latents on a side that go through g_a or g_s at once: 2,048 pixels."""
+
+SIDES = (8, 16, 32, 48, 64, 96, 128)
+"""Latents on a side that a program has room for."""
+
+PROGRAMS = 32
+"""Programs of each kind that are kept."""
+
+Room = tuple[int, int]
+"""Rows and columns that a program has room for: latents or hyper-latents."""
 
 _WIDEST = 2**20  # far beyond any latent; integers hold it, which is not so of any float
 
@@ -38,7 +51,9 @@ def ungained(config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = s
     y = np.empty((h, w, config.latents), np.float32)
     tick(0, len(parts))
     for done, (where, kept, to) in enumerate(parts, 1):
-        y[to] = np.asarray(_ungained(config, params, continued(image, scaled(where, config.stride))))[kept]
+        size, sides = _sides(where)
+        pixels = _filled(continued(image, scaled(where, config.stride)), sides, config.stride)
+        y[to] = np.asarray(_program(_ungained, config, *sides)(params, pixels, size))[kept]
         tick(done, len(parts))
     return y
 
@@ -51,7 +66,9 @@ def quantise(config: ModelConfig, params: Any, y: np.ndarray) -> tuple[np.ndarra
     hyper = -(-y.shape[0] // HYPER_STRIDE), -(-y.shape[1] // HYPER_STRIDE)
     y_hat, z_hat = np.empty(y.shape, np.int32), np.empty((*hyper, config.hyper), np.int32)
     for where, kept, to in windows(hyper, HYPER_SIDE, HYPER_REACH):
-        found = jax.device_get(_quantised(config, params, continued(y, scaled(where, HYPER_STRIDE))))
+        size, sides = _sides(where, HYPER_STRIDE)
+        part = _filled(continued(y, scaled(where, HYPER_STRIDE)), sides, HYPER_STRIDE)
+        found = jax.device_get(_program(_quantised, config, *sides)(params, part, size))
         inside = y_hat[scaled(to, HYPER_STRIDE)]
         inside[:] = found[0][scaled(kept, HYPER_STRIDE)][: inside.shape[0], : inside.shape[1]]
         if config.has_hyperprior:
@@ -66,7 +83,8 @@ def synthesise(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: bool, 
     pixels = np.empty((config.stride * size[0], config.stride * size[1], 3), np.uint8)
     tick(0, len(parts))
     for done, (where, kept, to) in enumerate(parts, 1):
-        found = np.asarray(_synthesis(config, params, y_hat[where], gray))
+        size, sides = _sides(where)
+        found = np.asarray(_program(_shown, config, *sides)(params, _filled(y_hat[where], sides), gray, size))
         pixels[scaled(to, config.stride)] = found[scaled(kept, config.stride)]
         tick(done, len(parts))
     return pixels
@@ -77,11 +95,20 @@ def synthesise_many(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: n
     return np.asarray(_synthesis_of_many(config, params, y_hat, gray))
 
 
-def compile_synthesis(config: ModelConfig, params: Any, shape: tuple[int, int, int]) -> None:
-    """Have `synthesise` ready for latents of this shape. Whatever is wrong is left for itself to find."""
-    window = jax.ShapeDtypeStruct((min(SIDE, shape[0]), min(SIDE, shape[1]), shape[2]), jnp.int32)
+def compile_synthesis(config: ModelConfig, params: Any, room: Room) -> None:
+    """Have `synthesise` ready for latents of this `room`. Whatever is wrong is left for itself to find."""
+    window = jax.ShapeDtypeStruct((*room, config.latents), jnp.int32)
     with contextlib.suppress(Exception):
-        _synthesis.lower(config, params, window, False).compile()
+        _program(_shown, config, *room).lower(params, window, False, np.array(room, np.int32)).compile()
+
+
+def room(size: tuple[int, int], unit: int = 1) -> Room:
+    """The side lengths of the program that takes a plane of `size`, or its windows; `unit` latents each."""
+    rows, columns = (
+        min((side // unit for side in SIDES if side // unit >= n), default=n)
+        for n in (min(length, SIDE // unit) for length in size)
+    )
+    return rows, columns
 
 
 def float_bits(config: ModelConfig, params: Any, y_hat: np.ndarray, z_hat: np.ndarray) -> float:
@@ -90,7 +117,11 @@ def float_bits(config: ModelConfig, params: Any, y_hat: np.ndarray, z_hat: np.nd
         return float(_progressive_bits(config, params, y_hat))
     total = 0.0
     for where, kept, _ in windows((z_hat.shape[0], z_hat.shape[1]), HYPER_SIDE, HYPER_REACH):
-        bits_y, bits_z = jax.device_get(_bits(config, params, y_hat[scaled(where, HYPER_STRIDE)], z_hat[where]))
+        size, sides = _sides(where, HYPER_STRIDE)
+        y, z = y_hat[scaled(where, HYPER_STRIDE)], z_hat[where]
+        program = _program(_bits, config, *sides)
+        bits_y, bits_z = jax.device_get(program(params, _filled(y, sides, HYPER_STRIDE), _filled(z, sides), size))
+        bits_y = bits_y[: y.shape[0], : y.shape[1]]
         total += bits_y[scaled(kept, HYPER_STRIDE)].sum(dtype=np.float64) + bits_z[kept].sum(dtype=np.float64)
     return total
 
@@ -102,11 +133,29 @@ def continued(plane: np.ndarray, where: Slices) -> np.ndarray:
     return np.pad(part, (*edges, (0, 0)), mode="edge") if np.any(edges) else part
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _bits(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Bits of each position of y_hat [h, w, M] and of z_hat, the channels summed."""
+def _sides(where: Slices, unit: int = 1) -> tuple[np.ndarray, Room]:
+    # rows and columns of a window, and those of its program
+    size = where[0].stop - where[0].start, where[1].stop - where[1].start
+    return np.array(size, np.int32), room(size, unit)
+
+
+def _filled(plane: np.ndarray, room: Room, unit: int = 1) -> np.ndarray:
+    # zeros in the rest of the room
+    more = [(0, unit * side - n) for side, n in zip(room, plane.shape[:2], strict=True)]
+    return np.pad(plane, (*more, (0, 0))) if np.any(more) else plane
+
+
+@functools.lru_cache(4 * PROGRAMS)
+def _program(function: Callable[..., Any], config: ModelConfig, height: int, width: int) -> Any:
+    # a jitted function of its own for each size, which takes its program with it when it goes
+    return jax.jit(functools.partial(function, config))
+
+
+def _bits(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array, size: jax.Array):
+    """Bits of each position of y_hat [4h, 4w, M] and of z_hat [h, w, N], the channels summed."""
     arguments = (y_hat[None].astype(jnp.float32), z_hat[None].astype(jnp.float32))
-    bits_y, bits_z = apply(config, params, *arguments, method=Model.element_bits)
+    with within(size, len(z_hat)):
+        bits_y, bits_z = apply(config, params, *arguments, method=Model.element_bits)
     return bits_y[0].sum(-1), bits_z[0].sum(-1)
 
 
@@ -117,24 +166,29 @@ def _progressive_bits(config: ModelConfig, params: Any, y_hat: jax.Array) -> jax
     return bits[0][0] + bits[1][0]
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _ungained(config: ModelConfig, params: Any, pixels: jax.Array) -> jax.Array:
+def _ungained(config: ModelConfig, params: Any, pixels: jax.Array, size: jax.Array) -> jax.Array:
     """uint8 [S h, S w, 3 or 1] -> y float32 [h, w, M], S the stride."""
     x = jnp.broadcast_to(pixels[None], (1, *pixels.shape[:2], 3)).astype(jnp.float32) / 255
-    return apply(config, params, x, method=Model.ungained)[0]
+    with within(size, len(pixels) // config.stride):
+        return apply(config, params, x, method=Model.ungained)[0]
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _quantised(config: ModelConfig, params: Any, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _quantised(config: ModelConfig, params: Any, y: jax.Array, size: jax.Array) -> tuple[jax.Array, jax.Array]:
     """y [4h, 4w, M] -> y_hat and z_hat [h, w, N], int32, not clamped."""
     y = apply(config, params, y[None], method=Model.gained)
-    z = apply(config, params, y, method=Model.hyper_analysis)
+    with within(size, y.shape[1] // HYPER_STRIDE):
+        z = apply(config, params, y, method=Model.hyper_analysis)
     y_hat, z_hat = (jnp.clip(jnp.round(a[0]), -_WIDEST, _WIDEST).astype(jnp.int32) for a in (y, z))
     return y_hat, z_hat
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _synthesis(config: ModelConfig, params: Any, y_hat: jax.Array, gray: bool) -> jax.Array:
+def _shown(config: ModelConfig, params: Any, y_hat: jax.Array, gray: jax.Array, size: jax.Array) -> jax.Array:
+    """`_synthesis` of latents of `size` in a larger room."""
+    with within(size, len(y_hat)):
+        return _synthesis(config, params, y_hat, gray)
+
+
+def _synthesis(config: ModelConfig, params: Any, y_hat: jax.Array, gray: jax.Array) -> jax.Array:
     # `gray` is traced: one program a size for both
     x_hat = apply(config, params, y_hat[None].astype(jnp.float32), method=Model.synthesis)[0]
     x_hat = jnp.where(gray, x_hat.mean(axis=-1, keepdims=True), x_hat)

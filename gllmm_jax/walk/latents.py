@@ -6,7 +6,6 @@ the factorised prior codes (z in raster order, or the coarsest scale of y), then
 """
 
 import functools
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -60,12 +59,9 @@ def decode_latents(
     size: tuple[int, int],
     *,
     coder: str = CODERS[0],
-    begun: Callable[[tuple[int, int]], None] | None = None,
     progress: Progress = silent,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Inverse of `encode_latents` for y of `size` (h, w): (y_hat int32 [h, w, M], z_hat int32).
-
-    `begun` is called with the size once z is decoded: from then on the stream is known to be of about that size.
 
     Raises: `BitstreamError` where the stream is truncated, damaged, or made by another twin or coder; `ImportError`
     where the extra of the coder is missing.
@@ -73,8 +69,6 @@ def decode_latents(
     outliers, rest = unpack_outliers(data, size[0] * size[1] * twin.config.latents)
     stream, model = named(coder).decoder(rest, size, twin.config.latents), entropy_model(twin, size)
     symbols = stream.static(model.static())
-    if begun:
-        begun(size)
     y_hat, z_hat = model.begin(symbols, outliers.plane((*size, twin.config.latents)))
     y_hat = stream.latents(model.stages(z_hat), y_hat, functools.partial(progress, "decoding"))
     stream.finish()

@@ -28,7 +28,7 @@ CHUNK = 256
 CHUNKS = 64
 """How many times that, before what was found leaves the device."""
 
-SEGMENT = 256
+SEGMENT = 64
 """Groups that the decoder takes at once."""
 
 

@@ -7,10 +7,13 @@ import pytest
 
 from gllmm_jax.codec import transforms
 from gllmm_jax.config import HYPER_STRIDE
+from gllmm_jax.container import container
+from gllmm_jax.errors import BitstreamError
 from gllmm_jax.nn import model
 from gllmm_jax.nn.model import Model
 from gllmm_jax.order.windows import HYPER_REACH
 from gllmm_jax.presets import PRESETS
+from gllmm_jax.walk import latents as walk
 from tests.compiled import apply
 
 NARROW = {"widths": (4, 4, 4), "latents": 4}
@@ -66,6 +69,48 @@ def with_nan(plane, place):
     plane = plane.copy()
     plane[0, place, place] = np.nan
     return plane
+
+
+@pytest.mark.parametrize("preset", ["mu", "light", "msp-fast"])
+def test_a_program_with_room_gives_what_the_plane_gives(preset, random_params, photograph, monkeypatch):
+    """To the last rounding: nothing of the room reaches the plane."""
+    config = PRESETS[preset]
+    params, image, found = random_params(config), photograph(16 * 9 - 5, 16 * 17), []
+    for sides in (transforms.SIDES, ()):
+        monkeypatch.setattr(transforms, "SIDES", sides)
+        transforms._program.cache_clear()
+        y = transforms.ungained(config, params, image)
+        y_hat, z_hat = transforms.quantise(config, params, y)
+        bits = transforms.float_bits(config, params, y_hat, z_hat) if config.has_hyperprior else 0.0
+        found.append((y, z_hat, transforms.synthesise(config, params, y_hat, False), bits))
+    (y, z, shown, bits), (y_alone, z_alone, shown_alone, bits_alone) = found
+    assert np.abs(y - y_alone).max() <= 1e-4 * np.abs(y_alone).max()
+    assert (z != z_alone).sum() <= 1e-3 * z.size and bits == pytest.approx(bits_alone, rel=1e-5)
+    assert np.abs(shown.astype(int) - shown_alone).max() <= 1 and (shown != shown_alone).mean() < 1e-3
+
+
+def test_few_programs_serve_all_sizes():
+    sizes = [(height, width) for height in range(1, 200, 3) for width in range(1, 200, 3)]
+    assert len({transforms.room(size) for size in sizes}) == len(transforms.SIDES) ** 2
+    assert all(min(n, transforms.SIDE) <= m for size in sizes for n, m in zip(size, transforms.room(size), strict=True))
+    assert transforms._program.cache_info().maxsize == 4 * transforms.PROGRAMS
+
+
+def test_what_is_refused_is_not_compiled(mu_codec, photograph, monkeypatch):
+    """The synthesis is compiled beside the walk, but not before part of y has decoded."""
+    rooms = []
+    monkeypatch.setattr(transforms, "compile_synthesis", lambda config, params, room: rooms.append(room))
+    monkeypatch.setattr(mu_codec, "_expected", set())
+    data = mu_codec.compress(photograph(16 * 70, 16 * 12))
+    header = container.unpack(data)[0]
+    stream = walk.encode_latents(mu_codec.twin, *mu_codec.unpack(data)[1:])
+    cut = container.pack(header, stream[: len(stream) // 50])
+    with pytest.raises(BitstreamError, match="cut short"):
+        mu_codec.decompress(cut)
+    assert rooms == []
+    for _ in range(2):
+        mu_codec.decompress(data)
+    assert rooms == [(96, 16)]
 
 
 @pytest.mark.parametrize(("size", "parts"), [((16 * 50 - 3, 16 * 75), 8), ((16 * 9, 16 * 75 - 7), 4)])

@@ -1,0 +1,33 @@
+"""Planes with room: a network runs on a larger plane than it is given, and the result is that of the plane alone.
+
+A program then serves all planes up to its own size. A convolution pads its input with zeros at the edges. Here it sees
+zeros beyond the plane's own edges too, so nothing of the room reaches the plane.
+"""
+
+import contextlib
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+def within(size: jax.Array, room: int) -> contextlib.AbstractContextManager[Any]:
+    """Context in which convolutions see zeros beyond `size` int [2], rows and columns of a plane that has `room` rows.
+
+    `size` may be traced. An input with twice as many rows as `room` ends at twice the size, and so on.
+    """
+
+    def bounded(call: Any, arguments: Any, options: Any, context: nn.module.InterceptorContext) -> Any:
+        layer: Any = context.module
+        if isinstance(layer, nn.Conv | nn.ConvTranspose) and layer.kernel_size != (1, 1):
+            x, *more = arguments
+            arguments = _bounded(x, size * (x.shape[1] // room)), *more
+        return call(*arguments, **options)
+
+    return nn.intercept_methods(bounded)
+
+
+def _bounded(x: jax.Array, size: jax.Array) -> jax.Array:
+    rows, columns = (jnp.arange(side) < end for side, end in zip(x.shape[1:3], size, strict=True))
+    return jnp.where((rows[:, None] & columns)[..., None], x, jnp.zeros((), x.dtype))
