@@ -14,7 +14,19 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 EVERYTHING = [path for folder in ("gllmm_jax", "tests", "experiments") for path in (PROJECT / folder).rglob("*.py")]
 LONGEST = 250
 
-LEAVES = {"archive", "config", "errors", "files", "metrics", "objective", "placement", "presets", "progress", "zoo"}
+LEAVES = {
+    "archive",
+    "config",
+    "errors",
+    "files",
+    "metrics",
+    "objective",
+    "placement",
+    "presets",
+    "programs",
+    "progress",
+    "zoo",
+}
 """Modules that know no room, and that every room may use."""
 
 ROOMS = {

@@ -7,7 +7,6 @@ programs are kept.
 
 import contextlib
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,6 +18,7 @@ from gllmm_jax.nn.extent import within
 from gllmm_jax.nn.model import Model, apply
 from gllmm_jax.nn.reach import reach
 from gllmm_jax.order.windows import HYPER_REACH, HYPER_SIDE, Slices, scaled, windows
+from gllmm_jax.programs import latest
 from gllmm_jax.progress import Tick, silent
 
 SIDE = 128
@@ -27,7 +27,7 @@ SIDE = 128
 SIDES = (8, 16, 32, 48, 64, 96, 128)
 """Latents on a side that a program has room for."""
 
-PROGRAMS = 32
+PROGRAMS = 24
 """Programs of each kind that are kept."""
 
 Room = tuple[int, int]
@@ -53,7 +53,7 @@ def ungained(config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = s
     for done, (where, kept, to) in enumerate(parts, 1):
         size, sides = _sides(where)
         pixels = _filled(continued(image, scaled(where, config.stride)), sides, config.stride)
-        y[to] = np.asarray(_program(_ungained, config, *sides)(params, pixels, size))[kept]
+        y[to] = np.asarray(_ungained(config, params, pixels, size))[kept]
         tick(done, len(parts))
     return y
 
@@ -68,7 +68,7 @@ def quantise(config: ModelConfig, params: Any, y: np.ndarray) -> tuple[np.ndarra
     for where, kept, to in windows(hyper, HYPER_SIDE, HYPER_REACH):
         size, sides = _sides(where, HYPER_STRIDE)
         part = _filled(continued(y, scaled(where, HYPER_STRIDE)), sides, HYPER_STRIDE)
-        found = jax.device_get(_program(_quantised, config, *sides)(params, part, size))
+        found = jax.device_get(_quantised(config, params, part, size))
         inside = y_hat[scaled(to, HYPER_STRIDE)]
         inside[:] = found[0][scaled(kept, HYPER_STRIDE)][: inside.shape[0], : inside.shape[1]]
         if config.has_hyperprior:
@@ -84,7 +84,7 @@ def synthesise(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: bool, 
     tick(0, len(parts))
     for done, (where, kept, to) in enumerate(parts, 1):
         size, sides = _sides(where)
-        found = np.asarray(_program(_shown, config, *sides)(params, _filled(y_hat[where], sides), gray, size))
+        found = np.asarray(_shown(config, params, _filled(y_hat[where], sides), gray, size))
         pixels[scaled(to, config.stride)] = found[scaled(kept, config.stride)]
         tick(done, len(parts))
     return pixels
@@ -99,7 +99,8 @@ def compile_synthesis(config: ModelConfig, params: Any, room: Room) -> None:
     """Have `synthesise` ready for latents of this `room`. Whatever is wrong is left for itself to find."""
     window = jax.ShapeDtypeStruct((*room, config.latents), jnp.int32)
     with contextlib.suppress(Exception):
-        _program(_shown, config, *room).lower(params, window, False, np.array(room, np.int32)).compile()
+        arguments = config, params, window, False, np.array(room, np.int32)
+        _shown.program(*arguments).lower(*arguments).compile()
 
 
 def room(size: tuple[int, int], unit: int = 1) -> Room:
@@ -119,8 +120,8 @@ def float_bits(config: ModelConfig, params: Any, y_hat: np.ndarray, z_hat: np.nd
     for where, kept, _ in windows((z_hat.shape[0], z_hat.shape[1]), HYPER_SIDE, HYPER_REACH):
         size, sides = _sides(where, HYPER_STRIDE)
         y, z = y_hat[scaled(where, HYPER_STRIDE)], z_hat[where]
-        program = _program(_bits, config, *sides)
-        bits_y, bits_z = jax.device_get(program(params, _filled(y, sides, HYPER_STRIDE), _filled(z, sides), size))
+        planes = _filled(y, sides, HYPER_STRIDE), _filled(z, sides)
+        bits_y, bits_z = jax.device_get(_bits(config, params, *planes, size))
         bits_y = bits_y[: y.shape[0], : y.shape[1]]
         total += bits_y[scaled(kept, HYPER_STRIDE)].sum(dtype=np.float64) + bits_z[kept].sum(dtype=np.float64)
     return total
@@ -145,12 +146,7 @@ def _filled(plane: np.ndarray, room: Room, unit: int = 1) -> np.ndarray:
     return np.pad(plane, (*more, (0, 0))) if np.any(more) else plane
 
 
-@functools.lru_cache(4 * PROGRAMS)
-def _program(function: Callable[..., Any], config: ModelConfig, height: int, width: int) -> Any:
-    # a jitted function of its own for each size, which takes its program with it when it goes
-    return jax.jit(functools.partial(function, config))
-
-
+@latest(PROGRAMS, static=1)
 def _bits(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array, size: jax.Array):
     """Bits of each position of y_hat [4h, 4w, M] and of z_hat [h, w, N], the channels summed."""
     arguments = (y_hat[None].astype(jnp.float32), z_hat[None].astype(jnp.float32))
@@ -159,13 +155,14 @@ def _bits(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array, 
     return bits_y[0].sum(-1), bits_z[0].sum(-1)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@latest(PROGRAMS, static=1)
 def _progressive_bits(config: ModelConfig, params: Any, y_hat: jax.Array) -> jax.Array:
     """Bits of all of y_hat [h, w, M]."""
     bits = apply(config, params, y_hat[None].astype(jnp.float32), None, method=Model.bits)
     return bits[0][0] + bits[1][0]
 
 
+@latest(PROGRAMS, static=1)
 def _ungained(config: ModelConfig, params: Any, pixels: jax.Array, size: jax.Array) -> jax.Array:
     """uint8 [S h, S w, 3 or 1] -> y float32 [h, w, M], S the stride."""
     x = jnp.broadcast_to(pixels[None], (1, *pixels.shape[:2], 3)).astype(jnp.float32) / 255
@@ -173,6 +170,7 @@ def _ungained(config: ModelConfig, params: Any, pixels: jax.Array, size: jax.Arr
         return apply(config, params, x, method=Model.ungained)[0]
 
 
+@latest(PROGRAMS, static=1)
 def _quantised(config: ModelConfig, params: Any, y: jax.Array, size: jax.Array) -> tuple[jax.Array, jax.Array]:
     """y [4h, 4w, M] -> y_hat and z_hat [h, w, N], int32, not clamped."""
     y = apply(config, params, y[None], method=Model.gained)
@@ -182,6 +180,7 @@ def _quantised(config: ModelConfig, params: Any, y: jax.Array, size: jax.Array) 
     return y_hat, z_hat
 
 
+@latest(PROGRAMS, static=1)
 def _shown(config: ModelConfig, params: Any, y_hat: jax.Array, gray: jax.Array, size: jax.Array) -> jax.Array:
     """`_synthesis` of latents of `size` in a larger room."""
     with within(size, len(y_hat)):

@@ -17,11 +17,14 @@ import numpy as np
 from jax import lax
 
 from gllmm_jax.errors import BitstreamError
+from gllmm_jax.programs import latest
 
 LOWEST = 1 << 24  # states stay in [2^24, 2^32)
 SLOTS = 1 << 16
 MAX_LANES = 64
 SYMBOLS_PER_LANE = 24576
+LEAST_ROOM = 1 << 16  # bytes that the source of a decoder holds at least
+PROGRAMS = 32  # of each kind that are kept
 
 
 class Lanes(NamedTuple):
@@ -84,7 +87,10 @@ def half(lowest: jax.Array, highest: jax.Array) -> jax.Array:
 
 def source(data: np.ndarray) -> Source:
     """What `advance` reads from, of uint8 [bytes]."""
-    padded = np.zeros(max(4096, 1 << int(len(data) + 1).bit_length()), np.uint32)
+    room = LEAST_ROOM
+    while room <= len(data):
+        room *= 4  # few programs serve streams of all lengths
+    padded = np.zeros(room, np.uint32)
     padded[: len(data)] = data
     padded[:-1] = padded[:-1] << 8 | padded[1:]
     return Source(*jax.device_put((padded, np.int32(len(data)))))
@@ -105,7 +111,7 @@ def advance(lanes: Lanes, source: Source, low: jax.Array, frequency: jax.Array) 
     return Lanes((x << shift) | (pair >> (16 - shift)), place[n])
 
 
-@jax.jit
+@latest(PROGRAMS)
 def encode(states: jax.Array, low: jax.Array, frequency: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Encode int32 [T, L] intervals, in decoding order, before those that led to `states` uint32 [L].
 
@@ -125,7 +131,7 @@ def encode(states: jax.Array, low: jax.Array, frequency: jax.Array) -> tuple[jax
     return x, out, emitted
 
 
-@jax.jit
+@latest(PROGRAMS)
 def decode_static(table: jax.Array, rows: jax.Array, steps: jax.Array, source: Source, lanes: Lanes):
     """Decode symbols of known distributions, until the source's end at most.
 

@@ -6,8 +6,8 @@ from jax import lax
 
 from gllmm_jax.config import CONTEXT_RADIUS as R
 from gllmm_jax.config import TAPS, ModelConfig
-from gllmm_jax.order.hyper import Hyper, Hyperprior, HyperProgram, phi_of
-from gllmm_jax.order.schedule import Schedule, bucket, checkerboard, wavefront
+from gllmm_jax.order.hyper import Hyper, Hyperprior, HyperProgram, phi_of, plane_rows
+from gllmm_jax.order.schedule import Schedule, checkerboard, wavefront
 from gllmm_jax.order.stage import Part, Stage
 from gllmm_jax.prob.distributions import Mixtures
 from gllmm_jax.twin import exact
@@ -20,7 +20,7 @@ class Context(Hyperprior):
         """See `stage.EntropyModel`."""
         (h, w), config = self.size, self.twin.config
         inside = (np.arange(h)[:, None] + R) * (w + 2 * R) + np.arange(w) + R
-        raster = np.full(bucket((h + 2 * R) * (w + 2 * R)), -1, np.int32)
+        raster = np.full(plane_rows(self.size), -1, np.int32)
         raster[inside] = np.arange(h * w).reshape(h, w)
         known = self.known(z_hat)
         groups = schedule(config, self.size).of(inside.ravel())

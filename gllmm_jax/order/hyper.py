@@ -7,13 +7,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gllmm_jax.config import CONTEXT_RADIUS as R
 from gllmm_jax.config import HYPER_STRIDE, ModelConfig
 from gllmm_jax.entropy.symbols import Static
 from gllmm_jax.order.schedule import bucket
 from gllmm_jax.order.stage import Latents
 from gllmm_jax.order.windows import HYPER_REACH, HYPER_SIDE, scaled, windows
+from gllmm_jax.programs import latest
 from gllmm_jax.twin import exact
 from gllmm_jax.twin.integer import Twin, z_support
+
+PROGRAMS = 16
+"""Sizes of z whose program is kept: of about 10 MB each."""
 
 
 class Hyper(NamedTuple):
@@ -61,13 +66,18 @@ class Hyperprior:
         width = np.int32(phi.shape[1]), np.int32(self.size[1])
         rows = phi.reshape(-1, phi.shape[-1])
         if isinstance(rows, np.ndarray):
-            rows = np.pad(rows, ((0, bucket(len(rows)) - len(rows)), (0, 0)))
+            rows = np.pad(rows, ((0, plane_rows(self.size) - len(rows)), (0, 0)))  # as many as the plane has
         return Hyper(nets(self.twin), *jax.device_put((rows, *width)))
 
 
 def hyper_size(size: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of z beside those of y."""
     return -(-size[0] // HYPER_STRIDE), -(-size[1] // HYPER_STRIDE)
+
+
+def plane_rows(size: tuple[int, int]) -> int:
+    """Rows of a plane with a border, bucketed."""
+    return bucket((size[0] + 2 * R) * (size[1] + 2 * R))
 
 
 def nets(twin: Twin) -> exact.Nets:
@@ -90,13 +100,13 @@ def _phi(twin: Twin, z_hat: Any) -> Any:
     for where, kept, to in windows((hz, wz), HYPER_SIDE, HYPER_REACH):
         part = z_hat[where]
         h, w, _ = part.shape
-        plane = np.zeros((bucket(h, least=4), bucket(w, least=4), n), np.int32)
+        plane = np.zeros((*(max(4, 1 << (side - 1).bit_length()) for side in (h, w)), n), np.int32)  # few programs
         plane[:h, :w] = part
         found = _hyper_synthesis(twin.nets.layers, *jax.device_put((plane, np.int32(h), np.int32(w))))
         phi[scaled(to, HYPER_STRIDE)] = np.asarray(found)[scaled(kept, HYPER_STRIDE)]
     return phi
 
 
-@jax.jit
+@latest(PROGRAMS)
 def _hyper_synthesis(layers: dict[str, exact.Layer], z_hat: jax.Array, height: jax.Array, width: jax.Array):
     return exact.hyper_synthesis(layers, z_hat, (height, width))

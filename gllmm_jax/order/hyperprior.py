@@ -4,8 +4,8 @@ import jax
 import numpy as np
 from jax import lax
 
-from gllmm_jax.order.hyper import Hyper, Hyperprior, HyperProgram, phi_of
-from gllmm_jax.order.schedule import at_once, bucket
+from gllmm_jax.order.hyper import Hyper, Hyperprior, HyperProgram, phi_of, plane_rows
+from gllmm_jax.order.schedule import at_once
 from gllmm_jax.order.stage import Part, Stage
 from gllmm_jax.prob.distributions import Mixtures
 from gllmm_jax.twin import exact
@@ -17,7 +17,7 @@ class HyperpriorAlone(Hyperprior):
     def stages(self, z_hat: np.ndarray | jax.Array) -> list[Stage]:
         """See `stage.EntropyModel`."""
         count = self.size[0] * self.size[1]
-        raster = np.full(bucket(count), -1, np.int32)
+        raster = np.full(plane_rows(self.size), -1, np.int32)
         raster[:count] = np.arange(count)
         known = self.known(z_hat)
         return [Stage(raster, lambda _: known, [Part(_Program(self.twin.config), (), at_once(count), count)])]

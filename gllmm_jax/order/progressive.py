@@ -50,7 +50,7 @@ class Progression(Factorized):
         size = numbers.shape[0], numbers.shape[1]
         blocks = folded_size(size, block)
         least = 4 if max(blocks) <= THIN else 1
-        grid = bucket(blocks[0], least=least), bucket(blocks[1], least=least)
+        grid = bucket(blocks[0], least=least, fine=True), bucket(blocks[1], least=least, fine=True)
         edges = [(0, n * side - length) for n, side, length in zip(grid, block, size, strict=True)]
         raster = fold(np.pad(numbers, (*edges, (0, 0)), constant_values=-1), block)
         inside = raster >= 0

@@ -66,25 +66,22 @@ def chunks(order: np.ndarray, size: int) -> Schedule:
     return _grouped(order, counts)
 
 
-def padded(schedule: Schedule, *, least: int = 8) -> Schedule:
-    """Groups and width rounded up to a `bucket`, so that one compiled program serves many sizes; added counts are 0."""
+def segments(schedule: Schedule, length: int) -> list[Schedule]:
+    """The same groups in runs of `length`, their width a `bucket`: one compiled program serves many sizes.
+
+    Groups that fill up the last run have no rows.
+    """
     groups, width = schedule.rows.shape
-    more = bucket(groups, least=least) - groups
-    rows = np.pad(schedule.rows, ((0, more), (0, bucket(width, least=least) - width)), constant_values=-1)
-    return Schedule(rows, np.pad(schedule.counts, (0, more)))
-
-
-def segments(schedule: Schedule, most: int, *, least: int = 8) -> list[Schedule]:
-    """The same groups, `padded`, in runs of one length, `most` at most."""
-    rows, counts = padded(schedule, least=least)
-    length = min(len(counts), most)
-    more = -len(counts) % length
-    rows = np.pad(rows, ((0, more), (0, 0)), constant_values=-1).reshape(-1, length, rows.shape[1])
-    counts = np.pad(counts, (0, more)).reshape(-1, length)
+    more, wide = -groups % length, bucket(width)
+    rows = np.pad(schedule.rows, ((0, more), (0, wide - width)), constant_values=-1).reshape(-1, length, wide)
+    counts = np.pad(schedule.counts, (0, more)).reshape(-1, length)
     return [Schedule(*part) for part in zip(rows, counts, strict=True)]
 
 
-def bucket(n: int, *, least: int = 8) -> int:
-    """The next of 4, 5, 6, 7 times a power of two, at least `least`: at most a quarter is wasted."""
-    step = max(1 << max(int(n - 1).bit_length() - 3, 0), 1)
+def bucket(n: int, *, least: int = 8, fine: bool = False) -> int:
+    """The next of 2 or 3 times a power of two, at least `least`: at most half as much again.
+
+    A `fine` one is 4, 5, 6 or 7 times a power of two: at most a quarter more.
+    """
+    step = 1 << max(int(n - 1).bit_length() - (3 if fine else 2), 0)
     return max(least, -(-n // step) * step)

@@ -61,10 +61,17 @@ class Coded(NamedTuple):
     excess: jax.Array  # int32 [G, P, X]; nearly always 0
 
 
-def intervals(distribute: Distribute, plane: jax.Array, rows: Rows, first: jax.Array | int = 0) -> Coded:
+def intervals(
+    distribute: Distribute,
+    plane: jax.Array,
+    rows: Rows,
+    first: jax.Array | int = 0,
+    groups: jax.Array | int | None = None,
+) -> Coded:
     """What an encoder codes: the latents of a complete `plane` in the order of `rows`, int32 [G, P], -1 for none.
 
-    `first` is the first of the X channels that the distributions are about.
+    `first` is the first of the X channels that the distributions are about. Only the first `groups` of the G are looked
+    at, where that is given; what is found of the others is zeros.
     """
 
     def group(rows: jax.Array) -> Coded:
@@ -78,7 +85,15 @@ def intervals(distribute: Distribute, plane: jax.Array, rows: Rows, first: jax.A
         frequency = jnp.where(real, found.cdf(k + 1) - low, tables.TOTAL)
         return Coded(jnp.where(real, low, 0), frequency, jnp.where(real, value - k, 0))
 
-    return lax.map(group, jnp.asarray(rows))
+    every = jnp.asarray(rows)
+    if groups is None:
+        return lax.map(group, every)
+    empty = jax.tree.map(lambda a: jnp.zeros((len(every), *a.shape), a.dtype), jax.eval_shape(group, every[0]))
+
+    def place(g: jax.Array, found: Coded) -> Coded:
+        return jax.tree.map(lambda a, b: lax.dynamic_update_index_in_dim(a, b, g, 0), found, group(every[g]))
+
+    return lax.fori_loop(0, groups, place, empty)
 
 
 def decode(

@@ -18,6 +18,7 @@ from gllmm_jax.entropy.symbols import Intervals
 from gllmm_jax.order.schedule import Schedule, bucket, chunks, segments
 from gllmm_jax.order.stage import Part, Program, Stage
 from gllmm_jax.prob.distributions import Distributions
+from gllmm_jax.programs import latest
 from gllmm_jax.progress import Tick, silent
 from gllmm_jax.walk import loops
 from gllmm_jax.walk.coder import Outliers
@@ -25,11 +26,14 @@ from gllmm_jax.walk.coder import Outliers
 CHUNK = 256
 """Positions that the encoder evaluates at once, where no group has more."""
 
-CHUNKS = 64
+CHUNKS = 16
 """How many times that, before what was found leaves the device."""
 
 SEGMENT = 64
 """Groups that the decoder takes at once."""
+
+PROGRAMS = 24
+"""Programs of each kind that are kept: of about 10 MB each where they decode."""
 
 
 def intervals(stages: Sequence[Stage], y_hat: np.ndarray, tick: Tick = silent) -> tuple[Intervals, Outliers]:
@@ -43,7 +47,8 @@ def intervals(stages: Sequence[Stage], y_hat: np.ndarray, tick: Tick = silent) -
         plane, known = stage.plane(y_hat), stage.known(y_hat)
         for part, of_part in zip(stage.parts, of_stage, strict=True):
             for piece in of_part:
-                arguments = jax.device_put((part.known, piece.rows, np.int32(part.first)))
+                real = np.int32(np.count_nonzero(piece.counts))
+                arguments = jax.device_put((part.known, piece.rows, np.int32(part.first), real))
                 found = jax.device_get(_intervals(part.program, known, plane, *arguments))
                 width, count = found.low.shape[-1], piece.counts.sum()
                 low, frequency, over = (a.reshape(-1, width)[:count] for a in found)
@@ -110,36 +115,33 @@ def decide(
 
 
 def _known_pieces(part: Part) -> list[Schedule]:
-    # an encoder may take any groups; as many for all pictures of a bucket
+    # an encoder may take any groups
     size = bucket(min(max(CHUNK, part.schedule.rows.shape[1]), part.most))  # which `segments` leaves as it is
-    rows, counts = chunks(part.schedule.order(), size)
-    more = -(-part.most // size) - len(counts)
-    whole = Schedule(np.pad(rows, ((0, more), (0, 0)), constant_values=-1), np.pad(counts, (0, more)))
-    return segments(whole, CHUNKS, least=1)
+    return segments(chunks(part.schedule.order(), size), CHUNKS)
 
 
 def _distribute(program: Program, known: Any, part: Any, plane: jax.Array) -> loops.Distribute:
     return functools.partial(program.distribute, program.prepare(known, part, plane))
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _intervals(program: Program, known: Any, plane: jax.Array, part: Any, rows: jax.Array, first: jax.Array):
-    return loops.intervals(_distribute(program, known, part, plane), plane, rows, first)
+@latest(PROGRAMS, static=1)
+def _intervals(program: Program, known: Any, plane: jax.Array, part: Any, rows: jax.Array, first: jax.Array, groups):
+    return loops.intervals(_distribute(program, known, part, plane), plane, rows, first, groups)
 
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
+@latest(PROGRAMS, static=1, donate_argnums=2)
 def _decode(program: Program, known: Any, plane: jax.Array, part: Any, first: jax.Array, schedule, source, lanes):
     return loops.decode(_distribute(program, known, part, plane), plane, schedule, source, lanes, first)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@latest(PROGRAMS, static=1)
 def _prepared(program: Program, known: Any, part: Any, plane: jax.Array) -> Any:
     return program.prepare(known, part, plane)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@latest(PROGRAMS, static=1)
 def _distributions(program: Program, prepared: Any, plane: jax.Array, rows: jax.Array) -> Distributions:
     return program.distribute(prepared, plane, jnp.maximum(rows, 0))
 
 
-_settle = jax.jit(loops.settle, donate_argnums=0)
+_settle = latest(PROGRAMS, donate_argnums=0)(loops.settle)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gllmm_jax.config import TAPS
-from gllmm_jax.order.schedule import bucket, checkerboard, chunks, padded, segments, wavefront
+from gllmm_jax.order.schedule import bucket, checkerboard, chunks, segments, wavefront
 
 SIZES = [(1, 1), (1, 9), (9, 1), (2, 3), (7, 3), (5, 11), (16, 24), (13, 40)]
 
@@ -42,7 +42,11 @@ def test_number_of_groups():
 @pytest.mark.parametrize("size", SIZES)
 def test_regrouping_and_padding_keep_the_order(size):
     schedule = wavefront(*size)
-    for other in (chunks(schedule.order(), 16), padded(schedule), padded(chunks(schedule.order(), 4), least=1)):
+    for other in (
+        chunks(schedule.order(), 16),
+        *segments(schedule, 1000),
+        *segments(chunks(schedule.order(), 4), 1000),
+    ):
         assert (other.order() == schedule.order()).all()
         assert other.counts.sum() == size[0] * size[1]
         assert ((other.rows >= 0).sum(1) == other.counts).all()
@@ -52,14 +56,15 @@ def test_regrouping_and_padding_keep_the_order(size):
 def test_segments_are_the_same_groups_in_runs_of_one_shape(size):
     schedule = wavefront(*size)
     parts = segments(schedule, 16)
-    assert len({part.rows.shape for part in parts}) == 1 and len(parts[0].counts) <= 16
+    assert {part.rows.shape for part in parts} == {(16, bucket(schedule.rows.shape[1]))}
     assert np.array_equal(np.concatenate([part.order() for part in parts]), schedule.order())
     counts = np.concatenate([part.counts for part in parts])
     assert np.array_equal(counts[: len(schedule.counts)], schedule.counts) and not counts[len(schedule.counts) :].any()
 
 
-def test_bucket_wastes_at_most_a_quarter():
+@pytest.mark.parametrize(("fine", "waste", "many"), [(False, 1.5, 25), (True, 1.25, 50)])
+def test_bucket_wastes_at_most_a_half_or_a_quarter(fine, waste, many):
     for n in range(1, 3000):
-        assert n <= bucket(n, least=1) <= 1.25 * n + 1
-    assert bucket(3) == 8
-    assert len({bucket(n, least=1) for n in range(1, 3000)}) < 50
+        assert n <= bucket(n, least=1, fine=fine) <= waste * n + 1
+    assert bucket(3, fine=fine) == 8
+    assert len({bucket(n, least=1, fine=fine) for n in range(1, 3000)}) < many

@@ -78,7 +78,6 @@ def test_a_program_with_room_gives_what_the_plane_gives(preset, random_params, p
     params, image, found = random_params(config), photograph(16 * 9 - 5, 16 * 17), []
     for sides in (transforms.SIDES, ()):
         monkeypatch.setattr(transforms, "SIDES", sides)
-        transforms._program.cache_clear()
         y = transforms.ungained(config, params, image)
         y_hat, z_hat = transforms.quantise(config, params, y)
         bits = transforms.float_bits(config, params, y_hat, z_hat) if config.has_hyperprior else 0.0
@@ -93,7 +92,6 @@ def test_few_programs_serve_all_sizes():
     sizes = [(height, width) for height in range(1, 200, 3) for width in range(1, 200, 3)]
     assert len({transforms.room(size) for size in sizes}) == len(transforms.SIDES) ** 2
     assert all(min(n, transforms.SIDE) <= m for size in sizes for n, m in zip(size, transforms.room(size), strict=True))
-    assert transforms._program.cache_info().maxsize == 4 * transforms.PROGRAMS
 
 
 def test_what_is_refused_is_not_compiled(mu_codec, photograph, monkeypatch):
