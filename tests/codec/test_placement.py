@@ -14,7 +14,7 @@ from gllmm_jax import placement
 
 ROOT = Path(__file__).parent.parent.parent
 
-THREE = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=3", "JAX_PLATFORMS": "cpu"}
+THREE = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=3"
 
 RUN = """
 import sys
@@ -60,7 +60,8 @@ def test_each_array_is_where_it_should_be(mu_file, mu_codec, photograph, tmp_pat
     data = mu_codec.compress(picture)
     np.savez(tmp_path / "plain.npz", picture, np.frombuffer(data, np.uint8), mu_codec.decompress(data))
     command = [sys.executable, "-c", RUN, str(mu_file), str(tmp_path / "plain.npz")]
-    done = subprocess.run(command, cwd=ROOT, env=THREE, capture_output=True, text=True)
+    environment = {**os.environ, "XLA_FLAGS": THREE, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.stdout == "placed\n", done.stderr
 
 

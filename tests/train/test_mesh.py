@@ -102,4 +102,5 @@ def test_a_run_that_shares_its_optimizer_goes_on_on_one_device(folder, tmp_path)
 
 def simulated(devices: int) -> dict[str, str]:
     """The environment of a process with so many devices, all of them this machine's processor."""
-    return {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
+    return {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
