@@ -1,12 +1,10 @@
 """Weights to test with: the `mu` preset, made on the fly from random parameters."""
 
-import functools
 import gc
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -17,9 +15,8 @@ from gllmm_jax import zoo
 from gllmm_jax.cli import cache
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.export import make_weights
-from gllmm_jax.config import ModelConfig
-from gllmm_jax.nn.model import init_params
 from gllmm_jax.presets import PRESETS
+from tests import parameters
 
 # A process that holds the programs of a thousand tests has many objects: go through them seldom.
 gc.set_threshold(100_000, 50, 50)
@@ -92,24 +89,6 @@ def _photograph(height: int, width: int, channels: int = 3, seed: int = 0) -> np
     return np.clip(128 + 90 * np.stack(waves, -1) + noise, 0, 255).astype(np.uint8)
 
 
-def _random_params(config: ModelConfig, seed: int = 0) -> Any:
-    rng = np.random.default_rng(seed)
-
-    def leaf(path: Any, shape: jax.ShapeDtypeStruct) -> np.ndarray:
-        match path[-1].key:
-            case "beta":
-                return np.ones(shape.shape, np.float32)
-            case "gamma":
-                return np.sqrt(0.1) * np.eye(*shape.shape, dtype=np.float32)
-            case "kernel":
-                return (rng.normal(size=shape.shape) * (1.5 / np.prod(shape.shape[:-1])) ** 0.5).astype(np.float32)
-            case _:
-                return rng.uniform(-0.3, 0.3, shape.shape).astype(np.float32)
-
-    shapes = jax.eval_shape(functools.partial(init_params, config), jax.random.PRNGKey(0))
-    return jax.tree_util.tree_map_with_path(leaf, shapes)
-
-
 @pytest.fixture(scope="session")
 def photograph():
     """The function (height, width, channels=3, seed=0) -> smooth shapes with some noise, uint8."""
@@ -127,7 +106,7 @@ def photo(tmp_path):
 @pytest.fixture(scope="session")
 def random_params():
     """The function (config, seed=0) -> parameters; made by NumPy, which compiles nothing."""
-    return _random_params
+    return parameters.random_params
 
 
 @pytest.fixture(scope="session")
@@ -135,7 +114,7 @@ def mu_weights() -> zoo.Weights:
     """Random weights of the `mu` preset with their integer twin."""
     config = PRESETS["mu"]
     pictures = [_photograph(96, 96, seed=seed) for seed in range(2)]
-    return make_weights("mu-random", config, _random_params(config), pictures, {"lmbda": 0.013})
+    return make_weights("mu-random", config, parameters.random_params(config), pictures, {"lmbda": 0.013})
 
 
 @pytest.fixture(scope="session")

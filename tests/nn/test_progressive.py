@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from gllmm_jax.config import ModelConfig, Progressive
 from gllmm_jax.evaluate.cost import costs
 from gllmm_jax.nn import progressive
-from gllmm_jax.nn.model import Model, init_params
+from gllmm_jax.nn.model import Model
 from gllmm_jax.nn.progressive import calls, fold, group, subsampled, unfold
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.prob.mixture import numbers_per_latent
 from tests.compiled import apply
+from tests.parameters import random_params
 
 PROFILES = {
     "fast": Progressive(),
@@ -35,12 +36,7 @@ def model(profile: Progressive) -> ModelConfig:
 
 @functools.cache
 def params(profile):
-    fresh = init_params(model(profile), jax.random.key(0))
-    # biases start at zero: here every number counts
-    leaves, tree = jax.tree.flatten(fresh)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    other = [a + 0.1 * jax.random.normal(key, a.shape) for a, key in zip(leaves, keys, strict=True)]
-    return jax.tree.unflatten(tree, other)
+    return random_params(model(profile))
 
 
 def numbers(profile):

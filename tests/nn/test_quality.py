@@ -16,6 +16,7 @@ from gllmm_jax.objective import balance
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.train.step import draw_qualities, loss_fn
 from tests.compiled import apply
+from tests.parameters import random_params
 
 RATE = VariableRate(0.001, 0.1, anchors=4)
 TINY = dataclasses.replace(PRESETS["mu"], widths=(8,), latents=8, hyper=8, hidden=(16, 16), attention=False, rate=RATE)
@@ -41,16 +42,7 @@ def test_lambda_grows_by_equal_factors():
     assert balance(RATE, jnp.array([0.0, 127.5, 255.0])).tolist() == pytest.approx([10**0.5, 1, 10**-0.5])
 
 
-@functools.cache
-def params(config):
-    """Fresh ones, with rows that are not zero."""
-    key = np.random.default_rng(0)
-    fresh = init_params(config, jax.random.key(0))
-
-    def stirred(path, leaf):
-        return leaf + jnp.float32(key.normal(size=leaf.shape) * 0.2) if path[-1].key == "rows" else leaf
-
-    return jax.tree_util.tree_map_with_path(stirred, fresh)
+params = functools.cache(functools.partial(random_params, variance=1 / 3))
 
 
 @pytest.mark.parametrize("config", [TINY, TINY_LIGHT, TINY_MSP], ids=["paper", "light", "msp"])
@@ -72,12 +64,12 @@ def test_a_quality_has_to_be_chosen(photograph):
 
 
 def test_parameters_of_one_quality_stay_as_they_are():
-    one = init_params(dataclasses.replace(TINY, rate=None), jax.random.key(0))
+    one = random_params(dataclasses.replace(TINY, rate=None))
     assert jax.tree.all(jax.tree.map(lambda a, b: a is b, one, at_quality(one, 3.0)))
 
 
 def test_gains_start_with_the_step_that_fits_lambda():
-    fresh = init_params(TINY, jax.random.key(0))
+    fresh = jax.jit(lambda key: {"gain": init_params(TINY, key)["gain"]})(jax.random.key(0))  # and nothing else
     y = jnp.ones((1, 4, 4, TINY.latents))
     for quality in (0.0, 85.0, 170.0, 255.0):  # the anchors
         chosen = at_quality(fresh, quality)
@@ -88,7 +80,7 @@ def test_gains_start_with_the_step_that_fits_lambda():
 def test_the_loss_is_the_balanced_mean_over_qualities(photograph):
     x = jnp.stack([jnp.float32(photograph(64, 64, seed=seed)) / 255 for seed in range(2)])
     config, quality = TrainConfig("", lmbda=(0.001, 0.1), steps=1), jnp.array([30.0, 220.0])
-    loss, terms = loss_fn(params(TINY), x, None, model=TINY, config=config, quality=quality)
+    loss, terms = jax.jit(functools.partial(loss_fn, model=TINY, config=config))(params(TINY), x, None, quality=quality)
     output = apply(TINY, at_quality(params(TINY), quality), x)
     bpp = (output.bits_y + output.bits_z) / 64**2
     mse = jnp.square((x - output.x_hat) * 255).mean((1, 2, 3))
