@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import logging
-import math
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,8 +12,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from gllmm_jax import zoo
-from gllmm_jax.config import ModelConfig, TrainConfig, VariableRate
+from gllmm_jax.config import ModelConfig, TrainConfig
 from gllmm_jax.train import data, digest
 from gllmm_jax.train.checkpoint import Checkpoints
 from gllmm_jax.train.lock import locked
@@ -25,8 +23,7 @@ from gllmm_jax.train.photographs import Item, items, split
 from gllmm_jax.train.record import Record, run_folder
 from gllmm_jax.train.resident import Resident
 from gllmm_jax.train.run import Outcome, Run
-from gllmm_jax.train.start import from_weights, initial_params
-from gllmm_jax.train.step import TrainState, create_state
+from gllmm_jax.train.start import fresh_state
 
 __all__ = ["NonFiniteError", "Outcome", "train"]
 
@@ -75,7 +72,7 @@ def train(
             record = dataclasses.replace(resumed[1], train=train_config)
             batches.restore(record.data)
         else:
-            state = everywhere(_fresh_state(model_config, train_config, train_files))
+            state = everywhere(fresh_state(model_config, train_config, train_files))
         state = place(state, state_shardings(mesh, state, shard_optimizer=shard_optimizer))
         run = Run(record, batches, held_out, checkpoints, mesh, shard_optimizer)
         with Log(folder, step=record.step, progress=run.progress(), show=show) if chief else Silence() as log:
@@ -100,50 +97,6 @@ def _batches(files: Sequence[Item], config: TrainConfig, mesh: Mesh) -> data.Bat
     if config.resident:
         return Resident(files, mesh, augment=config.augment, **sizes)
     return data.Batches(files, seed=config.seed, share=(jax.process_index(), jax.process_count()), **sizes)
-
-
-def _fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: Sequence[Item]) -> TrainState:
-    key_params, key_noise = jax.random.split(jax.random.PRNGKey(train_config.seed))
-    given = None if train_config.init is None else _trained_weights(model_config, train_config.init)
-    few, many = 0 if given is None else given.config.latents, model_config.latents
-    photographs = data.sample_photographs(files) if model_config.transform == "light" and few < many else []
-    start = {"lmbda": train_config.lmbda, "photographs": photographs}
-    if given is None:
-        params = initial_params(model_config, key_params, **start)
-    else:
-        params, fresh = from_weights(model_config, key_params, given, **start)
-        if fresh:
-            parts = ", ".join(sorted({path.split("/")[0] for path in fresh}))
-            _log.warning("%s has no parameters for some of %s: these start afresh", train_config.init, parts)
-        if given.config.rate not in (None, model_config.rate):
-            _log.warning("%s was trained for %s: what depends on the quality starts elsewhere", train_config.init,
-                         given.config.rate)  # fmt: skip
-        if model_config.rate is not None and given.config.rate is None:
-            _tune_gains(params, model_config.rate, given.provenance.get("lmbda"))
-    return create_state(train_config, params, key_noise)
-
-
-def _trained_weights(model_config: ModelConfig, name_or_path: str) -> zoo.Weights:
-    """Given weights, whose transforms are those that are to be trained.
-
-    But for a wider or deeper g_a and, of the `light` transforms, fewer latents.
-    """
-    weights = zoo.read(name_or_path)
-    same = all(getattr(weights.config, name) == getattr(model_config, name) for name in ("transform", "widths"))
-    few, many = weights.config.latents, model_config.latents
-    if not same or not (few == many or (few < many and model_config.transform == "light")):
-        raise ValueError(
-            f"{name_or_path} holds a {weights.config.preset}, and a {model_config.preset} is to be trained"
-        )
-    return weights
-
-
-def _tune_gains(params: Any, rate: VariableRate, lmbda: Any) -> None:
-    """Gains of one where a variable rate passes the one lambda that the other parameters were trained for."""
-    if isinstance(lmbda, float):
-        shift = 0.5 * math.log(rate.middle / lmbda)
-        for name, sign in (("analysis", 1), ("synthesis", -1)):
-            params["gain"][name]["rows"] = params["gain"][name]["rows"] + sign * shift
 
 
 def _warn_of_changes(before: TrainConfig, now: TrainConfig) -> None:

@@ -36,12 +36,12 @@ VALIDATION_QUALITIES = (0, 64, 128, 191, 255)
 """Where a model with a variable rate is judged; its validation loss is the mean."""
 
 # A second run in one process does not compile again.
-_eval_step = functools.cache(make_eval_step)
-_view = functools.cache(make_view)
+eval_step = functools.cache(make_eval_step)
+view = functools.cache(make_view)
 
 
 @functools.cache
-def _train_step(model: ModelConfig, config: TrainConfig, mesh: Mesh, shard_optimizer: bool) -> Update:
+def train_step(model: ModelConfig, config: TrainConfig, mesh: Mesh, shard_optimizer: bool) -> Update:
     shardings = state_shardings(mesh, state_shapes(model, config), shard_optimizer=shard_optimizer)
     draw = functools.partial(_draw, mesh, config) if config.resident else None
     return make_train_step(model, config, state_sharding=shardings, draw=draw)
@@ -82,7 +82,7 @@ class Run:
         self._started = time.monotonic()
         self._agreed = self._step, self._started  # step and clock when processes last did
         self._next = self._step  # step at which they do again
-        self._evaluate = _eval_step(record.model, record.train)
+        self._evaluate = eval_step(record.model, record.train)
         self._qualities = (0,) if record.model.rate is None else VALIDATION_QUALITIES
 
     def seconds(self) -> float:
@@ -104,7 +104,7 @@ class Run:
         """
         self._state = state
         config = self._record.train
-        train_step = _train_step(self._record.model, config, self._mesh, self._shard_optimizer)
+        step = train_step(self._record.model, config, self._mesh, self._shard_optimizer)
         meter = Meter(config.batch)
         validated = reported = time.monotonic()
         progress, stopped, _ = self._agree(stop)
@@ -112,7 +112,7 @@ class Run:
             images = next(self._batches)
             if isinstance(images, np.ndarray):
                 images = share_out(self._mesh, images)
-            self._state, metrics = train_step(self._state, images, np.float32(progress))
+            self._state, metrics = step(self._state, images, np.float32(progress))
             self._step += 1
             meter.add(self._step, metrics)
             log.progress.update(self.progress(), self._step, meter.means())
@@ -183,7 +183,7 @@ class Run:
         log.say(f"step {self._step}: validation loss {figures['loss']:.4f}, {points}{new}")
         if isinstance(log, Log) and log.has_pictures:
             middle = self._qualities[len(self._qualities) // 2]
-            seen = jax.device_get(_view(self._record.model)(at_quality(params, middle), self._held_out[0]))
+            seen = jax.device_get(view(self._record.model)(at_quality(params, middle), self._held_out[0]))
             with self._writing():
                 log.pictures(self._step, self._held_out[0], *seen)
         if best:

@@ -4,6 +4,7 @@ lmbda asks for.
 A random start leaves the latents at zero for most of a short training.
 """
 
+import logging
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,9 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from gllmm_jax import zoo
-from gllmm_jax.config import ModelConfig
+from gllmm_jax.config import ModelConfig, TrainConfig, VariableRate
 from gllmm_jax.nn.light import BLOCK_VALUES, STRIDE
 from gllmm_jax.nn.model import init_params
+from gllmm_jax.train import data
+from gllmm_jax.train.photographs import Item
+from gllmm_jax.train.step import TrainState, create_state
+
+_log = logging.getLogger(__name__)
 
 
 def quantisation_step(lmbda: float) -> float:
@@ -148,3 +154,52 @@ def _widened(leaf: jax.Array, found: jax.Array, kernel: bool, latents: tuple[int
     first = (slice(None),) * (axis + 1) + (slice(few),)
     found = found.reshape(*split[: axis + 1], few, *split[axis + 2 :])
     return start.reshape(split).at[first].set(found).reshape(leaf.shape)
+
+
+def fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: Sequence[Item]) -> TrainState:
+    """The state before the first step of a run: of the weights that `train_config.init` names, or a start of its own.
+
+    `files` are the photographs that it trains on; the `light` transforms start from a few of them. What given weights
+    lack is logged. Raises `ValueError` where they are of another model, `zoo.WeightsError` where they cannot be read.
+    """
+    key_params, key_noise = jax.random.split(jax.random.PRNGKey(train_config.seed))
+    given = None if train_config.init is None else _trained_weights(model_config, train_config.init)
+    few, many = 0 if given is None else given.config.latents, model_config.latents
+    photographs = data.sample_photographs(files) if model_config.transform == "light" and few < many else []
+    start = {"lmbda": train_config.lmbda, "photographs": photographs}
+    if given is None:
+        params = initial_params(model_config, key_params, **start)
+    else:
+        params, fresh = from_weights(model_config, key_params, given, **start)
+        if fresh:
+            parts = ", ".join(sorted({path.split("/")[0] for path in fresh}))
+            _log.warning("%s has no parameters for some of %s: these start afresh", train_config.init, parts)
+        if given.config.rate not in (None, model_config.rate):
+            _log.warning("%s was trained for %s: what depends on the quality starts elsewhere", train_config.init,
+                         given.config.rate)  # fmt: skip
+        if model_config.rate is not None and given.config.rate is None:
+            _tune_gains(params, model_config.rate, given.provenance.get("lmbda"))
+    return create_state(train_config, params, key_noise)
+
+
+def _trained_weights(model_config: ModelConfig, name_or_path: str) -> zoo.Weights:
+    """Given weights, whose transforms are those that are to be trained.
+
+    But for a wider or deeper g_a and, of the `light` transforms, fewer latents.
+    """
+    weights = zoo.read(name_or_path)
+    same = all(getattr(weights.config, name) == getattr(model_config, name) for name in ("transform", "widths"))
+    few, many = weights.config.latents, model_config.latents
+    if not same or not (few == many or (few < many and model_config.transform == "light")):
+        raise ValueError(
+            f"{name_or_path} holds a {weights.config.preset}, and a {model_config.preset} is to be trained"
+        )
+    return weights
+
+
+def _tune_gains(params: Any, rate: VariableRate, lmbda: Any) -> None:
+    """Gains of one where a variable rate passes the one lambda that the other parameters were trained for."""
+    if isinstance(lmbda, float):
+        shift = 0.5 * math.log(rate.middle / lmbda)
+        for name, sign in (("analysis", 1), ("synthesis", -1)):
+            params["gain"][name]["rows"] = params["gain"][name]["rows"] + sign * shift

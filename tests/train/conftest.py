@@ -84,8 +84,8 @@ class Stub:
 @pytest.fixture
 def stub(monkeypatch):
     made = Stub()
-    monkeypatch.setattr(loop, "_fresh_state", made.start)
-    monkeypatch.setattr(run, "_train_step", lambda *_: made.train_step)
-    monkeypatch.setattr(run, "_eval_step", lambda *_: made.eval_step)
-    monkeypatch.setattr(run, "_view", lambda *_: lambda params, image: (image, np.ones((4, 4))))
+    monkeypatch.setattr(loop, "fresh_state", made.start)
+    monkeypatch.setattr(run, "train_step", lambda *_: made.train_step)
+    monkeypatch.setattr(run, "eval_step", lambda *_: made.eval_step)
+    monkeypatch.setattr(run, "view", lambda *_: lambda params, image: (image, np.ones((4, 4))))
     return made

@@ -1,7 +1,6 @@
 """Stop and resume, the clock, the end on bad numbers; a tiny model where its arithmetic matters, else a stub."""
 
 import csv
-import dataclasses
 import os
 import signal
 import time
@@ -11,8 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from gllmm_jax import zoo
-from gllmm_jax.config import ModelConfig, Progressive, TrainConfig, VariableRate
+from gllmm_jax.config import ModelConfig, TrainConfig
 from gllmm_jax.files import WriteError
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.train import loop, run
@@ -211,40 +209,3 @@ def test_too_few_steps_on_the_clock_are_told(folder, tmp_path, stub, monkeypatch
     monkeypatch.setattr(run.Run, "progress", lambda _: len(stub.progress) / 2)  # the clock strikes at two steps
     outcome = loop.train(TINY, config(folder, steps=None, minutes=1.0), tmp_path, show=False)
     assert outcome.message.endswith("so few steps teach little: give more minutes or a smaller batch") == told
-
-
-def test_starts_from_given_weights(folder, mu_file, mu_weights):
-    settings = config(folder, init=str(mu_file))
-    state = loop._fresh_state(PRESETS["mu"], settings, [])
-    jax.tree.map(np.testing.assert_array_equal, dict(state.params), zoo.single(mu_weights.params))
-    with pytest.raises(ValueError, match="holds a mu, and a light is to be trained"):
-        loop._fresh_state(PRESETS["light"], settings, [])
-
-
-def test_what_is_taken_of_given_weights(folder, mu_file, mu_weights, caplog):
-    def taken(**changes):
-        """Paths of all parameters that are those of the file, and what was said of the others."""
-        caplog.clear()
-        model = dataclasses.replace(PRESETS["mu"], preset="other", **changes)
-        rate = changes.get("rate")
-        settings = config(folder, init=str(mu_file), lmbda=(rate.lowest, rate.highest) if rate else 0.013)
-        params = dict(loop._fresh_state(model, settings, []).params)
-        given = {jax.tree_util.keystr(p): a for p, a in jax.tree_util.tree_leaves_with_path(mu_weights.params)}
-        same = {
-            jax.tree_util.keystr(path)
-            for path, leaf in jax.tree_util.tree_leaves_with_path(params)
-            if (there := given.get(jax.tree_util.keystr(path))) is not None and np.array_equal(there, leaf)
-        }
-        return given.keys() - same, caplog.text
-
-    assert taken() == taken(order="checkerboard") == (set(), "")
-    left, said = taken(components=1)
-    assert all("entropy" in path for path in left) and left
-    assert "has no parameters for some of entropy: these start afresh" in said
-    left, said = taken(msp=Progressive())
-    assert not any("g_a" in path or "g_s" in path for path in left) and left
-    left, said = taken(rate=VariableRate())
-    assert not left
-    assert "some of entropy, gain, h_a, prior: these" in said
-    with pytest.raises(ValueError, match="holds a mu, and a other is to be trained"):
-        taken(widths=(8,))

@@ -1,3 +1,5 @@
+"""What a run starts from: given weights as far as they go, and further latents that leave them as they are."""
+
 import dataclasses
 from typing import Any
 
@@ -6,13 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gllmm_jax.config import TrainConfig, VariableRate
-from gllmm_jax.nn.model import Model, init_params
+from gllmm_jax import zoo
+from gllmm_jax.config import ModelConfig, Progressive, TrainConfig, VariableRate
+from gllmm_jax.nn.model import Model
 from gllmm_jax.nn.quality import at_quality
 from gllmm_jax.presets import LIGHT
 from gllmm_jax.train.optimizer import make_optimizer
-from gllmm_jax.train.start import add_latents, block_klt, grafted
+from gllmm_jax.train.start import add_latents, block_klt, fresh_state, grafted
 from tests.compiled import apply
+from tests.parameters import random_params
 
 MANY = dataclasses.replace(
     LIGHT, widths=(4, 4, 8), latents=20, features=24, hyper=8, hidden=(16, 16), components=2, block="plain",
@@ -23,15 +27,12 @@ FEW = dataclasses.replace(MANY, latents=12)
 
 @pytest.fixture(scope="module")
 def given():
-    params = init_params(FEW, jax.random.key(1))
-    keys = jax.random.split(jax.random.key(2), len(jax.tree.leaves(params)))
-    leaves, tree = jax.tree.flatten(params)  # so that no branch is silent
-    return tree.unflatten([a + 0.1 * jax.random.normal(key, a.shape) for a, key in zip(leaves, keys, strict=True)])
+    return jax.tree.map(jnp.asarray, random_params(FEW))
 
 
 @pytest.fixture(scope="module")
 def more(given):
-    params, missed = grafted(init_params(MANY, jax.random.key(0)), given, (12, 20))
+    params, missed = grafted(jax.tree.map(jnp.asarray, random_params(MANY, seed=1)), given, (12, 20))
     assert not missed
     return params
 
@@ -102,3 +103,55 @@ def test_muon_makes_orthogonal_steps_of_kernels_alone():
     assert np.sum(matrix * np.asarray(gradients["a"]["kernel"]).reshape(36, 8)) > 0  # it goes the gradient's way
     signs = np.sign(gradients["a"]["bias"])  # as Adam's first step, which Nesterov's momentum makes half as long again
     np.testing.assert_allclose(updates["bias"] / np.abs(updates["bias"]).max(), signs, rtol=1e-4)
+
+
+SMALL = ModelConfig("small", widths=(4,), latents=4, hyper=5, hidden=(8, 8), attention=False)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Weights of `SMALL` and their file, without a twin, which training has no use for."""
+    weights = zoo.Weights("small", SMALL, random_params(SMALL), {}, {"lmbda": 0.013})
+    path = tmp_path_factory.mktemp("weights") / "small.npz"
+    zoo.save(path, weights)
+    return zoo.read(path), path
+
+
+def test_starts_from_given_weights(small):
+    weights, path = small
+    state = fresh_state(SMALL, TrainConfig("", steps=1, init=str(path)), [])
+    jax.tree.map(np.testing.assert_array_equal, dict(state.params), zoo.single(weights.params))
+
+
+@pytest.mark.parametrize(
+    ("changes", "left", "said"),
+    [
+        ({"preset": "other"}, set(), ""),
+        ({"order": "checkerboard"}, set(), ""),
+        ({"components": 1}, {"entropy"}, "has no parameters for some of entropy: these start afresh"),
+        (
+            {"msp": Progressive(width=8, depth=1)},
+            {"h_a", "h_s", "context", "entropy", "prior"},
+            "progressive",
+        ),
+        ({"rate": VariableRate()}, set(), "some of entropy, gain, h_a, prior: these"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_is_taken_of_given_weights(small, caplog, changes, left, said):
+    weights, path = small
+    rate = changes.get("rate")
+    settings = TrainConfig("", steps=1, init=str(path), lmbda=(rate.lowest, rate.highest) if rate else 0.013)
+    state = fresh_state(dataclasses.replace(SMALL, **changes), settings, [])
+    found = dict(jax.tree_util.tree_leaves_with_path(dict(state.params)))
+    lost = {at[0].key for at, leaf in jax.tree_util.tree_leaves_with_path(weights.params)
+            if at not in found or not np.array_equal(found[at], leaf)}  # fmt: skip
+    assert lost == left
+    assert said in caplog.text and bool(said) == bool(caplog.text)
+
+
+def test_weights_of_other_transforms_are_refused(small):
+    settings = TrainConfig("", steps=1, init=str(small[1]))
+    for other in (dataclasses.replace(SMALL, preset="other", widths=(8,)), dataclasses.replace(LIGHT, preset="other")):
+        with pytest.raises(ValueError, match="holds a small, and a other is to be trained"):
+            fresh_state(other, settings, [])
