@@ -1,22 +1,26 @@
 # Needs Python 3.11 or later with pip, and nothing else. Environments are made on first use, and again when
 # pyproject.toml changes.
 #
-#   make demo    compress photographs, decompress them, set them beside JPEG: demo/
-#   make test    the tests, in the default environment
-#   make lint    ruff and pyright
-#   make tfc     an environment with TensorFlow-Compression (JAX 0.5.3): .venv/tfc
-#   make clean   all of the above goes
+#   make demo      compress photographs, decompress them, set them beside JPEG: demo/
+#   make test      the tests, in the default environment
+#   make test-all  the tests that `make test` leaves out because they take long
+#   make lint      ruff and pyright
+#   make tfc       an environment with TensorFlow-Compression (JAX 0.5.3): .venv/tfc
+#   make clean     all of the above goes
 
 PYTHON ?= python3
 PYTEST ?= -q -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint tfc clean
+.PHONY: demo test test-all lint tfc clean
 
 demo: .venv/demo/ready
 	.venv/demo/bin/python -m gllmm_jax demo -o demo
 
 test: .venv/dev/ready
 	.venv/dev/bin/python -m pytest $(PYTEST)
+
+test-all: .venv/dev/ready
+	.venv/dev/bin/python -m pytest $(PYTEST) -m slow
 
 lint: .venv/dev/ready
 	.venv/dev/bin/ruff check .

@@ -40,7 +40,9 @@ def test_gray_stays_gray(codec):
     assert psnr(decoded, image, peak=255.0) > 28
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name == zoo.DEFAULT else pytest.mark.slow) for name in zoo.names()]
+)
 def test_latent_overfitting_predicts_the_bytes(name):
     image, codec = data.chelsea()[:256, :256], gllmm_jax.load(name)
     encoded = codec.encode(image, refine=Overfit(steps=2))

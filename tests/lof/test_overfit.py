@@ -90,6 +90,7 @@ def test_a_search_without_success_ends_early(codec, photograph, monkeypatch):
     assert found.rounds == 3 and found.after == found.before
 
 
+@pytest.mark.parametrize("codec", ["raster", pytest.param("progressive", marks=pytest.mark.slow)], indirect=True)
 def test_windows_leave_each_other_alone(codec, photograph, monkeypatch):
     """A picture larger than a window: its parts are searched in turn, and together they are better."""
     seen = []

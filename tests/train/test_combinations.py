@@ -27,8 +27,16 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize(("transform", "kind"), [*itertools.product(["paper", "residual"], ["raster", "progressive"]),
-                                                 ("paper", "hyperprior"), ("paper", "factorized")])  # fmt: skip
+QUICK = [("paper", "raster"), ("residual", "progressive")]
+"""Of each kind of transforms and of entropy model one; the others are long tests."""
+
+ALL = [*itertools.product(["paper", "residual"], ["raster", "progressive"]), ("paper", "hyperprior"),
+       ("paper", "factorized")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("transform", "kind"), [pytest.param(*pair, marks=[] if pair in QUICK else pytest.mark.slow) for pair in ALL]
+)
 def test_trained_a_little(transform, kind, photograph):
     model = dataclasses.replace(SMALL, transform=transform, **MODELS[kind])
     image = photograph(128, 64)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 
 from gllmm_jax.train import loop
 from gllmm_jax.train.checkpoint import Checkpoints
@@ -83,6 +84,7 @@ print(loop.train(TINY, config(sys.argv[1], 2), sys.argv[2], shard_optimizer=True
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_shares_its_optimizer_goes_on_on_one_device(folder, tmp_path):
     """To the weights of a run that was on one device all along, but for the order of sums."""
     command = [sys.executable, "-c", RUN, str(folder), str(tmp_path / "four")]

@@ -11,16 +11,17 @@ import optax
 from gllmm_jax.nn.model import apply, init_params
 from gllmm_jax.objective import Terms, rate_distortion
 from gllmm_jax.presets import PRESETS
+from tests.train.worker import TINY
 
-MODEL = PRESETS["mu"]
 README = Path(__file__).parents[2] / "experiments" / "README.md"
 
 
-def test_the_loop_of_the_readme(photograph, capsys):
+def test_the_loop_of_the_readme(photograph, capsys, monkeypatch):
     (block,) = (code for code in re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL) if "loss_fn" in code)
     assert len(block.splitlines()) <= 30
+    monkeypatch.setitem(PRESETS, "tiny", TINY)
     images = np.stack([photograph(64, 64, seed=seed) for seed in range(2)])
-    exec(block.replace('"light"', '"mu"').replace("lion(1e-4)", "lion(1e-3)"), {"batches": [images] * 3})
+    exec(block.replace('"light"', '"tiny"').replace("lion(1e-4)", "lion(1e-3)"), {"batches": [images] * 3})
     losses = [float(line.split()[1].rstrip(":")) for line in capsys.readouterr().out.splitlines()]
     assert losses[2] < losses[1] < losses[0]
 
@@ -29,7 +30,7 @@ def test_a_loop_of_ones_own(photograph):
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.lion(1e-3))
 
     def loss(params, x, key) -> tuple[jax.Array, Terms]:
-        output = apply(MODEL, params, x, key)
+        output = apply(TINY, params, x, key)
         terms = rate_distortion(x, output.x_hat, output.bits_y, output.bits_z, lmbda=0.013)
         return terms.loss, terms
 
@@ -39,7 +40,7 @@ def test_a_loop_of_ones_own(photograph):
         updates, state = optimizer.update(gradients, state, params)
         return optax.apply_updates(params, updates), state, terms
 
-    params = init_params(MODEL, jax.random.key(0))
+    params = init_params(TINY, jax.random.key(0))
     state = optimizer.init(params)
     x = jnp.stack([photograph(64, 64, seed=seed) for seed in range(2)]) / 255.0
     losses = []
