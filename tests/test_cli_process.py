@@ -12,7 +12,7 @@ import pytest
 
 import gllmm_jax
 from gllmm_jax import __main__, cli, zoo
-from gllmm_jax.cli import cache, learn
+from gllmm_jax.cli import learn
 
 HEAVY = ("optax", "orbax", "grain", "tensorflow", "tensorflow_compression", "matplotlib")
 
@@ -140,62 +140,3 @@ assert main({["decompress", packed, "--model", model, "-o", output]}) == 0
 print([name for name in {HEAVY} if name in sys.modules])
 """
     assert python(code).splitlines()[-1] == "[]"
-
-
-def test_the_cache_folder(monkeypatch, tmp_path):
-    assert cache.folder() is None
-    monkeypatch.setenv("GLLMM_JAX_CACHE", str(tmp_path))
-    assert cache.folder() == tmp_path
-    monkeypatch.delenv("GLLMM_JAX_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    if sys.platform == "linux":
-        assert cache.folder() == tmp_path / "gllmm_jax" / "xla"
-        for unset in ("", "relative"):
-            monkeypatch.setenv("XDG_CACHE_HOME", unset)
-            assert cache.folder() == Path.home() / ".cache" / "gllmm_jax" / "xla"
-
-
-CACHED = """
-import jax, jax.numpy as jnp
-from gllmm_jax.cli import cache
-cache.WORTH_KEEPING = 0
-cache.enable()
-assert jax.jit(lambda x: jnp.sin(x) @ x)(jnp.ones((4, 4))).shape == (4, 4)
-"""
-
-
-def test_the_cache_fills(tmp_path):
-    python(CACHED, GLLMM_JAX_CACHE=str(tmp_path / "new"))
-    assert list((tmp_path / "new").iterdir())
-
-
-def test_no_cache_with_a_jax_that_reads_back_other_programs(tmp_path):
-    """Seen with 0.5.3: the first decoding was right, the second, from the cache, was not."""
-    older = f"import jax; jax.__version_info__ = (0, 5, 3)\n{CACHED}"
-    python(older, GLLMM_JAX_CACHE=str(tmp_path))
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_cache_that_cannot_be_used_is_no_error(tmp_path):
-    (tmp_path / "file").touch()
-    for place in (tmp_path / "file" / "below", "/proc/nowhere"):
-        assert python(CACHED, GLLMM_JAX_CACHE=str(place)) == ""
-
-
-@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:100], lambda data: b"no program" * 9])
-def test_a_damaged_cache_heals_in_silence(tmp_path, damage):
-    """JAX alone reads, rejects and recompiles such an entry at every call."""
-    python(CACHED, GLLMM_JAX_CACHE=str(tmp_path))
-    whole = {path: path.read_bytes() for path in tmp_path.glob("*-cache")}
-    mine = [tmp_path / "empty", tmp_path / "notes.txt", tmp_path / "my-cache.txt"]  # in a folder that was there before
-    for number, path in enumerate(mine):
-        path.write_bytes(bytes(number))
-    for path, data in whole.items():
-        path.write_bytes(damage(data))
-    command = [sys.executable, "-c", CACHED]
-    variables = {**os.environ, "GLLMM_JAX_CACHE": str(tmp_path)}
-    variables.pop("JAX_COMPILATION_CACHE_DIR", None)
-    done = subprocess.run(command, env=variables, check=True, capture_output=True, text=True)
-    assert whole and (done.stdout, done.stderr) == ("", "")
-    assert all(len(path.read_bytes()) > len(data) / 2 for path, data in whole.items())
-    assert [path.stat().st_size for path in mine] == [0, 1, 2]

@@ -1,13 +1,16 @@
 """Compiled programs kept between calls, so that only the first call at a size waits for the compiler."""
 
 import contextlib
+import hashlib
 import os
 import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
-_OURS = ("-cache", "-atime")  # what JAX's files end in: the folder may be one the user has other files in
+_MARK = "-checked"  # in the names of our entries: JAX alone may use the folder too, or it may hold other files
+_ENTRY = f"{_MARK}-cache"  # what JAX makes of it; it may put the time of use into a second file
+_OURS = (_ENTRY, f"{_MARK}-atime")
 
 SINCE = (0, 10)
 """JAX's version from which programs that were read back are known to do what they did. In 0.5.3 some of ours do not."""
@@ -47,17 +50,70 @@ def enable() -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError:
         return
-    _clear(path, only_empty=True)
+    if not _check(path):
+        return
     _heal(path)
     jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH_KEEPING)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
-def _heal(path: Path) -> None:
-    """Take JAX's warnings about the cache: silence, and where an entry could not be read, an emptied folder.
+class Checked:
+    """A cache of JAX's whose entries begin with a digest. It is compared when an entry is read; one that differs goes.
 
-    JAX never replaces an entry that is there, so one damaged program would be compiled at every call from then on.
+    It guards against damage: bits that turned on a disk, and files that were cut short or are half written. XLA runs
+    such a program, or crashes. It does not guard against whoever can write into the folder, who can make a digest too.
+    """
+
+    def __init__(self, kept: Any, folder: Path) -> None:
+        self._kept = kept
+        self._path = folder  # JAX names it in its log
+
+    def get(self, key: str) -> bytes | None:
+        """What was put under that name, or None."""
+        entry = self._kept.get(key + _MARK)
+        if entry is None:
+            return None
+        size = hashlib.sha256().digest_size
+        digest, value = entry[:size], entry[size:]
+        if digest == _digest(key, value):
+            return value
+        with contextlib.suppress(OSError):  # a cache that may only be read, or another process was faster
+            (self._path / f"{key}{_ENTRY}").unlink()
+        return None
+
+    def put(self, key: str, value: bytes) -> None:
+        """Keep a value, unless there is one of that name."""
+        self._kept.put(key + _MARK, _digest(key, value) + value)
+
+
+def _digest(key: str, value: bytes) -> bytes:
+    digest = hashlib.sha256(key.encode())
+    digest.update(value)
+    return digest.digest()
+
+
+def _check(path: Path) -> bool:
+    """Let JAX's cache in that folder be a checked one -> whether that was possible: JAX has no public way to do it."""
+    try:
+        from jax._src import compilation_cache
+
+        make = compilation_cache.get_file_cache
+    except (ImportError, AttributeError):
+        return False
+
+    def make_checked(folder: str) -> Any:
+        made = make(folder)
+        return made if made is None or folder != str(path) else (Checked(made[0], path), made[1])
+
+    compilation_cache.get_file_cache = make_checked
+    return True
+
+
+def _heal(path: Path) -> None:
+    """Take JAX's warnings about the cache: silence, and where an entry could not be used, an emptied folder.
+
+    Such an entry is whole, and another XLA made it. JAX never replaces one, so it would be compiled at every call.
     """
     show = warnings.showwarning
 
@@ -72,9 +128,8 @@ def _heal(path: Path) -> None:
     warnings.showwarning = listen
 
 
-def _clear(folder: Path, *, only_empty: bool = False) -> None:
+def _clear(folder: Path) -> None:
     with contextlib.suppress(OSError):  # a folder that may not be listed
         for entry in (path for path in folder.iterdir() if path.name.endswith(_OURS)):
             with contextlib.suppress(OSError):  # in use, gone already, or a cache that may only be read
-                if not (only_empty and entry.stat().st_size):
-                    entry.unlink()
+                entry.unlink()
