@@ -25,6 +25,7 @@ COLUMNS: list[str] = ["split", "step", "seconds", *FIGURES]
 FULL_RATE = 2.0  # bits per pixel that are white in a rate map
 PLAIN_SECONDS = 30.0  # between lines where stderr is no terminal
 ROOM = 4 << 20  # bytes that TensorBoard finds free, or is not asked: its thread would die, and the run wait for it
+LONGEST_ROW = 1000  # characters; a longer one is none of ours
 
 _log = logging.getLogger(__name__)
 
@@ -66,8 +67,18 @@ def _rows_until(path: Path, step: int) -> list[dict[str, Any]]:
     with files.reported(path):
         text = path.read_bytes().decode(errors="replace")
     whole = text[: text.rfind("\n") + 1]  # a full disk or a kill may have cut the last row short
-    rows = [row for row in csv.DictReader(io.StringIO(whole, newline="")) if (row.get("step") or "").isdigit()]
+    lines = [line for line in whole.splitlines() if len(line) <= LONGEST_ROW]
+    rows = [row for row in csv.DictReader(lines, quoting=csv.QUOTE_NONE) if _is_sound(row)]
     return [{name: row.get(name) for name in COLUMNS} for row in rows if int(row["step"]) <= step]
+
+
+def _is_sound(row: dict[Any, Any]) -> bool:
+    # as it was written: a disk may turn a digit into anything, a comma or a quotation mark among it
+    if None in row or None in row.values() or row.get("split") not in ("train", "validation"):
+        return False
+    with contextlib.suppress(ValueError, KeyError):
+        return int(row["step"]) >= 0 and all(float(row[name] or 0) is not None for name in row if name != "split")
+    return False
 
 
 class Progress:

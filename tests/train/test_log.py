@@ -54,6 +54,30 @@ def test_a_row_cut_short_by_a_kill_is_dropped(tmp_path, part):
     assert [row["step"] for row in rows(tmp_path)] == ["1"]
 
 
+DAMAGES = {
+    "digit to quotation mark": ("train,2,", 'train,"'),
+    "digit to letter": ("train,2,2.0,1.5", "train,2,2.0,1.u"),
+    "comma to l": ("train,2,2.0", "train,2l2.0"),
+    "step": ("train,2,", "train,\xb2,"),
+    "split": ("train,2,", "trahn,2,"),
+    "no end": ("train,2,", "train," + 200_000 * "2" + ","),
+    "zeros": ("train,2,", "train,2" + 4096 * "\0" + ","),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_row_is_dropped_and_no_other(tmp_path, damage):
+    with Log(tmp_path, step=0, progress=0.0, show=False) as log:
+        for step in (1, 2, 3):
+            log.write("train", step, float(step), FIGURES)
+    text = (tmp_path / "log.csv").read_text()
+    assert damage[0] in text
+    (tmp_path / "log.csv").write_text(text.replace(*damage))
+    with Log(tmp_path, step=5, progress=0.0, show=False):
+        pass
+    assert [row["step"] for row in rows(tmp_path)] == ["1", "3"]
+
+
 def test_plain_lines_where_stderr_is_no_terminal(tmp_path, capsys):
     with Log(tmp_path, step=0, progress=0.0) as log:
         log.progress.update(0.25, 3, {})
