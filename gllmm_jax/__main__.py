@@ -6,22 +6,20 @@ import signal
 import sys
 from typing import Any, NoReturn
 
-from gllmm_jax import files
-
 INTERRUPTED = 130
 
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit status."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # whoever ignores it is not asked
-        signal.signal(signal.SIGINT, _leave)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # not where it is closed
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it
     try:
-        from gllmm_jax import cli
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # whoever ignores it is not asked
+            signal.signal(signal.SIGINT, _leave)
+        if isinstance(sys.stdout, io.TextIOWrapper):  # not where it is closed
+            sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it
+        from gllmm_jax import cli  # what takes time comes after the handler
 
         sys.exit(cli.main())
-    except KeyboardInterrupt:  # `train` handles the signal itself, and raises this on the second
+    except KeyboardInterrupt:  # of `train`, where the signal was ignored
         _leave()
 
 
@@ -29,7 +27,9 @@ def _leave(*_: Any) -> NoReturn:
     # An exception would be raised wherever the signal arrives, also in the callbacks of a compiler at work: that
     # swallows it, or crashes. Tidying up under one crashes too.
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # said once
-    files.discard_unfinished()
+    files = sys.modules.get("gllmm_jax.files")
+    if files is not None and hasattr(files, "discard_unfinished"):  # imported, and to its end
+        files.discard_unfinished()
     if sys.stderr is not None:
         clear = b"\r\x1b[K" if os.isatty(sys.stderr.fileno()) else b""  # a bar may be there
         os.write(sys.stderr.fileno(), clear + b"gllmm-jax: interrupted\n")

@@ -12,6 +12,9 @@ import numpy as np
 LARGEST = 1 << 30
 """Bytes that all arrays of a file may have together."""
 
+LONGEST_NAME = 255
+"""Characters of an array's name. It is a path, and whoever goes down a very long one needs as deep a stack."""
+
 _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -28,6 +31,8 @@ def announced(archive: zipfile.ZipFile) -> dict[str, Announced]:
     found, total = {}, 0
     for member in archive.infolist():
         name = member.filename.removesuffix(".npy")
+        if len(name) > LONGEST_NAME:
+            raise ValueError(f"{name[:20]}... is the name of an array, with more than {LONGEST_NAME} characters")
         if name == member.filename or name in found:
             raise ValueError(f"{name} is no array, or is there twice")
         if member.compress_type not in _COMPRESSIONS:

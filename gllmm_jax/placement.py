@@ -17,6 +17,18 @@ Device: TypeAlias = Any
 _NAME = re.compile(r"(\w+)(?::([0-9]{1,9}))?")
 
 
+def devices() -> list[Any]:
+    """All that JAX has. Raises `ValueError` where there are none, as where JAX_PLATFORMS asks for a kind not here."""
+    try:
+        return jax.devices()
+    except (RuntimeError, AssertionError) as error:
+        wanted = jax.config.values["jax_platforms"]
+        if not wanted:
+            raise
+        remedy = "leave it empty for what there is"
+        raise ValueError(f"JAX_PLATFORMS is '{wanted}', and JAX finds no such device here: {remedy}") from error
+
+
 def device(chosen: Device | None) -> Any:
     """The device of that name. Raises `ValueError` where there is none."""
     if chosen is None or isinstance(chosen, jax.Device):
@@ -24,8 +36,8 @@ def device(chosen: Device | None) -> Any:
     try:
         kind, number = _parts(chosen)
         return jax.devices(kind)[number]
-    except (RuntimeError, ValueError, IndexError) as error:
-        there = ", ".join(f"{found.platform}:{found.id}" for found in jax.devices())
+    except (RuntimeError, AssertionError, ValueError, IndexError) as error:
+        there = ", ".join(f"{found.platform}:{found.id}" for found in devices())
         raise ValueError(f"there is no device '{chosen}'; JAX sees {there}") from error
 
 
@@ -38,6 +50,7 @@ def _parts(name: Any) -> tuple[str, int]:
 
 def for_entropy(chosen: Device | None) -> Any:
     """The device of the exact path: the chosen one, or the host's processor; None for JAX's default."""
+    devices()  # or it says that there are none
     if chosen is not None or jax.default_backend() == "cpu":
         return device(chosen)
     try:

@@ -56,6 +56,11 @@ def test_a_file_may_not_unpack_to_anything(tmp_path, monkeypatch):
     refused(archive(tmp_path / "x.npz", {"params/g_a/kernel": np.zeros(1 << 23, np.float16)}), "would unpack to")
 
 
+def test_a_name_may_not_be_a_path_of_thousands_of_folders(tmp_path):
+    """Whoever goes down such a tree runs out of stack."""
+    refused(archive(tmp_path / "x.npz", {"params/" + "a/" * 10_000 + "a": np.zeros(1, np.float16)}), "255 characters")
+
+
 def test_a_header_may_not_lie(tmp_path):
     refused(archive(tmp_path / "x.npz", {"params/a": header((1 << 40,)) + b"12"}), "another size than its header")
     refused(archive(tmp_path / "x.npz", {"params/a": header((3,)) + b"12"}), "another size than its header")

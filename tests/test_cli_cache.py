@@ -61,7 +61,7 @@ def test_no_cache_with_a_jax_that_reads_back_other_programs(tmp_path):
 
 def test_a_cache_that_cannot_be_used_is_no_error(tmp_path):
     (tmp_path / "file").touch()
-    for place in (tmp_path / "file" / "below", "/proc/nowhere"):
+    for place in (tmp_path / "file" / "below", "/proc/nowhere", os.fsdecode(bytes(tmp_path) + b"/\xff"), "n" * 300):
         assert python(CACHED, GLLMM_JAX_CACHE=str(place)) == ""
 
 

@@ -63,6 +63,43 @@ __main__.main()
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
+ENTRY = """
+import builtins, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+real = builtins.__import__
+def storm(name, *rest):
+    if name.startswith("gllmm_jax") and name != "gllmm_jax.__main__":
+        for _ in range(9):
+            signal.raise_signal(signal.SIGINT)
+    return real(name, *rest)
+builtins.__import__ = storm
+from gllmm_jax.__main__ import main
+main()
+"""
+
+STOPPED = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from gllmm_jax import __main__, cli
+from gllmm_jax.train import loop
+def train():
+    with loop._stop_requests():
+        for _ in range(9):
+            try:
+                signal.raise_signal(signal.{})
+            except BaseException:  # as a compiler's callback does
+                pass
+cli.main = train
+__main__.main()
+"""
+
+
+@pytest.mark.parametrize("code", [ENTRY, STOPPED.format("SIGINT"), STOPPED.format("SIGTERM")])
+def test_a_storm_of_signals(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "gllmm-jax: interrupted\n")
+
+
 def test_interruption_is_left_to_the_caller(monkeypatch, photo, tmp_path):
     def interrupted(*_, **places):
         raise KeyboardInterrupt
@@ -117,6 +154,47 @@ def test_an_output_that_takes_nothing(command, why):
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     done = subprocess.run(line, shell=True, env=variables, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"gllmm-jax: {why}\n")
+
+
+@pytest.mark.parametrize("platform", ["cuda", "nonsense"])
+@pytest.mark.parametrize("command", [["compress"], ["compress", "--entropy", "cpu"], ["train"], ["--version"]])
+def test_a_platform_that_is_not_here(mu_file, photo, tmp_path, command, platform):
+    if any(device.platform == "gpu" for device in jax.devices()):
+        pytest.skip("there is a GPU here")
+    rest = {
+        "compress": [str(photo), "--model", str(mu_file)],
+        "train": [
+            "--data",
+            str(photo.parent),
+            "--preset",
+            "mu",
+            "--lmbda",
+            "1",
+            "--steps",
+            "1",
+            "--workdir",
+            str(tmp_path),
+        ],
+    }
+    line = [sys.executable, "-m", "gllmm_jax", *command, *rest.get(command[0], [])]
+    done = subprocess.run(line, env={**os.environ, "JAX_PLATFORMS": platform}, capture_output=True, text=True)
+    why = f"JAX_PLATFORMS is '{platform}', and JAX finds no such device here: leave it empty for what there is"
+    assert (done.returncode, done.stderr) == (2, f"gllmm-jax: {why}\n")
+
+
+LONG = "n" * 300
+
+
+@pytest.mark.parametrize("command", [
+    ["compress", LONG], ["compress", "photo.png", "--model", LONG], ["compress", "photo.png", "-o", LONG],
+    ["decompress", LONG], ["info", LONG], ["evaluate", LONG], ["export", LONG, "-o", "x.npz"],
+    ["train", "--data", LONG, "--preset", "light-vr", "--steps", "1", "--workdir", "w"],
+])  # fmt: skip
+def test_a_name_that_is_too_long(photo, monkeypatch, capsys, command):
+    monkeypatch.chdir(photo.parent)
+    assert cli.main(command) == 2
+    line = capsys.readouterr().err
+    assert LONG in line and line.endswith(": file name too long\n") and "Errno" not in line
 
 
 def test_names_that_the_terminal_cannot_write(mu_file, photo):

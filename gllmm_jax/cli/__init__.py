@@ -66,7 +66,9 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
         import jax
 
-        device = jax.devices()[0]
+        from gllmm_jax import placement
+
+        device = placement.devices()[0]
         print(f"{PROGRAM} {__version__}")
         print(f"Python {platform.python_version()}, JAX {jax.__version__} on {device.platform} ({device.device_kind})")
         print(f"weights: {', '.join(zoo.names()) or 'none'}")

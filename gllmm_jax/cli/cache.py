@@ -47,8 +47,9 @@ def enable() -> None:
     if path is None or jax.config.values["jax_compilation_cache_dir"] or jax.__version_info__ < SINCE:
         return
     try:
+        str(path).encode()  # JAX takes no other
         path.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, UnicodeEncodeError):
         return
     if not _check(path):
         return

@@ -37,6 +37,8 @@ def sentence(error: Exception) -> str:
     """What went wrong, in one line. A parameter that the library names is an option here: --convert."""
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
         return "out of memory"
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:  # as the system has it
+        return f"{os.fsdecode(error.filename)}: {error.strerror.lower()}"
     text = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
     text = _PARAMETER.sub(lambda found: f"--{found[1]}".replace("_", "-") + ("" if found[2] else " "), text)
     if isinstance(error, _EXPECTED):

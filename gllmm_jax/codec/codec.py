@@ -28,7 +28,7 @@ from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport,
 from gllmm_jax.codec.wish import Wish
 from gllmm_jax.container import container
 from gllmm_jax.nn.model import misfit
-from gllmm_jax.placement import Device, device, on
+from gllmm_jax.placement import Device, device, for_entropy, on
 from gllmm_jax.progress import Progress, silent
 from gllmm_jax.walk.coder import named
 
@@ -219,7 +219,7 @@ def load(
     one unless given. `entropy` is that of the exact path, the host's processor unless given: its walk is many small
     steps in turn. Raises `zoo.WeightsError`; `ValueError` where there is no such device.
     """
-    places = device(transforms), device(entropy)
+    places = device(transforms), for_entropy(entropy)
     weights = model if isinstance(model, zoo.Weights) else zoo.read(model, judge=misfit)
     try:
         return Codec(weights, transforms=places[0], entropy=places[1])

@@ -104,8 +104,6 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[ImageFile.ImageFile]:
         raise PictureError(f"there is no file {path}") from error
     except IsADirectoryError as error:
         raise PictureError(f"{path} is a folder, not a picture") from error
-    except PermissionError as error:
-        raise PictureError(f"cannot read {path}: permission denied") from error
     except UnidentifiedImageError as error:
         raise PictureError(f"{path} {_not_a_picture(path)}") from error
     except Image.DecompressionBombError as error:
@@ -113,6 +111,8 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[ImageFile.ImageFile]:
     except MemoryError as error:
         raise PictureError(f"{path} does not fit into memory") from error
     except Exception as error:  # a broken file may raise nearly anything from the format's parser
+        if isinstance(error, OSError) and error.strerror:  # of the system
+            raise PictureError(f"cannot read {path}: {error.strerror.lower()}") from error
         raise PictureError(f"{path} is a damaged or incomplete picture ({error})") from error
 
 

@@ -121,13 +121,16 @@ def _stop_requests() -> Iterator[list[str]]:
         yield received  # only the main thread may set handlers
         return
 
-    def handle(number: int, _: Any) -> None:
+    def handle(number: int, frame: Any) -> None:
         if received:
-            raise KeyboardInterrupt
+            leave = previous[signal.SIGINT]  # the command line's ends the process, and Python's raises
+            (leave if callable(leave) else signal.default_int_handler)(number, frame)
         received.append(signal.Signals(number).name)
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        for number in previous:
+            signal.signal(number, handle)
         yield received
     finally:
         for number, handler in previous.items():

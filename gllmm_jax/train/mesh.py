@@ -12,6 +12,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from gllmm_jax import placement
 from gllmm_jax.train.step import TrainState
 
 AXIS = "data"
@@ -19,7 +20,7 @@ AXIS = "data"
 
 def make_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     """All devices of all processes, unless given, in one row."""
-    return Mesh(np.array(jax.devices() if devices is None else devices), (AXIS,))
+    return Mesh(np.array(placement.devices() if devices is None else devices), (AXIS,))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
