@@ -185,7 +185,7 @@ def _parse(path: Path, data: bytes, judge: Judge | None) -> Weights:
                 _check(path, config, found, judge)
             arrays = {key: stored[key] for key in stored.files if key != "meta"}
         return Weights(check_name(meta["name"]), config, *_trees(arrays), dict(meta["provenance"]))
-    except WeightsError:
+    except (WeightsError, MemoryError):
         raise
     except Exception as error:  # a broken archive may raise nearly anything
         raise WeightsError(f"{path} is damaged or cut short") from error

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from gllmm_jax import __version__, zoo
 from gllmm_jax.cli import learn, measure, models, pictures
 from gllmm_jax.cli.common import DEBUG, FAILED, PROGRAM, say, sentence
+from gllmm_jax.cli.memory import limited
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser.parse_args(argv)
         if sys.stdout is None:
             raise ValueError("standard output is closed: send it to a file, or to /dev/null")
-        status = arguments.run(arguments)
+        with limited(getattr(arguments, "max_memory", None)):
+            status = arguments.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # `... | head`: nobody listens any more
         _forget_output()

@@ -35,7 +35,7 @@ def harmless(text: object) -> str:
 
 def sentence(error: Exception) -> str:
     """What went wrong, in one line. A parameter that the library names is an option here: --convert."""
-    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+    if exhausted(error):
         return "out of memory"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:  # as the system has it
         return f"{os.fsdecode(error.filename)}: {error.strerror.lower()}"
@@ -44,6 +44,11 @@ def sentence(error: Exception) -> str:
     if isinstance(error, _EXPECTED):
         return text
     return f"unexpected {type(error).__name__}: {text} ({DEBUG}=1 shows where)"
+
+
+def exhausted(error: Exception) -> bool:
+    """Whether there was too little memory, of this machine or a device."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
 def a_path(text: str) -> Path:

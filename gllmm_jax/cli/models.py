@@ -6,6 +6,7 @@ from typing import Any
 
 from gllmm_jax import zoo
 from gllmm_jax.cli.common import a_path, add_command, add_json, harmless, opened, print_json, read_stream, say
+from gllmm_jax.cli.memory import add_max_memory
 
 
 def add_commands(commands: Any) -> None:
@@ -17,6 +18,7 @@ def add_commands(commands: Any) -> None:
     parser = add_command(commands, "info", "what a .gllm file, a weights file or a model says of itself", info)
     what = "a file, told by its content and not its name, or the name of a model that `models` lists"
     parser.add_argument("file", type=a_path, metavar="FILE|MODEL", help=what)
+    add_max_memory(parser)
     add_json(parser)
 
 

@@ -30,6 +30,7 @@ from gllmm_jax.cli.common import (
     uncollected,
     whole,
 )
+from gllmm_jax.cli.memory import add_max_memory
 from gllmm_jax.cli.progress import bar
 from gllmm_jax.codec.quality import DEFAULT
 from gllmm_jax.config import Search
@@ -55,6 +56,7 @@ def add_commands(commands: Any) -> None:
     add_convert(parser)
     add_lof(parser)
     add_placement(parser)
+    add_max_memory(parser)
     add_json(parser)
 
     parser = add_command(commands, "decompress", "a .gllm file becomes a picture", uncollected(decompress))
@@ -67,6 +69,7 @@ def add_commands(commands: Any) -> None:
     limit = f"accept pictures of up to N pixels ({MAX_PIXELS:,} unless given)"
     parser.add_argument("--max-pixels", type=positive, default=MAX_PIXELS, metavar="N", help=limit)
     add_placement(parser)
+    add_max_memory(parser)
     add_json(parser)
 
 
