@@ -2,6 +2,14 @@
 
 Images are [..., H, W, C] arrays in [0, 1] (`peak=1.0`, the default) or in 0..255 (`peak=255.0`; uint8 is welcome).
 Leading axes are kept: a batch gives one figure an image. Arithmetic is float32, and both figures have gradients.
+
+    >>> import jax.numpy as jnp
+    >>> from gllmm_jax.metrics import ms_ssim, psnr
+    >>> x = jnp.full((2, 64, 64, 3), 0.5)
+    >>> print(f"{psnr(x, x + 0.1)[0]:.2f} dB")
+    20.00 dB
+    >>> ms_ssim(x, x).shape
+    (2,)
 """
 
 import functools
@@ -90,7 +98,7 @@ def _similarity(a: jax.Array, b: jax.Array, peak: float) -> tuple[jax.Array, jax
 
 def _blur(x: jax.Array) -> jax.Array:
     """Gaussian window over every place where it fits: [..., H, W, C] -> [..., H - 10, W - 10, C]."""
-    taps = jnp.exp(-0.5 * ((jnp.arange(WINDOW) - WINDOW // 2) / SIGMA) ** 2)
+    taps = jnp.exp(-0.5 * ((jnp.arange(WINDOW, dtype=jnp.float32) - WINDOW // 2) / SIGMA) ** 2)
     taps = (taps / taps.sum()).astype(jnp.float32)
     for axis in (-3, -2):
         size = x.shape[axis] - WINDOW + 1

@@ -22,6 +22,9 @@ from tests import parameters
 gc.set_threshold(100_000, 50, 50)
 
 
+STRICT = {"jax_numpy_dtype_promotion": "strict", "jax_numpy_rank_promotion": "raise"}
+"""Nothing of the package leaves it to JAX to make dtypes or ranks fit, so it runs in programs that forbid that."""
+
 LEARNING = ("train", "lof", "nn")
 """Rooms whose tests have large programs, gradients above all, and run them a few times."""
 
@@ -36,10 +39,14 @@ MOST_MAPPINGS = 15_000
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Programs are shared: by the processes of this run, and by those that tests start. JAX 0.5.3 cannot do that.
+    """Strict arithmetic, and programs that are shared; both also in the processes that tests start.
 
-    XLA compiles them quickly, unless it is given flags; an empty $XLA_FLAGS has it compile as it does for a user.
+    JAX 0.5.3 cannot share programs. XLA compiles quickly, unless it is given flags; an empty $XLA_FLAGS has it compile
+    as it does for a user.
     """
+    for name, value in STRICT.items():
+        os.environ[name.upper()] = value
+        jax.config.update(name, value)
     if jax.__version_info__[:2] == (0, 10):
         os.environ.setdefault("XLA_FLAGS", QUICK_COMPILER)
     if not hasattr(config, "workerinput") and jax.__version_info__ >= cache.SINCE:

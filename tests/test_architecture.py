@@ -50,7 +50,7 @@ ROOMS = {
 MOST_FILES = 12
 """Files of a room that holds a part of the exact path."""
 
-ARRAYS = {"jax", "numpy"}
+ARRAYS = {"jax", "jaxtyping", "numpy"}
 LIBRARIES = {
     "prob": ARRAYS,
     "nn": ARRAYS | {"flax"},

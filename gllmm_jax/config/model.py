@@ -35,7 +35,7 @@ HYPER_STRIDE = 4
 CONTEXT_RADIUS = 2
 """Reach of the context (a 5x5 window), in latents."""
 
-TAPS: dict[Order, tuple[tuple[int, int], ...]] = {
+TAPS: dict[str, tuple[tuple[int, int], ...]] = {
     "raster": tuple((i, j) for i in range(-2, 1) for j in range(-2, 3) if (i, j) < (0, 0)),
     "checkerboard": tuple((i, j) for i in range(-2, 3) for j in range(-2, 3) if (i + j) % 2),
     "none": (),

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gllmm_jax.config import Family, ModelConfig
+from gllmm_jax.config import ModelConfig
 from gllmm_jax.nn.model import Model, apply
 from gllmm_jax.nn.progressive import subsampled
 from gllmm_jax.prob.mixture import Mixture, bin_bits, log_mass
@@ -30,7 +30,7 @@ class Fit(NamedTuple):
     mixed: np.ndarray
 
     @property
-    def families(self) -> tuple[Family, ...]:
+    def families(self) -> tuple[str, ...]:
         """Those of the mixture."""
         return self.mixture.families
 
@@ -39,7 +39,7 @@ class ChannelFit(NamedTuple):
     """One channel over all its positions: `observed` [n] and `predicted` [n, families] frequencies of `values` [n]."""
 
     channel: int
-    families: tuple[Family, ...]
+    families: tuple[str, ...]
     values: np.ndarray
     observed: np.ndarray
     predicted: np.ndarray

@@ -1,9 +1,11 @@
 """Blocks of the transforms: residual blocks and their concatenation, attention, and changes of resolution.
 
-Shapes are [B, h, w, C] in and out unless said. Source: GLLMM, figure 3, and the authors' code.
+Shapes are [..., h, w, C] in and out unless said. Source: GLLMM, figure 3, and the authors' code.
 
 Each is a Flax module that stands alone, with parameters of its own, and so is `nn.layers.GDN`:
 
+    >>> import jax
+    >>> from gllmm_jax.nn import ConcatenatedResidual
     >>> block, x = ConcatenatedResidual(stages=2), jax.numpy.ones((1, 8, 8, 32))
     >>> variables = block.init(jax.random.key(0), x)  # {"params": {"stage0": ..., "stage1": ...}}
     >>> block.apply(variables, x).shape
@@ -14,31 +16,31 @@ import functools
 from collections.abc import Callable
 
 import flax.linen as nn
-import jax
+from jaxtyping import Array, Float
 
-from gllmm_jax.config import Block
-from gllmm_jax.nn.layers import GDN, conv, depth_to_space, leaky_relu
+from gllmm_jax.nn.layers import GDN, Layer, depth_to_space, leaky_relu
 
 
-class PlainResidual(nn.Module):
+class PlainResidual(Layer):
     """x + conv(relu(conv(x))), figure 3a (the caption only was available: reconstruction)."""
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        c = x.shape[-1]
-        return x + conv(c, name="conv1")(nn.relu(conv(c, name="conv0")(x)))
+    def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch h w C"]:
+        x, c = self.cast(x), x.shape[-1]
+        return x + self.conv(c, name="conv1")(nn.relu(self.conv(c, name="conv0")(x)))
 
 
-class LeakyResidual(nn.Module):
+class LeakyResidual(Layer):
     """x + f(x), f = conv, leaky ReLU, conv, leaky ReLU: figure 3b, the block of Cheng et al. 2020."""
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        c = x.shape[-1]
-        return x + leaky_relu(conv(c, name="conv1")(leaky_relu(conv(c, name="conv0")(x))))
+    def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch h w C"]:
+        x, c = self.cast(x), x.shape[-1]
+        r = leaky_relu(self.conv(c, name="conv0")(x))
+        return x + leaky_relu(self.conv(c, name="conv1")(r))
 
 
-class ConcatenatedResidual(nn.Module):
+class ConcatenatedResidual(Layer, kw_only=True):
     """Concatenated residual module: `stages` leaky residual blocks in a row and one more shortcut around them all.
 
     Two stages are figure 3c and the authors' code; three are figure 3d (reconstruction).
@@ -47,14 +49,14 @@ class ConcatenatedResidual(nn.Module):
     stages: int = 2
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        r = x
+    def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch h w C"]:
+        x = r = self.cast(x)
         for i in range(self.stages):
-            r = LeakyResidual(name=f"stage{i}")(r)
+            r = LeakyResidual(name=f"stage{i}", **self.dtypes)(r)
         return x + r
 
 
-RESIDUALS: dict[Block, Callable[..., nn.Module]] = {
+RESIDUALS: dict[str, Callable[..., nn.Module]] = {
     "plain": PlainResidual,
     "leaky": LeakyResidual,
     "crm2": functools.partial(ConcatenatedResidual, stages=2),
@@ -62,58 +64,60 @@ RESIDUALS: dict[Block, Callable[..., nn.Module]] = {
 }
 
 
-def residual(block: Block, *, name: str | None = None) -> nn.Module:
+def residual(block: str, *, name: str | None = None) -> nn.Module:
     """The residual block a config names. Raises `ValueError` where there is none of that name."""
     if block not in RESIDUALS:
         raise ValueError(f"there is no residual block '{block}': choose one of {', '.join(RESIDUALS)}")
     return RESIDUALS[block](name=name)
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(Layer):
     """The residual unit of the attention block: 1x1 to half the width, 3x3, 1x1 back, plain ReLU between."""
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        c = x.shape[-1]
-        r = nn.relu(conv(c // 2, 1, name="conv0")(x))
-        r = nn.relu(conv(c // 2, 3, name="conv1")(r))
-        return x + conv(c, 1, name="conv2")(r)
+    def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch h w C"]:
+        x, c = self.cast(x), x.shape[-1]
+        r = nn.relu(self.conv(c // 2, 1, name="conv0")(x))
+        r = nn.relu(self.conv(c // 2, 3, name="conv1")(r))
+        return x + self.conv(c, 1, name="conv2")(r)
 
 
-class Attention(nn.Module):
+class Attention(Layer):
     """x + sigmoid(mask(x)) * trunk(x), both branches three bottleneck units.
 
     Source: Cheng et al. 2020, whose name for it is simplified attention; nothing in it is non-local.
     """
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        mask, trunk = x, x
+    def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch h w C"]:
+        x = self.cast(x)
+        c, mask, trunk = x.shape[-1], x, x
         for i in range(3):
-            mask = Bottleneck(name=f"mask{i}")(mask)
+            mask = Bottleneck(name=f"mask{i}", **self.dtypes)(mask)
         for i in range(3):
-            trunk = Bottleneck(name=f"trunk{i}")(trunk)
-        return x + nn.sigmoid(conv(x.shape[-1], 1, name="gate")(mask)) * trunk
+            trunk = Bottleneck(name=f"trunk{i}", **self.dtypes)(trunk)
+        return x + nn.sigmoid(self.conv(c, 1, name="gate")(mask)) * trunk
 
 
-class Down(nn.Module):
-    """[B, h, w, C] -> [B, h/2, w/2, features]: strided 3x3, leaky ReLU, 3x3, GDN, beside a strided 1x1."""
+class Down(Layer):
+    """[..., h, w, C] -> [..., h/2, w/2, features]: strided 3x3, leaky ReLU, 3x3, GDN, beside a strided 1x1."""
 
     features: int
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        main = leaky_relu(conv(self.features, stride=2, name="conv0")(x))
-        main = GDN(name="gdn")(conv(self.features, name="conv1")(main))
-        return main + conv(self.features, 1, stride=2, name="skip")(x)
+    def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch (h+1)//2 (w+1)//2 {self.features}"]:
+        x = self.cast(x)
+        main = leaky_relu(self.conv(self.features, stride=2, name="conv0")(x))
+        main = GDN(name="gdn", **self.dtypes)(self.conv(self.features, name="conv1")(main))
+        return main + self.conv(self.features, 1, stride=2, name="skip")(x)
 
 
-class Up(nn.Module):
-    """[B, h, w, C] -> [B, 2h, 2w, C]: sub-pixel 3x3, leaky ReLU, 3x3, inverse GDN, beside a sub-pixel 1x1."""
+class Up(Layer):
+    """[..., h, w, C] -> [..., 2h, 2w, C]: sub-pixel 3x3, leaky ReLU, 3x3, inverse GDN, beside a sub-pixel 1x1."""
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        c = x.shape[-1]
-        main = leaky_relu(depth_to_space(conv(4 * c, name="conv0")(x)))
-        main = GDN(inverse=True, name="igdn")(conv(c, name="conv1")(main))
-        return main + depth_to_space(conv(4 * c, 1, name="skip")(x))
+    def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch 2*h 2*w C"]:
+        x, c = self.cast(x), x.shape[-1]
+        main = leaky_relu(depth_to_space(self.conv(4 * c, name="conv0")(x)))
+        main = GDN(inverse=True, name="igdn", **self.dtypes)(self.conv(c, name="conv1")(main))
+        return main + depth_to_space(self.conv(4 * c, 1, name="skip")(x))

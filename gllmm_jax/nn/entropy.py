@@ -2,8 +2,21 @@
 
 M channels of latents y, N of hyper-latents z, F of the context and of phi. Source: the authors' code (Cheng et al. 2020
 but for the widths).
+
+Each takes plain numbers, those of `ModelConfig`, and stands alone:
+
+    >>> import jax, jax.numpy as jnp
+    >>> from gllmm_jax import prob
+    >>> from gllmm_jax.nn import EntropyParameters, MaskedContext
+    >>> y_hat, phi = jnp.ones((1, 8, 8, 16)), jnp.ones((1, 8, 8, 32))
+    >>> context, net = MaskedContext(latents=16), EntropyParameters(latents=16, hidden=(32, 64), components=1)
+    >>> seen, of_context = context.init_with_output(jax.random.key(0), y_hat)  # [1, 8, 8, 32]
+    >>> raw, of_net = net.init_with_output(jax.random.key(1), seen, phi)
+    >>> prob.split(raw, net.families, net.components).mean.shape  # three components of each of 16 channels
+    (1, 8, 8, 3, 16)
 """
 
+import dataclasses
 import functools
 import itertools
 from typing import Any
@@ -12,48 +25,56 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
-from gllmm_jax.config import CONTEXT_RADIUS, TAPS, ModelConfig, Order
-from gllmm_jax.nn.layers import at_least_single, conv, dense, leaky_relu, up_conv
+from gllmm_jax.config import CONTEXT_RADIUS, FAMILIES, TAPS, VariableRate
+from gllmm_jax.nn.layers import Layer, at_least_single, conv, dense, in_rank_of, leaky_relu, up_conv
 from gllmm_jax.nn.quality import Level, Rows, log_gains
-from gllmm_jax.prob import factorized
-from gllmm_jax.prob.mixture import numbers_per_latent
+from gllmm_jax.prob import factorized, mixture
 
 _conv = functools.partial(conv, variance=1.0)  # `nn.layers` says why
 
 
-class HyperAnalysis(nn.Module):
-    """h_a: y [B, h, w, M], h and w multiples of 4 -> z [B, h/4, w/4, N]."""
+class HyperAnalysis(Layer):
+    """h_a: y [..., h, w, M], h and w multiples of 4 -> z [..., h/4, w/4, N]."""
 
-    config: ModelConfig
-
-    @nn.compact
-    def __call__(self, y: jax.Array) -> jax.Array:
-        n = self.config.hyper
-        x = leaky_relu(Level(self.config.rate, name="level")(_conv(n, name="conv0")(y)))
-        x = leaky_relu(_conv(n, name="conv1")(x))
-        x = leaky_relu(_conv(n, stride=2, name="conv2")(x))
-        x = leaky_relu(_conv(n, name="conv3")(x))
-        return _conv(n, stride=2, name="conv4")(x)
-
-
-class HyperSynthesis(nn.Module):
-    """h_s: z_hat [B, h, w, N] -> phi [B, 4h, 4w, F]."""
-
-    config: ModelConfig
+    hyper: int  # N
+    _: dataclasses.KW_ONLY
+    rate: VariableRate | None = None
 
     @nn.compact
-    def __call__(self, z_hat: jax.Array) -> jax.Array:
-        n = self.config.hyper
-        x = leaky_relu(_conv(n, name="conv0")(z_hat))
-        x = leaky_relu(up_conv(n, name="up1")(x))
-        x = leaky_relu(_conv(n * 3 // 2, name="conv2")(x))
-        x = leaky_relu(up_conv(n * 3 // 2, name="up3")(x))
-        return _conv(self.config.context_features, name="conv4")(x)
+    def __call__(self, y: Float[Array, "*batch h w M"]) -> Float[Array, "*batch (h+3)//4 (w+3)//4 {self.hyper}"]:
+        n, to = self.hyper, functools.partial(_conv, **self.dtypes)
+        x = leaky_relu(Level(self.rate, name="level")(to(n, name="conv0")(y)))
+        x = leaky_relu(to(n, name="conv1")(x))
+        x = leaky_relu(to(n, stride=2, name="conv2")(x))
+        x = leaky_relu(to(n, name="conv3")(x))
+        return to(n, stride=2, name="conv4")(x)
 
 
-def context_mask(order: Order = "raster") -> np.ndarray:
-    """[5, 5, 1, 1] of 0 and 1: open where a latent's context sees (`config.TAPS`); in no order of channels (mask A)."""
+class HyperSynthesis(Layer):
+    """h_s: z_hat [..., h, w, N] -> phi [..., 4h, 4w, F]."""
+
+    hyper: int  # N
+    features: int  # F
+
+    @nn.compact
+    def __call__(self, z_hat: Float[Array, "*batch h w N"]) -> Float[Array, "*batch 4*h 4*w {self.features}"]:
+        n, to = self.hyper, functools.partial(_conv, **self.dtypes)
+        x = leaky_relu(to(n, name="conv0")(z_hat))
+        x = leaky_relu(up_conv(n, name="up1", **self.dtypes)(x))
+        x = leaky_relu(to(n * 3 // 2, name="conv2")(x))
+        x = leaky_relu(up_conv(n * 3 // 2, name="up3", **self.dtypes)(x))
+        return to(self.features, name="conv4")(x)
+
+
+def context_mask(order: str = "raster") -> np.ndarray:
+    """[5, 5, 1, 1] of 0 and 1: open where a latent's context sees (`config.TAPS`); in no order of channels (mask A).
+
+    Raises `ValueError` where there is no such order.
+    """
+    if order not in TAPS:
+        raise ValueError(f"there is no order '{order}' of latents: choose one of {', '.join(TAPS)}")
     side = 2 * CONTEXT_RADIUS + 1
     mask = np.zeros((side, side, 1, 1), np.float32)
     for i, j in TAPS[order]:
@@ -61,79 +82,95 @@ def context_mask(order: Order = "raster") -> np.ndarray:
     return mask
 
 
-class MaskedContext(nn.Module):
-    """5x5 convolution of y_hat [B, h, w, M] -> [B, h, w, F].
+class MaskedContext(Layer):
+    """5x5 convolution of y_hat [..., h, w, M] -> [..., h, w, F], F = 2M unless `features` says otherwise.
 
     Position (i, j) sees what raster order decoded before it; on a checkerboard nothing where i + j is even, elsewhere
-    those. Sources: GLLMM, section III; He et al. 2021 ("Checkerboard context model for efficient learned image
-    compression").
+    those. Raises `ValueError` where there is no such order. Sources: GLLMM, section III; He et al. 2021 ("Checkerboard
+    context model for efficient learned image compression").
     """
 
-    config: ModelConfig
+    latents: int  # M
+    _: dataclasses.KW_ONLY
+    features: int | None = None  # F
+    order: str = "raster"
 
     @nn.compact
-    def __call__(self, y_hat: jax.Array) -> jax.Array:
-        m, f, side, r = self.config.latents, self.config.context_features, 2 * CONTEXT_RADIUS + 1, CONTEXT_RADIUS
-        kernel = self.param("kernel", nn.initializers.glorot_uniform(), (side, side, m, f), jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros_init(), (f,), jnp.float32)
-        kernel = kernel * context_mask(self.config.order).astype(kernel.dtype)
-        below = r if self.config.order == "checkerboard" else 0
+    def __call__(self, y_hat: Float[Array, "*batch h w {self.latents}"]) -> Float[Array, "*batch h w F"]:
+        m, f, side, r = self.latents, self.features or 2 * self.latents, 2 * CONTEXT_RADIUS + 1, CONTEXT_RADIUS
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), (side, side, m, f), self.param_dtype)
+        bias = self.param("bias", nn.initializers.zeros_init(), (f,), self.param_dtype)
+        y_hat, kernel, bias = (a.astype(self.dtype or kernel.dtype) for a in (y_hat, kernel, bias))
+        kernel = kernel * context_mask(self.order).astype(kernel.dtype)
+        below = r if self.order == "checkerboard" else 0
         live = kernel[: r + 1 + below]  # rows that are closed: do not multiply zeros
-        dimensions, y_hat = ("NHWC", "HWIO", "NHWC"), y_hat.astype(live.dtype)
-        x = jax.lax.conv_general_dilated(y_hat, live, (1, 1), ((r, below), (r, r)), dimension_numbers=dimensions) + bias
-        if self.config.order == "raster":
+        images = y_hat.reshape(-1, *y_hat.shape[-3:])
+        dimensions = ("NHWC", "HWIO", "NHWC")
+        x = jax.lax.conv_general_dilated(images, live, (1, 1), ((r, below), (r, r)), dimension_numbers=dimensions)
+        x = (x + in_rank_of(x, bias)).reshape(*y_hat.shape[:-1], f)
+        if self.order == "raster":
             return x
-        odd = np.indices(x.shape[1:3]).sum(0) % 2 == 1
+        odd = np.indices(x.shape[-3:-1]).sum(0) % 2 == 1
         return jnp.where(odd[..., None], x, 0)
 
 
-class EntropyParameters(nn.Module):
+class EntropyParameters(Layer):
     """Three 1x1 layers from [context, phi] [..., 2F] to the raw mixture numbers [..., P M]; from phi alone without one.
 
-    `prob.mixture.split` gives them names.
+    `prob.mixture.split` gives them names. Raises `ValueError` where there is no such family.
     """
 
-    config: ModelConfig
+    latents: int  # M
+    _: dataclasses.KW_ONLY
+    hidden: tuple[int, int] = (640, 1280)
+    families: tuple[str, ...] = FAMILIES
+    components: int = 3  # per family
+    rate: VariableRate | None = None
 
     @nn.compact
-    def __call__(self, context: jax.Array | None, phi: jax.Array) -> jax.Array:
-        c = self.config
+    def __call__(
+        self, context: Float[Array, "*batch F"] | None, phi: Float[Array, "*batch F"]
+    ) -> Float[Array, "*batch PM"]:
         x = phi if context is None else jnp.concatenate([context, phi], axis=-1)
-        for i, features in enumerate(c.hidden):
-            x = dense(features, name=f"dense{i}")(x)
-            if c.rate is not None:
-                x = x + Rows(c.rate, features, name=f"level{i}")().astype(x.dtype)
+        for i, features in enumerate(self.hidden):
+            x = dense(features, name=f"dense{i}", **self.dtypes)(x)
+            if self.rate is not None:
+                x = x + Rows(self.rate, features, name=f"level{i}")().astype(x.dtype)
             x = leaky_relu(x)
-        return dense(numbers_per_latent(c.families, c.components) * c.latents, bias=False, name="dense2")(x)
+        numbers = mixture.numbers_per_latent(self.families, self.components)
+        return dense(numbers * self.latents, bias=False, name="dense2", **self.dtypes)(x)
 
 
-class Prior(nn.Module):
-    """The factorised prior: bits of every z [..., N], or of every y [..., M] that it codes (`config.coarsest`).
+class FactorizedPrior(nn.Module):
+    """The factorised prior: bits of every z [..., N], or of whatever else it codes (`config.coarsest`), in float32.
 
-    Start as in TensorFlow-Compression 1.2 (`init_scale` 10). With a rate a quality stretches and moves the densities.
+    Start as in TensorFlow-Compression 1.2 (`init_scale` 10). With a rate a quality stretches and moves the densities;
+    they start stretched with it where `grows`, as y does and z need not.
     """
 
-    config: ModelConfig
+    channels: int  # N
+    _: dataclasses.KW_ONLY
+    rate: VariableRate | None = None
+    grows: bool = False
+    param_dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, z: jax.Array) -> jax.Array:
-        n, filters = self.config.static_channels, factorized.FILTERS
+    def __call__(self, z: Float[Array, "*batch {self.channels}"]) -> Float[Array, "*batch {self.channels}"]:
+        n, filters, dtype = self.channels, factorized.FILTERS, self.param_dtype
         scale = factorized.INIT_SCALE ** (1 / (len(filters) - 1))
         params = {}
         for i, (inner, outer) in enumerate(itertools.pairwise(filters)):
             start = nn.initializers.constant(float(np.log(np.expm1(1 / scale / outer))))
-            params[f"matrix{i}"] = self.param(f"matrix{i}", start, (n, outer, inner), jnp.float32)
-            params[f"bias{i}"] = self.param(f"bias{i}", _centred_uniform, (n, outer, 1), jnp.float32)
+            params[f"matrix{i}"] = self.param(f"matrix{i}", start, (n, outer, inner), dtype)
+            params[f"bias{i}"] = self.param(f"bias{i}", _centred_uniform, (n, outer, 1), dtype)
             if i < len(filters) - 2:
                 zeros = nn.initializers.zeros_init()
-                params[f"factor{i}"] = self.param(f"factor{i}", zeros, (n, outer, 1), jnp.float32)
+                params[f"factor{i}"] = self.param(f"factor{i}", zeros, (n, outer, 1), dtype)
         params, z = jax.tree.map(at_least_single, params), at_least_single(z)
-        rate = self.config.rate
-        if rate is None:
+        if self.rate is None:
             return factorized.bin_bits(params, z)
-        # y grows with the quality and z need not
-        start = nn.initializers.zeros_init() if self.config.has_hyperprior else log_gains(rate)
-        log_width, shift = Rows(rate, n, start, name="log_width")(), Rows(rate, n, name="shift")()
+        start = log_gains(self.rate) if self.grows else nn.initializers.zeros_init()
+        log_width, shift = Rows(self.rate, n, start, name="log_width")(), Rows(self.rate, n, name="shift")()
         return factorized.bin_bits(params, z, width=jnp.exp(log_width), shift=shift)
 
 

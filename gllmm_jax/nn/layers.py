@@ -9,7 +9,7 @@ Kernels start in one of three ways, biases at zero:
   at zero. `up_conv` and the dense layers of the entropy-parameter net: the authors' truncated normal, Flax's default.
 - The masked context: Glorot uniform over the whole 5x5 fan, the closed taps included, as the authors'.
 
-`nn.light.Linear` and `nn.entropy.Prior` have starts of their own.
+`nn.light.Linear` and `nn.entropy.FactorizedPrior` have starts of their own.
 """
 
 from typing import Any
@@ -17,6 +17,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Shaped
 
 from gllmm_jax.nn.convolution import convolve, matmul
 from gllmm_jax.prob.quantize import lower_bound
@@ -25,19 +27,26 @@ LEAK = 0.2
 """Slope of every leaky ReLU outside the attention blocks."""
 
 
-def leaky_relu(x: jax.Array) -> jax.Array:
+def leaky_relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """max(x, 0.2 x)."""
     return jnp.where(x >= 0, x, LEAK * x)
 
 
-def at_least_single(x: jax.Array) -> jax.Array:
+def in_rank_of(x: jax.Array, row: Shaped[Array, "C"]) -> jax.Array:
+    """A row of one number a channel, [C], with as many axes as x [..., C]."""
+    return jnp.expand_dims(row, tuple(range(x.ndim - 1)))
+
+
+def at_least_single(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The same array, float32 where it was half as wide: rates are differences of CDFs near one."""
     return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
 
 
-def in_kernel_dtype(x: Any, kernel: Any, *bias: Any, **_: Any) -> Any:
-    """For Flax's layers: each calculates in the dtype of its own kernel, whatever comes in."""
-    return [x.astype(kernel.dtype), kernel, *bias]
+def in_kernel_dtype(x: Any, kernel: Any, *bias: Any, dtype: DTypeLike | None = None, **_: Any) -> Any:
+    """For Flax's layers: each calculates in `dtype`, or else in that of its own kernel, whatever comes in."""
+    if dtype is None:
+        return [x.astype(kernel.dtype), kernel, *bias]
+    return [None if a is None else a.astype(dtype) for a in (x, kernel, *bias)]
 
 
 def narrowed(module: nn.Module, x: jax.Array) -> jax.Array:
@@ -54,48 +63,73 @@ def conv(
     bias: bool = True,
     variance: float = 1 / 3,
     name: str | None = None,
+    **dtypes: Any,
 ) -> nn.Conv:
     """Convolution zero-padded by `kernel // 2` on every side, outputs at input positions 0, stride, 2 stride, ...
 
     Flax's "SAME" would sit one pixel off for even sizes and stride 2. Kernels start uniform with `variance` / fan-in,
-    for the reasons above.
+    for the reasons above. `dtypes` are `dtype` and `param_dtype`, see `Layer`.
     """
     pad = kernel // 2
     init = nn.initializers.variance_scaling(variance, "fan_in", "uniform") if variance else nn.initializers.zeros_init()
     padding = ((pad, pad), (pad, pad))
     form = {"kernel_init": init, "conv_general_dilated": convolve, "promote_dtype": in_kernel_dtype}
-    return nn.Conv(features, (kernel, kernel), (stride, stride), padding, use_bias=bias, name=name, **form)
+    return nn.Conv(features, (kernel, kernel), (stride, stride), padding, use_bias=bias, name=name, **form, **dtypes)
 
 
-def up_conv(features: int, *, name: str | None = None) -> nn.ConvTranspose:
+def up_conv(features: int, *, name: str | None = None, **dtypes: Any) -> nn.ConvTranspose:
     """3x3 convolution of the input spread to twice its size: out[2i] sees x[i], out[2i + 1] sees x[i] and x[i + 1]."""
     padding = (1, 2), (1, 2)
-    return nn.ConvTranspose(features, (3, 3), (2, 2), padding=padding, promote_dtype=in_kernel_dtype, name=name)
+    form = {"padding": padding, "promote_dtype": in_kernel_dtype}
+    return nn.ConvTranspose(features, (3, 3), (2, 2), name=name, **form, **dtypes)
 
 
-def dense(features: int, *, bias: bool = True, name: str | None = None) -> nn.Dense:
+def dense(features: int, *, bias: bool = True, name: str | None = None, **dtypes: Any) -> nn.Dense:
     """Affine layer over the last axis."""
-    return nn.Dense(features, use_bias=bias, promote_dtype=in_kernel_dtype, name=name)
+    return nn.Dense(features, use_bias=bias, promote_dtype=in_kernel_dtype, name=name, **dtypes)
 
 
-def depth_to_space(x: jax.Array, block: int = 2) -> jax.Array:
-    """[B, h, w, block² C] -> [B, block h, block w, C].
+def depth_to_space(x: Shaped[Array, "*batch h w blocks"], block: int = 2) -> Shaped[Array, "*batch H W C"]:
+    """[..., h, w, block² C] -> [..., block h, block w, C].
 
     In TensorFlow's order: out[b i + a, b j + c] = x[i, j, (b a + c) C :][:C].
     """
-    b, h, w, c = x.shape
-    x = x.reshape(b, h, w, block, block, c // block**2).transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(b, h * block, w * block, c // block**2)
+    *batch, h, w, c = x.shape
+    x = x.reshape(*batch, h, w, block, block, c // block**2).swapaxes(-4, -3)
+    return x.reshape(*batch, h * block, w * block, c // block**2)
 
 
-def space_to_depth(x: jax.Array, block: int = 2) -> jax.Array:
+def space_to_depth(x: Shaped[Array, "*batch H W C"], block: int = 2) -> Shaped[Array, "*batch h w blocks"]:
     """Inverse of `depth_to_space`; height and width must be multiples of `block`."""
-    b, h, w, c = x.shape
-    x = x.reshape(b, h // block, block, w // block, block, c).transpose(0, 1, 3, 2, 4, 5)
-    return x.reshape(b, h // block, w // block, block**2 * c)
+    *batch, h, w, c = x.shape
+    x = x.reshape(*batch, h // block, block, w // block, block, c).swapaxes(-4, -3)
+    return x.reshape(*batch, h // block, w // block, block**2 * c)
 
 
-class GDN(nn.Module):
+class Layer(nn.Module, kw_only=True):
+    """What every layer and block may be told, as Flax's own: the dtype it calculates in, and that of fresh parameters.
+
+    Without a `dtype` it calculates in that of its parameters.
+    """
+
+    dtype: DTypeLike | None = None
+    param_dtype: DTypeLike = jnp.float32
+
+    @property
+    def dtypes(self) -> dict[str, Any]:
+        """Both, for a layer within."""
+        return {"dtype": self.dtype, "param_dtype": self.param_dtype}
+
+    def cast(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """x in `dtype`, where there is one: what a shortcut carries past the layers."""
+        return x if self.dtype is None else x.astype(self.dtype)
+
+    def conv(self, features: int, kernel: int = 3, **options: Any) -> nn.Conv:
+        """`conv` in these dtypes."""
+        return conv(features, kernel, **options, **self.dtypes)
+
+
+class GDN(Layer, kw_only=True):
     """Generalised divisive normalisation: x / sqrt(beta + gamma^T x²) per pixel; `inverse` multiplies instead.
 
     Stored numbers are square roots, so beta and gamma stay non-negative. Source: Balle et al. 2016, as in
@@ -105,11 +139,13 @@ class GDN(nn.Module):
     inverse: bool = False
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        c, pedestal = x.shape[-1], 2.0**-36
-        beta = self.param("beta", lambda _: jnp.sqrt(jnp.ones(c, jnp.float32) + pedestal))
-        gamma = self.param("gamma", lambda _: jnp.sqrt(0.1 * jnp.eye(c, dtype=jnp.float32) + pedestal))
+    def __call__(self, x: Float[Array, "*batch C"]) -> Float[Array, "*batch C"]:
+        c, pedestal, dtype = x.shape[-1], 2.0**-36, self.param_dtype
+        beta = self.param("beta", lambda _: jnp.sqrt(jnp.ones(c, dtype) + pedestal))
+        gamma = self.param("gamma", lambda _: jnp.sqrt(0.1 * jnp.eye(c, dtype=dtype) + pedestal))
+        x, beta, gamma = (a.astype(self.dtype or beta.dtype) for a in (x, beta, gamma))
         beta = jnp.square(lower_bound(beta, (1e-6 + pedestal) ** 0.5)) - pedestal
         gamma = jnp.square(lower_bound(gamma, pedestal**0.5)) - pedestal
-        norm = matmul(jnp.square(x), gamma) + beta
+        norm = matmul(jnp.square(x), gamma)
+        norm = norm + in_rank_of(norm, beta)
         return x * jnp.sqrt(norm) if self.inverse else x * jax.lax.rsqrt(norm)

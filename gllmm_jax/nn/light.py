@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from gllmm_jax.config import STRIDES, ModelConfig
 from gllmm_jax.nn.blocks import LeakyResidual, residual
-from gllmm_jax.nn.layers import GDN, at_least_single, conv, depth_to_space, leaky_relu, space_to_depth
+from gllmm_jax.nn.layers import GDN, at_least_single, conv, depth_to_space, in_rank_of, leaky_relu, space_to_depth
 from gllmm_jax.nn.quality import Level
 
 STRIDE = STRIDES["light"]
@@ -53,7 +53,7 @@ class Linear(nn.Module):
         log_gain = self.param("log_gain", nn.initializers.zeros_init(), (channels,), jnp.float32)
         # what is rounded, or shown, hangs on this sum
         x, kernel, bias, log_gain = map(at_least_single, (x, kernel, bias, log_gain))
-        gain = jnp.exp(log_gain)
+        gain, bias = (in_rank_of(x, row) for row in (jnp.exp(log_gain), bias))
         product = jnp.matmul(x * gain if self.gain_on_input else x, kernel / BLOCK_VALUES**0.5, precision="highest")
         return product + bias if self.gain_on_input else product * gain + bias
 
@@ -77,7 +77,7 @@ class LightAnalysis(nn.Module):
         h = self._blocks("block1", h)
         h = GDN(name="gdn1")(conv(coarse, 1, name="down1")(space_to_depth(h)))
         h = self._blocks("block2", h)
-        return linear + at_least_single(conv(c.latents, variance=0, name="last")(h))
+        return linear + at_least_single(conv(c.latents, variance=0.0, name="last")(h))
 
     def _blocks(self, name: str, h: jax.Array) -> jax.Array:
         for i in range(self.config.analysis_depth):
@@ -102,5 +102,5 @@ class LightSynthesis(nn.Module):
         h = GDN(inverse=True, name="igdn1")(depth_to_space(conv(4 * fine, 1, name="up1")(h)))
         h = Level(c.rate, name="level2")(h + conv(fine, name="from_picture")(picture))
         h = LeakyResidual(name="block2")(leaky_relu(h))
-        mended = at_least_single(conv(picture.shape[-1], variance=0, name="last")(h))
+        mended = at_least_single(conv(picture.shape[-1], variance=0.0, name="last")(h))
         return depth_to_space(picture + mended, FINE) + 0.5

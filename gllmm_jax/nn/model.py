@@ -59,18 +59,25 @@ class Model(nn.Module):
     config: ModelConfig
 
     def setup(self) -> None:
-        analysis, synthesis = TRANSFORMS[self.config.transform]
-        self.g_a, self.g_s = analysis(self.config), synthesis(self.config)
-        self.prior = entropy.Prior(self.config)
-        self.gain = None if self.config.rate is None else Gains(self.config.rate, self.config.latents)
-        if self.config.msp is not None:
-            self.progressive = ProgressiveNet(self.config)
-        if not self.config.has_hyperprior:
+        c = self.config
+        analysis, synthesis = TRANSFORMS[c.transform]
+        self.g_a, self.g_s = analysis(c), synthesis(c)
+        # y grows with the quality and z need not
+        self.prior = entropy.FactorizedPrior(c.static_channels, rate=c.rate, grows=not c.has_hyperprior)
+        self.gain = None if c.rate is None else Gains(c.rate, c.latents)
+        if c.msp is not None:
+            self.progressive = ProgressiveNet(c)
+        if not c.has_hyperprior:
             return
-        self.h_a, self.h_s = entropy.HyperAnalysis(self.config), entropy.HyperSynthesis(self.config)
-        if self.config.entropy_model == "context":
-            self.context_net = entropy.MaskedContext(self.config, name="context")
-        self.entropy_net = entropy.EntropyParameters(self.config, name="entropy")
+        self.h_a = entropy.HyperAnalysis(c.hyper, rate=c.rate)
+        self.h_s = entropy.HyperSynthesis(c.hyper, c.context_features)
+        if c.entropy_model == "context":
+            self.context_net = entropy.MaskedContext(
+                c.latents, features=c.context_features, order=c.order, name="context"
+            )
+        self.entropy_net = entropy.EntropyParameters(
+            c.latents, hidden=c.hidden, families=c.families, components=c.components, rate=c.rate, name="entropy"
+        )
 
     def analysis(self, x: jax.Array) -> jax.Array:
         """g_a: x [B, H, W, 3] in [0, 1], sides multiples of the stride S -> y [B, H/S, W/S, M]."""
@@ -205,7 +212,7 @@ def init_params(config: ModelConfig, key: jax.Array) -> Any:
     """
     key = jax.random.wrap_key_data(jnp.resize(jax.random.key_data(key), (4,)), impl="unsafe_rbg")
     side = config.stride * HYPER_STRIDE
-    return jax.jit(Model(config).init)(key, jnp.zeros((1, side, side, 3)))["params"]
+    return jax.jit(Model(config).init)(key, jnp.zeros((1, side, side, 3), jnp.float32))["params"]
 
 
 def misfit(config: ModelConfig, params: Any) -> str | None:

@@ -203,13 +203,14 @@ class ProgressiveNet(nn.Module):
         x = self.dense(x)
         if self.level is not None:
             level = jnp.broadcast_to(self.level().astype(x.dtype), (*features.shape[1:-1], x.shape[-1]))
-            x = x + level.reshape(-1, x.shape[-1])
+            x = x + level.reshape(1, -1, x.shape[-1])
         x = leaky_relu(x)
         kernel, bias = self.out.reshape(len(self.out), -1, m), self.out_bias.reshape(-1, m)
         found = []
         for given, (_scale, _place, first, last) in zip(x, todo, strict=True):
             raw = matmul(given, kernel[:, :, first:last].reshape(len(kernel), -1))
-            found.append(raw.reshape(*features.shape[1:-1], -1, last - first) + bias[:, first:last])
+            raw = raw.reshape(*features.shape[1:-1], -1, last - first)
+            found.append(raw + jnp.expand_dims(bias[:, first:last], tuple(range(raw.ndim - 2))))
         return found
 
     def __call__(self, y_hat: jax.Array) -> jax.Array:

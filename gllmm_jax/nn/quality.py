@@ -19,6 +19,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from gllmm_jax.config import QUALITIES, VariableRate
+from gllmm_jax.nn.layers import in_rank_of
 
 ROWS = "rows"
 
@@ -28,7 +29,8 @@ def interpolate(rows: ArrayLike, quality: ArrayLike) -> jax.Array:
     rows = jnp.asarray(rows, jnp.float32)
     count = rows.shape[0]
     place = jnp.asarray(quality, jnp.float32) * ((count - 1) / (QUALITIES - 1))
-    weights = jnp.maximum(1.0 - jnp.abs(place[..., None] - jnp.arange(count, dtype=jnp.float32)), 0.0)
+    place = place[..., None]
+    weights = jnp.maximum(1.0 - jnp.abs(place - in_rank_of(place, jnp.arange(count, dtype=jnp.float32))), 0.0)
     return jnp.matmul(weights, rows, precision="highest")
 
 

@@ -1,10 +1,11 @@
 """Integer distributions of many latents at once, as an entropy model gives them to the walk."""
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Int32
 
 from gllmm_jax.prob import tables
 
@@ -16,18 +17,18 @@ class Distributions(Protocol):
     encoder and decoder find the same numbers. Any class with these three methods will do.
     """
 
-    def support(self) -> tuple[jax.Array, jax.Array]:
+    def support(self) -> tuple[Int32[Array, "*P X"], Int32[Array, "*P X"]]:
         """The smallest and the largest symbol of each latent, int32 [P, X] each."""
         ...
 
-    def cdf(self, k: jax.Array) -> jax.Array:
+    def cdf(self, k: Int32[Array, "*P X"]) -> Int32[Array, "*P X"]:
         """Cumulative frequency below symbol `k`, int32 [P, X] both: 0 at the smallest, 2^16 beyond the largest.
 
         It grows by at least 1 from each symbol of the support to the next.
         """
         ...
 
-    def each(self, change: Callable[[jax.Array], jax.Array]) -> Self:
+    def each(self, change: Callable[[jax.Array], jax.Array]) -> "Distributions":
         """The same with each array [P, C, X] that belongs to latents changed: cut or rearranged, by the walk."""
         ...
 
@@ -36,14 +37,14 @@ class Mixtures(NamedTuple):
     """Integer mixtures as `Distributions`: what the codecs' own entropy models give."""
 
     mix: tables.IntegerMixture  # fields [P, C, X]
-    families: jax.Array  # int32, `tables.family_table`, flattened
+    families: Int32[Array, "T"]  # `tables.family_table`, flattened
 
-    def support(self) -> tuple[jax.Array, jax.Array]:
+    def support(self) -> tuple[Int32[Array, "*P X"], Int32[Array, "*P X"]]:
         """See `Distributions`."""
         radius = self.mix.radius[..., 0, :]
         return -radius, radius
 
-    def cdf(self, k: jax.Array) -> jax.Array:
+    def cdf(self, k: Int32[Array, "*P X"]) -> Int32[Array, "*P X"]:
         """See `Distributions`."""
         return tables.mixture_cdf(self.families, self.mix, k)
 
@@ -55,14 +56,14 @@ class Mixtures(NamedTuple):
 class Tables(NamedTuple):
     """Any distributions of symbols 0 ... S - 1, as tables of their cumulative frequencies."""
 
-    table: jax.Array  # int32 [P, S + 1, X], from 0 to 2^16, strictly increasing along the second axis
+    table: Int32[Array, "*P S+1 X"]  # from 0 to 2^16, strictly increasing along the second axis
 
-    def support(self) -> tuple[jax.Array, jax.Array]:
+    def support(self) -> tuple[Int32[Array, "*P X"], Int32[Array, "*P X"]]:
         """See `Distributions`."""
         lowest = jnp.zeros_like(self.table[..., 0, :])
         return lowest, lowest + (self.table.shape[-2] - 2)
 
-    def cdf(self, k: jax.Array) -> jax.Array:
+    def cdf(self, k: Int32[Array, "*P X"]) -> Int32[Array, "*P X"]:
         """See `Distributions`."""
         at = jnp.clip(k, 0, self.table.shape[-2] - 1)[..., None, :]
         return jnp.take_along_axis(self.table, at, axis=-2)[..., 0, :]

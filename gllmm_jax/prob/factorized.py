@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from gllmm_jax.prob.quantize import lower_bound
 
@@ -17,7 +18,7 @@ INIT_SCALE = 10.0
 LIKELIHOOD_MIN = 1e-9
 
 
-def logits(params: Mapping[str, jax.Array], v: jax.Array) -> jax.Array:
+def logits(params: Mapping[str, jax.Array], v: Float[Array, "N n"]) -> Float[Array, "N n"]:
     """Logits of the CDF at `v` [N, n], per channel -> [N, n]; increasing in `v`."""
     x = v[:, None, :]
     last = len(FILTERS) - 2
@@ -30,15 +31,17 @@ def logits(params: Mapping[str, jax.Array], v: jax.Array) -> jax.Array:
 
 def bin_bits(
     params: Mapping[str, jax.Array],
-    z: jax.Array,
+    z: Float[Array, "*batch N"],
     *,
     width: jax.Array | float = 1.0,
     shift: jax.Array | float = 0.0,
-) -> jax.Array:
+) -> Float[Array, "*batch N"]:
     """Information content of the unit bin around every `z` [..., N], in bits; same shape as `z`, at most 29.9.
 
     The density is `width` times as wide as the parameters say and moved by `shift`; both of a shape that fits z's.
     """
+
+    width, shift = (jnp.broadcast_to(a, z.shape) for a in (width, shift))
 
     def at(edge: float) -> jax.Array:
         v = (z + edge - shift) / width

@@ -3,16 +3,15 @@
 All three densities are symmetric, so a bin at distance a = |v - mean| holds the mass
 F((1/2 - a) / s) - F(-(1/2 + a) / s): far out, both arguments are on the side where the CDF is small and its logarithm
 exact, so nothing cancels in the tail.
-float32 or float64, any shape, natural logarithms (the mixture turns them into bits).
+float32 or float64, any shapes that broadcast, natural logarithms (the mixture turns them into bits).
 """
 
 from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import log_ndtr
-
-from gllmm_jax.config import Family
+from jax.scipy.special import log_ndtr, ndtr
+from jaxtyping import Array, Float
 
 
 def _log_difference(log_big: jax.Array, log_small: jax.Array) -> jax.Array:
@@ -32,12 +31,12 @@ def _log_ndtr(x: jax.Array) -> jax.Array:
     return jnp.where(x < -10.0, tail, log_ndtr(jnp.maximum(x, -10.0)))
 
 
-def gaussian_log_mass(a: jax.Array, s: jax.Array) -> jax.Array:
+def gaussian_log_mass(a: Float[Array, "..."], s: Float[Array, "..."]) -> Float[Array, "..."]:
     """log of the mass of the unit bin at distance `a` >= 0 under a Gaussian of standard deviation `s`."""
     return _log_difference(_log_ndtr((0.5 - a) / s), _log_ndtr(-(0.5 + a) / s))
 
 
-def laplace_log_mass(a: jax.Array, s: jax.Array) -> jax.Array:
+def laplace_log_mass(a: Float[Array, "..."], s: Float[Array, "..."]) -> Float[Array, "..."]:
     """The same under a Laplacian of scale `s`, its mean absolute deviation; closed form on both sides of a = 1/2."""
     outside = -jnp.maximum(a - 0.5, 0.0) / s + jnp.log(-jnp.expm1(-1.0 / s)) - jnp.log(2.0)
     near = jnp.minimum(a, 0.5)
@@ -45,16 +44,37 @@ def laplace_log_mass(a: jax.Array, s: jax.Array) -> jax.Array:
     return jnp.where(a >= 0.5, outside, inside)
 
 
-def logistic_log_mass(a: jax.Array, s: jax.Array) -> jax.Array:
+def logistic_log_mass(a: Float[Array, "..."], s: Float[Array, "..."]) -> Float[Array, "..."]:
     """The same under a logistic of scale `s`. F(u) - F(l) = F(u) F(-l) (1 - exp(-1/s)) when u - l = 1/s."""
     return jax.nn.log_sigmoid((0.5 - a) / s) + jax.nn.log_sigmoid((0.5 + a) / s) + jnp.log(-jnp.expm1(-1.0 / s))
 
 
-LOG_MASS: dict[Family, Callable[[jax.Array, jax.Array], jax.Array]] = {
+LOG_MASS: dict[str, Callable[[jax.Array, jax.Array], jax.Array]] = {
     "gaussian": gaussian_log_mass,
     "laplace": laplace_log_mass,
     "logistic": logistic_log_mass,
 }
+
+
+def laplace_cdf(t: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """CDF of a Laplacian of mean absolute deviation one."""
+    half = 0.5 * jnp.exp(-jnp.abs(t))
+    return jnp.where(t < 0, half, 1.0 - half)
+
+
+CDF: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "gaussian": ndtr,
+    "laplace": laplace_cdf,
+    "logistic": jax.nn.sigmoid,
+}
+"""Of the densities with mean 0 and scale 1."""
+
+DRAW: dict[str, Callable[..., jax.Array]] = {
+    "gaussian": jax.random.normal,
+    "laplace": jax.random.laplace,
+    "logistic": jax.random.logistic,
+}
+"""(key, shape, dtype) -> numbers of those densities."""
 
 
 def check_families(families: Sequence[str]) -> None:

@@ -6,12 +6,13 @@ family after the other. Rates are bits.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import no_type_check
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-from gllmm_jax.config import Family
-from gllmm_jax.prob.families import LOG_MASS, check_families
+from gllmm_jax.prob.families import CDF, DRAW, LOG_MASS, check_families
 from gllmm_jax.prob.quantize import lower_bound
 
 SCALE_MIN = 0.01
@@ -21,6 +22,7 @@ PROBABILITY_MIN = 1e-6
 """Floor of a bin's probability: no latent costs more than 19.93 bits. Source: the authors' code."""
 
 
+@no_type_check  # JAX makes trees of it that hold other things than arrays
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Mixture:
@@ -31,10 +33,10 @@ class Mixture:
     no such family.
     """
 
-    log_weight: jax.Array
-    mean: jax.Array
-    scale: jax.Array
-    families: tuple[Family, ...] = dataclasses.field(metadata={"static": True})
+    log_weight: Float[Array, "*batch C M"]
+    mean: Float[Array, "*batch C M"]
+    scale: Float[Array, "*batch C M"]
+    families: tuple[str, ...] = dataclasses.field(metadata={"static": True})
 
     def __post_init__(self) -> None:
         check_families(self.families)
@@ -46,7 +48,7 @@ class Mixture:
         return [dataclasses.replace(part, families=(name,)) for part, name in zip(parts, self.families, strict=True)]
 
 
-def numbers_per_latent(families: Sequence[Family], components: int) -> int:
+def numbers_per_latent(families: Sequence[str], components: int) -> int:
     """How many network outputs describe one latent: 30 for three families of three. A softmax over one has no logit.
 
     Raises `ValueError` where there is no such family.
@@ -56,7 +58,7 @@ def numbers_per_latent(families: Sequence[Family], components: int) -> int:
     return len(families) * components * per_component + (len(families) if len(families) > 1 else 0)
 
 
-def split(raw: jax.Array, families: Sequence[Family], components: int) -> Mixture:
+def split(raw: Float[Array, "*batch PM"], families: Sequence[str], components: int) -> Mixture:
     """Network outputs [..., P * M] as a mixture of M channels, P = `numbers_per_latent`.
 
     Order of the P groups of M channels: for each family, for each component: weight logit (where components > 1), mean,
@@ -80,8 +82,10 @@ def split(raw: jax.Array, families: Sequence[Family], components: int) -> Mixtur
     return Mixture(log_weight.reshape(merge), mean.reshape(merge), scale.reshape(merge), tuple(families))
 
 
-def log_mass(v: jax.Array, mixture: Mixture) -> jax.Array:
+def log_mass(v: Float[Array, "*batch M"], mixture: Mixture) -> Float[Array, "..."]:
     """Natural log of the probability of the unit bin around `v` [..., M], not floored.
+
+    Shapes broadcast, as in NumPy: all batch axes, and a mixture of one channel to all of v's.
 
     Source: GLLMM; the safe form is ours.
     """
@@ -90,8 +94,39 @@ def log_mass(v: jax.Array, mixture: Mixture) -> jax.Array:
     return jax.nn.logsumexp(jnp.concatenate(parts, axis=-2) + mixture.log_weight, axis=-2)
 
 
-def bin_bits(v: jax.Array, mixture: Mixture) -> jax.Array:
+def cdf(v: Float[Array, "*batch M"], mixture: Mixture) -> Float[Array, "..."]:
+    """The probability below `v` [..., M]; shapes broadcast as in `log_mass`.
+
+    For plots and checks: differences of it are zero in the tails, where `log_mass` is exact. What a file is coded with
+    is `tables.mixture_cdf`.
+    """
+    v = v[..., None, :]
+    below = [CDF[part.families[0]]((v - part.mean) / part.scale) for part in mixture.by_family()]
+    return jnp.sum(jnp.exp(mixture.log_weight) * jnp.concatenate(below, axis=-2), axis=-2)
+
+
+def sample(key: jax.Array, mixture: Mixture, *, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+    """Numbers drawn from a mixture [..., C, M], independent of each other -> [*shape, ..., M].
+
+    Rounded to whole numbers they are latents: each has the probability that `bin_bits` says.
+    """
+    of_component, *of_families = jax.random.split(key, 1 + len(mixture.families))
+    c, out = mixture.mean.shape[-2], (*shape, *mixture.mean.shape[:-2], mixture.mean.shape[-1])
+    which = jax.random.categorical(of_component, mixture.log_weight, axis=-2, shape=out)[..., None, :]
+    draws = [DRAW[name](k, out, mixture.mean.dtype) for name, k in zip(mixture.families, of_families, strict=True)]
+
+    def chosen(numbers: jax.Array, index: jax.Array) -> jax.Array:
+        wide = jnp.broadcast_to(numbers, (*out[:-1], numbers.shape[-2], out[-1]))
+        return jnp.take_along_axis(wide, index, axis=-2)[..., 0, :]
+
+    drawn = chosen(jnp.stack(draws, axis=-2), which // (c // len(mixture.families)))
+    return chosen(mixture.mean, which) + chosen(mixture.scale, which) * drawn
+
+
+def bin_bits(v: Float[Array, "*batch M"], mixture: Mixture) -> Float[Array, "..."]:
     """Information content of the unit bin around every `v` [..., M], in bits, between 0 and 19.93.
+
+    Shapes broadcast as in `log_mass`.
 
     `v` need not be an integer: in training it carries uniform noise. The gradient stays alive beyond the floor of the
     probability.

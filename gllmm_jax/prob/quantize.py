@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float
 
 
-def add_noise(key: jax.Array, y: jax.Array) -> jax.Array:
+def add_noise(key: jax.Array, y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """y + U(-1/2, 1/2), any shape: the differentiable stand-in for rounding in the rate.
 
     An array of keys, one for each image of y [B, ...], gives each image noise of its own, the same however a batch is
@@ -26,13 +28,13 @@ def is_batch_of_keys(key: jax.Array) -> bool:
     return key.ndim > (0 if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else 1)
 
 
-def round_straight_through(y: jax.Array) -> jax.Array:
+def round_straight_through(y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """round(y), half to even, any shape; the gradient is that of the identity."""
     return y + jax.lax.stop_gradient(jnp.round(y) - y)
 
 
 @jax.custom_jvp
-def lower_bound(x: jax.Array, bound: float) -> jax.Array:
+def lower_bound(x: Float[Array, "*shape"], bound: ArrayLike) -> Float[Array, "*shape"]:
     """max(x, bound), whose gradient also passes below the bound when it would raise `x`; the bound has none.
 
     In forward mode the derivative is that of the maximum, since a tangent does not know which way the loss falls.

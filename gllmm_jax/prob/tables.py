@@ -10,10 +10,10 @@ logits to base 2 in 1/64 (`LOGIT_FRACTION` bits), component weights in 1/32768, 
 import math
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jaxtyping import Array, Int32
 
 from gllmm_jax.prob.families import check_families
 
@@ -37,11 +37,11 @@ TAIL = 4
 class IntegerMixture(NamedTuple):
     """Mixtures of C components for X latents, int32 [..., C, X], components ordered family by family."""
 
-    mean: jax.Array  # 1/256
-    span: jax.Array  # distance from the mean, 1/256, beyond which the CDF is flat
-    reciprocal: jax.Array  # 2^24 // scale
-    weight: jax.Array  # sums to 2^15 over C
-    radius: jax.Array  # [..., 1, X], a power of two less 1: the symbols are -radius ... radius
+    mean: Int32[Array, "*batch C X"]  # 1/256
+    span: Int32[Array, "*batch C X"]  # distance from the mean, 1/256, beyond which the CDF is flat
+    reciprocal: Int32[Array, "*batch C X"]  # 2^24 // scale
+    weight: Int32[Array, "*batch C X"]  # sums to 2^15 over C
+    radius: Int32[Array, "*batch 1 X"]  # a power of two less 1: the symbols are -radius ... radius
 
 
 def family_table(families: tuple[str, ...]) -> np.ndarray:
@@ -82,7 +82,7 @@ def cumulative(cdf: np.ndarray) -> np.ndarray:
     return table
 
 
-def softmax(powers: jax.Array, logits: jax.Array) -> jax.Array:
+def softmax(powers: Int32[Array, "P"], logits: Int32[Array, "*batch K X"]) -> Int32[Array, "*batch K X"]:
     """Integer softmax to base 2 over axis -2: int32 logits [..., K, X] -> weights that sum to at most 2^15."""
     gap = jnp.max(logits, axis=-2, keepdims=True) - logits
     power = powers.at[jnp.minimum(gap, POWERS)].get(mode="promise_in_bounds")
@@ -90,7 +90,7 @@ def softmax(powers: jax.Array, logits: jax.Array) -> jax.Array:
     return lax.div(power << WEIGHT_BITS, jnp.broadcast_to(total, power.shape))
 
 
-def complete(weight: jax.Array) -> jax.Array:
+def complete(weight: Int32[Array, "*batch C X"]) -> Int32[Array, "*batch C X"]:
     """Give what rounding left of 2^15 to the largest weight (the first of equals); axis -2 is components."""
     largest = jnp.argmax(weight, axis=-2, keepdims=True).astype(jnp.int32)
     rest = (1 << WEIGHT_BITS) - jnp.sum(weight, axis=-2, keepdims=True, dtype=jnp.int32)
@@ -98,7 +98,9 @@ def complete(weight: jax.Array) -> jax.Array:
     return weight + jnp.where(index == largest, rest, 0)
 
 
-def mixture(mean: jax.Array, scale: jax.Array, weight: jax.Array) -> IntegerMixture:
+def mixture(
+    mean: Int32[Array, "*batch C X"], scale: Int32[Array, "*batch C X"], weight: Int32[Array, "*batch C X"]
+) -> IntegerMixture:
     """Bring means and raw (signed) scales, int32 [..., C, X] in 1/256, into the domain of `mixture_cdf`."""
     mean = jnp.clip(mean, -MEAN_LIMIT, MEAN_LIMIT)
     scale = jnp.clip(jnp.abs(scale), SCALE_LOW, SCALE_HIGH)
@@ -107,7 +109,9 @@ def mixture(mean: jax.Array, scale: jax.Array, weight: jax.Array) -> IntegerMixt
     return IntegerMixture(mean, (REACH + 1) * scale, reciprocal, weight, radius(mean, scale, weight))
 
 
-def radius(mean: jax.Array, scale: jax.Array, weight: jax.Array) -> jax.Array:
+def radius(
+    mean: Int32[Array, "*batch C X"], scale: Int32[Array, "*batch C X"], weight: Int32[Array, "*batch C X"]
+) -> Int32[Array, "*batch 1 X"]:
     """Radius of the symbols that get a frequency under a mixture, int32 [..., C, X] each -> [..., 1, X].
 
     Each symbol takes at least 1/65536 from the others, so the support is as narrow as it can be without leaving much
@@ -122,7 +126,7 @@ def radius(mean: jax.Array, scale: jax.Array, weight: jax.Array) -> jax.Array:
     return jnp.minimum((1 << (32 - lax.clz(whole))) - 1, Y_LIMIT)
 
 
-def mixture_cdf(table: jax.Array, mix: IntegerMixture, k: jax.Array) -> jax.Array:
+def mixture_cdf(table: Int32[Array, "T"], mix: IntegerMixture, k: Int32[Array, "*batch X"]) -> Int32[Array, "*batch X"]:
     """Cumulative frequency below symbol `k`, in 1/65536.
 
     Args:

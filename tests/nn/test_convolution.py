@@ -78,7 +78,7 @@ def test_half_the_width_is_added_up_in_full_width():
     assert found.dtype == jnp.bfloat16
     whole = jax.vjp(lambda kernel: plain(x.astype(jnp.float32), kernel, *form), kernel.astype(jnp.float32))[1]
     exact = whole(given.astype(jnp.float32))[0]
-    assert jnp.max(jnp.abs(found - exact)) <= 2.0**-8 * jnp.max(exact)
+    assert jnp.max(jnp.abs(found.astype(jnp.float32) - exact)) <= 2.0**-8 * jnp.max(exact)
 
 
 def gradients_convolutions(side):

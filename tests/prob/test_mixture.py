@@ -29,7 +29,7 @@ def scipy_log_mass(name: str, a: np.ndarray, s: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(4))
 def test_masses_sum_to_one(seed):
     mix = random_mixture(seed)
-    v = jnp.arange(-300.0, 301.0)[:, None] * jnp.ones(5)
+    v = jnp.broadcast_to(jnp.arange(-300.0, 301.0)[:, None], (601, 5))
     spread = jax.tree.map(lambda a: jnp.broadcast_to(a, (601, *a.shape)), mix)
     total = jnp.sum(jnp.exp(mixture.log_mass(v, spread)), axis=0)
     np.testing.assert_allclose(total, 1.0, atol=1e-5)

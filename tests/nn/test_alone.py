@@ -1,0 +1,131 @@
+"""Each network of the public list by itself: batch axes, dtypes, forward mode, and what its words mean."""
+
+import inspect
+from typing import Any
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gllmm_jax import nn, prob
+from gllmm_jax.config import VariableRate
+
+X = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3, 8, 8, 4)), jnp.float32)
+
+PARTS = [
+    nn.GDN(),
+    nn.GDN(inverse=True),
+    nn.PlainResidual(),
+    nn.LeakyResidual(),
+    nn.ConcatenatedResidual(stages=3),
+    nn.Attention(),
+    nn.Down(6),
+    nn.Up(),
+    nn.HyperAnalysis(6),
+    nn.HyperSynthesis(6, 10),
+    nn.MaskedContext(4),
+    nn.MaskedContext(4, order="checkerboard", features=3),
+    nn.EntropyParameters(4, hidden=(5, 6)),
+    nn.FactorizedPrior(4),
+]
+
+
+def called(part: linen.Module, variables, x) -> Any:
+    arguments = (None, x) if isinstance(part, nn.EntropyParameters) else (x,)
+    return part.apply(variables, *arguments)
+
+
+def started(part: linen.Module, dtype: Any = jnp.float32):
+    x = X[0].astype(dtype)
+    arguments = (None, x) if isinstance(part, nn.EntropyParameters) else (x,)
+    return part.init(jax.random.key(0), *arguments)
+
+
+def of(part: linen.Module) -> str:
+    return type(part).__name__
+
+
+def test_all_of_the_list_are_here():
+    listed = {name for name in nn.__all__ if inspect.isclass(getattr(nn, name)) and name not in ("Model", "Output")}
+    assert {of(part) for part in PARTS} == listed
+
+
+@pytest.mark.parametrize("part", PARTS, ids=of)
+def test_batch_axes_are_free(part):
+    variables = started(part)
+    whole = called(part, variables, X)
+    assert whole.shape[:2] == X.shape[:2]
+    for found in (called(part, variables, X[1]), jnp.stack([called(part, variables, x) for x in X[1]])):
+        np.testing.assert_allclose(found, whole[1], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if hasattr(part, "dtype")], ids=of)
+def test_dtypes_are_as_flax_has_them(part):
+    half = part.clone(dtype=jnp.bfloat16)
+    variables = started(half)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {np.dtype(np.float32)}
+    found = called(half, variables, X)
+    assert found.dtype == jnp.bfloat16
+    wanted = called(part, variables, X)
+    assert wanted.dtype == jnp.float32
+    np.testing.assert_allclose(found.astype(np.float32), wanted, atol=0.05 * float(jnp.abs(wanted).max()))
+
+
+@pytest.mark.parametrize("part", PARTS, ids=of)
+def test_parameters_start_in_their_dtype(part):
+    variables = started(part.clone(param_dtype=jnp.bfloat16), jnp.bfloat16)
+    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {np.dtype(jnp.bfloat16)}
+    rates = isinstance(part, nn.FactorizedPrior)
+    assert called(part, variables, X.astype(jnp.bfloat16)).dtype == (jnp.float32 if rates else jnp.bfloat16)
+
+
+@pytest.mark.parametrize("part", PARTS, ids=of)
+def test_forward_mode_agrees_with_reverse(part):
+    """In the parameters and in the input: <J u, v> = <u, J^T v>, where nothing lies below a bound."""
+    variables, rng = started(part), np.random.default_rng(1)
+
+    def alike(tree):
+        return jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape), a.dtype), tree)
+
+    primals = (jax.tree.map(lambda a: a + 0.05, variables), X[0])
+    tangents = alike(primals)
+    out, tangent = jax.jvp(lambda *given: called(part, *given), primals, tangents)
+    cotangent = alike(out)
+    gradients = jax.vjp(lambda *given: called(part, *given), *primals)[1](cotangent)
+
+    def product(a, b):
+        return float(sum(jax.tree.leaves(jax.tree.map(lambda a, b: jnp.sum(a * b), a, b))))
+
+    assert product(tangent, cotangent) == pytest.approx(product(tangents, gradients), rel=1e-3, abs=1e-3)
+    assert product(tangent, tangent) > 0
+
+
+@pytest.mark.parametrize("part", PARTS, ids=of)
+def test_shapes_are_checked_in_the_tests(part):
+    with pytest.raises(Exception, match="Type-check"):
+        called(part, {}, jnp.ones((2, 8, 8, 4), jnp.int32))
+
+
+def test_a_mistyped_word_is_an_error_that_names_the_known():
+    with pytest.raises(ValueError, match="one or more of gaussian, laplace, logistic, not "):
+        nn.EntropyParameters(4, families=("laplacian",)).init(jax.random.key(0), None, X)
+    with pytest.raises(ValueError, match="no order 'rasters' of latents: choose one of raster, checkerboard, none"):
+        nn.MaskedContext(4, order="rasters").init(jax.random.key(0), X)
+
+
+def test_a_rate_takes_one_batch_axis():
+    rate = VariableRate(anchors=2)
+    for part in (nn.HyperAnalysis(6, rate=rate), nn.FactorizedPrior(4, rate=rate, grows=True)):
+        variables = part.init(jax.random.key(0), X[0])
+        params = nn.at_quality(variables["params"], jnp.arange(3) * 100)
+        assert called(part, {"params": params}, X[0]).shape[0] == 3
+
+
+def test_a_context_and_a_net_make_a_mixture():
+    seen = nn.MaskedContext(latents=4).init_with_output(jax.random.key(0), X)[0]
+    net = nn.EntropyParameters(latents=4, hidden=(5, 6), families=("laplace", "logistic"), components=2)
+    raw = net.init_with_output(jax.random.key(1), seen, seen)[0]
+    mixture = prob.split(raw, net.families, net.components)
+    assert prob.bin_bits(jnp.round(X), mixture).shape == X.shape
