@@ -5,6 +5,27 @@ with the next bytes, lane by lane; the encoder walks the steps backwards and doe
 2^16 changes nothing and costs nothing, so padding is that. (16-bit words would need half the refills and lose 0.003
 bits on every symbol, the states being too short against 2^16.)
 
+With probabilities of one's own, inside a jitted function:
+
+    >>> import jax, jax.numpy as jnp, numpy as np
+    >>> from gllmm_jax.entropy import rans
+    >>> from gllmm_jax.prob import cumulative
+    >>> cdf = jnp.asarray(cumulative(np.array([0.0, 0.5, 0.8, 0.95, 1.0])))  # of the symbols 0 ... 3, in 1/65536
+    >>> symbols = jnp.array([[0, 1], [3, 0], [0, 0], [2, 0]])  # 4 steps of 2 lanes
+    >>> encoded = rans.encode(rans.start(2), cdf[symbols], cdf[symbols + 1] - cdf[symbols])
+    >>> @jax.jit
+    ... def decode(states, data):
+    ...     def step(lanes, _):
+    ...         slots, lowest, width = rans.slots(lanes), jnp.zeros(2, jnp.int32), rans.half(jnp.int32(0), jnp.int32(3))
+    ...         k, low, frequency = rans.search(lambda k: cdf[jnp.minimum(k, 4)], slots, lowest, width)
+    ...         return rans.advance(lanes, rans.traced_source(data), low, frequency), k
+    ...     return jax.lax.scan(step, rans.Lanes(states, jnp.int32(0)), length=4)[1]
+    >>> data, length = rans.compact(*encoded[1:])
+    >>> bool((decode(encoded[0], data) == symbols).all())
+    True
+
+Where the probabilities depend on what is decoded, `walk.loops` has the loop.
+
 Source: Duda 2013, "Asymmetric numeral systems"; Giesen 2014, "Interleaved entropy coders".
 """
 
@@ -94,6 +115,24 @@ def source(data: np.ndarray) -> Source:
     padded[: len(data)] = data
     padded[:-1] = padded[:-1] << 8 | padded[1:]
     return Source(*jax.device_put((padded, np.int32(len(data)))))
+
+
+def traced_source(data: jax.Array, length: jax.Array | None = None) -> Source:
+    """The same of uint8 [bytes] under a trace. Without the `length` in use, int32, it has no end.
+
+    Under `jax.vmap` a loop that may stop at an end copies all it carries at every turn, so leave the length out there,
+    and see afterwards whether `Lanes.pointer` is where it should be.
+    """
+    after = jnp.concatenate([data[1:], jnp.zeros(2, jnp.uint8)]).astype(jnp.uint32)
+    return Source(jnp.append(data, jnp.uint8(0)).astype(jnp.uint32) << 8 | after, length)
+
+
+def compact(out: jax.Array, emitted: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The bytes that `encode` emitted, in front of zeros, uint8 [2 T L], and how many they are, int32."""
+    keep = emitted.reshape(-1)
+    to = jnp.where(keep, jnp.cumsum(keep, dtype=jnp.int32) - 1, keep.size)
+    data = jnp.zeros(keep.shape, jnp.uint8).at[to].set(out.reshape(-1), mode="drop")
+    return data, jnp.sum(keep, dtype=jnp.int32)
 
 
 def advance(lanes: Lanes, source: Source, low: jax.Array, frequency: jax.Array) -> Lanes:

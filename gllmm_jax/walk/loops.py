@@ -4,31 +4,32 @@ Latents lie in a plane int32 [R, M]: rows are positions in any order, columns ch
 which says group by group the rows that come next, and a pure function of the plane and the rows of a group that gives
 their distributions. The function may look at rows that earlier groups have filled, and at nothing else of the plane.
 Everything here goes under `jax.jit` and `jax.vmap`. An entropy model of one's own, whose every symbol sees the one
-above it, from latents to bytes and back:
+above it, from latents to a stream and back inside one jitted function, and to bytes outside:
 
-    >>> import functools, jax, jax.numpy as jnp, numpy as np
+    >>> import jax, jax.numpy as jnp, numpy as np
     >>> from gllmm_jax.entropy import rans
     >>> from gllmm_jax.order.schedule import Schedule
-    >>> from gllmm_jax.prob.distributions import Tables
+    >>> from gllmm_jax.prob import Tables
     >>> from gllmm_jax.walk import loops
     >>> def distribute(plane, rows):  # symbols 0 ... 2, of which the one above is likely
     ...     above = jnp.where(rows[:, None] > 0, plane[rows - 1], 0)
-    ...     likely = jnp.arange(3)[:, None] == above[:, None, :]
+    ...     likely = jnp.arange(3)[None, :, None] == above[:, None, :]
     ...     cdf = jnp.cumsum(jnp.where(likely, 45536, 10000), axis=1)
     ...     return Tables(jnp.pad(cdf, ((0, 0), (1, 0), (0, 0))).astype(jnp.int32))
-    >>> plane = jnp.array([[0, 1], [0, 1], [2, 1], [2, 1]], jnp.int32)  # 4 positions, 2 channels
     >>> schedule = Schedule(np.arange(4, dtype=np.int32)[:, None], np.ones(4, np.int32))  # one after the other
     >>> @jax.jit
-    ... def encode(plane):  # with one lane: a symbol a step
-    ...     low, frequency, _ = loops.intervals(distribute, plane, schedule.rows)
-    ...     return rans.encode(rans.start(1), low.reshape(-1, 1), frequency.reshape(-1, 1))
-    >>> states, out, emitted = encode(plane)
-    >>> data = rans.pack_states(np.asarray(states)) + np.asarray(out[emitted]).tobytes()
-    >>> states, rest = rans.unpack(data, 1)
-    >>> lanes = rans.Lanes(jnp.asarray(states), jnp.int32(0))
-    >>> found, lanes = jax.jit(functools.partial(loops.decode, distribute))(
-    ...     jnp.zeros_like(plane), schedule, rans.source(rest), lanes)
-    >>> bool((found == plane).all()), len(data)
+    ... def there_and_back(plane):
+    ...     coded = loops.intervals(distribute, plane, schedule.rows)
+    ...     states, out, emitted = rans.encode(rans.start(1), *loops.steps(coded, *schedule, lanes=1))
+    ...     data, length = rans.compact(out, emitted)
+    ...     source, lanes = rans.traced_source(data), rans.Lanes(states, jnp.int32(0))
+    ...     excess = loops.excess(coded, schedule.rows, plane)  # zeros here: no symbol lies beyond its table
+    ...     found, lanes = loops.decode(distribute, excess, schedule, source, lanes)
+    ...     return found, states, data, length
+    >>> plane = jnp.array([[0, 1], [0, 1], [2, 1], [2, 1]], jnp.int32)  # 4 positions, 2 channels
+    >>> found, states, data, length = there_and_back(plane)
+    >>> stream = rans.pack_states(np.asarray(states)) + np.asarray(data[:length]).tobytes()
+    >>> bool((found == plane).all()), len(stream)
     (True, 5)
 """
 
@@ -94,6 +95,38 @@ def intervals(
         return jax.tree.map(lambda a, b: lax.dynamic_update_index_in_dim(a, b, g, 0), found, group(every[g]))
 
     return lax.fori_loop(0, groups, place, empty)
+
+
+def step_counts(counts: np.ndarray, channels: int, lanes: int) -> np.ndarray:
+    """How many steps of so many lanes the groups of `counts` rows take, int [G]: each begins with a step of its own."""
+    return -(-counts * channels // lanes)
+
+
+def steps(coded: Coded, rows: np.ndarray, counts: np.ndarray, lanes: int) -> tuple[jax.Array, jax.Array]:
+    """What `rans.encode` takes of a schedule's symbols: low and frequency, int32 [T, lanes] each.
+
+    `counts` [G] are the schedule's, which decoding needs; `rows` those that `coded` is of, the same in the same order,
+    in the schedule's groups or in others (`order.schedule.chunks`). Both are concrete, since T hangs on them. What is
+    certain fills up the last step of each group.
+    """
+    width = coded.low.shape[2]
+    real = (np.flatnonzero(rows >= 0)[:, None] * width + np.arange(width)).ravel()
+    symbols = counts.astype(np.int64) * width
+    more = step_counts(counts.astype(np.int64), width, lanes) * lanes - symbols
+    at = np.insert(real, np.repeat(np.cumsum(symbols), more), coded.low.size)
+    low, frequency = (
+        jnp.append(a.reshape(-1), np.int32(certain))[at]
+        for a, certain in ((coded.low, 0), (coded.frequency, tables.TOTAL))
+    )
+    return low.reshape(-1, lanes), frequency.reshape(-1, lanes)
+
+
+def excess(coded: Coded, rows: Rows, plane: jax.Array, first: jax.Array | int = 0) -> jax.Array:
+    """What the latents of those `rows` exceed their supports by, in the shape of `plane`, zeros elsewhere.
+
+    A decoder has to be told, for `decode` adds its symbols to this.
+    """
+    return settle(jnp.zeros_like(plane), rows.reshape(-1), coded.excess.reshape(-1, coded.excess.shape[2]), first)
 
 
 def decode(

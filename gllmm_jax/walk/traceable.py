@@ -3,8 +3,17 @@
 Sizes are those of the arrays, so each size is a program of its own, where the codec's own programs serve many. The
 numbers are the same: `pack` gives the stream that `latents.encode_latents` gives with the coder `rans`.
 
-    encode = jax.jit(jax.vmap(functools.partial(traceable.encode_latents, codec.twin)))
-    streams = encode(y_hat, z_hat)  # of a batch
+    >>> import functools
+    >>> import gllmm_jax, jax, jax.numpy as jnp
+    >>> from gllmm_jax.walk import traceable
+    >>> codec = gllmm_jax.load("light-msp-0.0130")
+    >>> encode = jax.jit(jax.vmap(functools.partial(traceable.encode_latents, codec.twin)))
+    >>> y_hat, z_hat = jnp.zeros((2, 4, 4, codec.config.latents), jnp.int32), jnp.zeros((2, 0, 0, 0), jnp.int32)
+    >>> streams = encode(y_hat, z_hat)  # of a batch; this model has no z
+    >>> decode = jax.jit(jax.vmap(functools.partial(traceable.decode_latents, codec.twin)))
+    >>> y_again, _, whole = decode(streams)
+    >>> bool((y_again == y_hat).all() and whole.all())
+    True
 """
 
 import functools
@@ -17,7 +26,6 @@ import numpy as np
 from gllmm_jax.entropy import rans
 from gllmm_jax.order.models import entropy_model
 from gllmm_jax.order.schedule import chunks
-from gllmm_jax.prob import tables
 from gllmm_jax.twin.integer import Twin
 from gllmm_jax.walk import interleaved, latents, loops, walk
 from gllmm_jax.walk.coder import Outliers
@@ -41,34 +49,30 @@ def encode_latents(twin: Twin, y_hat: jax.Array, z_hat: jax.Array) -> Stream:
     model, n = entropy_model(twin, (y_hat.shape[0], y_hat.shape[1])), rans.lane_count(y_hat.size, y_hat.shape[2])
     static, symbols, excess = model.static(), model.symbols(y_hat, z_hat), jnp.zeros_like(y_hat)
     first, last = (jnp.asarray(static.table)[static.rows, symbols + i] for i in (0, 1))
-    steps = [_in_steps(n, first, last - first, np.array([first.size]))]
+    every = np.arange(first.size)
+    found = loops.Coded(*(a[:, None, None] for a in (first, last - first, jnp.zeros_like(first))))
+    steps = [loops.steps(found, every, np.array([first.size]), n)]
     for stage in model.stages(z_hat):
         plane, of_stage = stage.plane(y_hat), stage.known(y_hat)
         over = stage.plane(excess)
         for program, known, schedule, _, channel in stage.parts:
             distribute = functools.partial(program.distribute, program.prepare(of_stage, known, plane))
             order = schedule.order()
-            found = loops.intervals(distribute, plane, chunks(order, min(walk.CHUNK, len(order))).rows, channel)
-            low, frequency, beyond = (a.reshape(-1, a.shape[2])[: len(order)] for a in found)
-            steps.append(_in_steps(n, low.ravel(), frequency.ravel(), schedule.counts * low.shape[1]))
-            over = loops.settle(over, order, beyond, channel)
+            rows = chunks(order, min(walk.CHUNK, len(order))).rows
+            found = loops.intervals(distribute, plane, rows, channel)
+            steps.append(loops.steps(found, rows, schedule.counts, n))
+            over = over + loops.excess(found, rows, plane, channel)
         excess = stage.written(excess, over)
     low, frequency = (jnp.concatenate(parts) for parts in zip(*steps, strict=True))
     states, out, emitted = rans.encode(rans.start(n), low, frequency)
-    keep = emitted.reshape(-1)
-    to = jnp.where(keep, jnp.cumsum(keep, dtype=jnp.int32) - 1, keep.size)
-    data = jnp.zeros(keep.shape, jnp.uint8).at[to].set(out.reshape(-1), mode="drop")
-    return Stream(states, data, jnp.sum(keep, dtype=jnp.int32), excess)
+    return Stream(states, *rans.compact(out, emitted), excess)
 
 
 def decode_latents(twin: Twin, stream: Stream) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Inverse of `encode_latents`: y_hat int32 [h, w, M], z_hat int32, and whether the stream was whole (bool)."""
     (h, w, _), n = stream.excess.shape, len(stream.states)
     model = entropy_model(twin, (h, w))
-    following = jnp.concatenate([stream.data[1:], jnp.zeros(2, jnp.uint8)]).astype(jnp.uint32)
-    pairs = jnp.append(stream.data, jnp.uint8(0)).astype(jnp.uint32) << 8 | following
-    # without an end: under vmap a walk that may stop would copy its planes at every group
-    source, lanes = rans.Source(pairs, None), rans.Lanes(stream.states, jnp.int32(0))
+    source, lanes = rans.traced_source(stream.data), rans.Lanes(stream.states, jnp.int32(0))
     static = model.static()
     arguments = interleaved.static_steps(static, n, max(-(-len(static.rows) // n), 1))
     symbols, lanes = rans.decode_static(*arguments, source, lanes)
@@ -99,11 +103,3 @@ def unpack(data: bytes, shape: tuple[int, int, int]) -> Stream:
     outliers, rest = latents.unpack_outliers(data, shape[0] * shape[1] * shape[2])
     states, found = rans.unpack(rest, rans.lane_count(shape[0] * shape[1] * shape[2], shape[2]))
     return Stream(states, found, np.int32(len(found)), outliers.plane(shape))
-
-
-def _in_steps(lanes: int, low: jax.Array, frequency: jax.Array, groups: np.ndarray) -> tuple[jax.Array, jax.Array]:
-    # int32 [T, L] each of symbols in groups of so many: what is certain fills up the last step of a group
-    ends, more = np.cumsum(groups), -groups % lanes
-    at = np.insert(np.arange(len(low)), np.repeat(ends, more), len(low))
-    low, frequency = jnp.append(low, 0)[at], jnp.append(frequency, tables.TOTAL)[at]
-    return low.reshape(-1, lanes), frequency.reshape(-1, lanes)
