@@ -16,14 +16,18 @@ from tests.train.worker import TINY
 README = Path(__file__).parents[2] / "experiments" / "README.md"
 
 
-def test_the_loop_of_the_readme(photograph, capsys, monkeypatch):
+def test_the_loop_of_the_readme(photograph, capsys, tmp_path, monkeypatch):
     (block,) = (code for code in re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL) if "loss_fn" in code)
     assert len(block.splitlines()) <= 30
     monkeypatch.setitem(PRESETS, "tiny", TINY)
     images = np.stack([photograph(64, 64, seed=seed) for seed in range(2)])
-    exec(block.replace('"light"', '"tiny"').replace("lion(1e-4)", "lion(1e-3)"), {"batches": [images] * 3})
+    scope = {"batches": [images] * 3, "photographs": list(images)}
+    monkeypatch.chdir(tmp_path)
+    exec(block.replace('"light"', '"tiny"').replace("lion(1e-4)", "lion(1e-3)"), scope)
     losses = [float(line.split()[1].rstrip(":")) for line in capsys.readouterr().out.splitlines()]
     assert losses[2] < losses[1] < losses[0]
+    codec = scope["codec"]
+    assert codec.decompress(codec.compress(images[0])).shape == images[0].shape
 
 
 def test_a_loop_of_ones_own(photograph):
@@ -42,7 +46,7 @@ def test_a_loop_of_ones_own(photograph):
 
     params = init_params(TINY, jax.random.key(0))
     state = optimizer.init(params)
-    x = jnp.stack([photograph(64, 64, seed=seed) for seed in range(2)]) / 255.0
+    x = jnp.float32([photograph(64, 64, seed=seed) for seed in range(2)]) / 255.0
     losses = []
     for key in jax.random.split(jax.random.key(1)):
         params, state, terms = step(params, state, x, key)
