@@ -5,13 +5,14 @@
 #   make test      the tests, in the default environment
 #   make test-all  the tests that `make test` leaves out because they take long
 #   make lint      ruff and pyright
+#   make docs      the reference of all functions: docs/
 #   make tfc       an environment with TensorFlow-Compression (JAX 0.5.3): .venv/tfc
 #   make clean     all of the above goes
 
 PYTHON ?= python3
 PYTEST ?= -q -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all lint tfc clean
+.PHONY: demo test test-all lint docs tfc clean
 
 demo: .venv/demo/ready
 	.venv/demo/bin/python -m gllmm_jax demo -o demo
@@ -26,6 +27,9 @@ lint: .venv/dev/ready
 	.venv/dev/bin/ruff check .
 	.venv/dev/bin/ruff format --check .
 	.venv/dev/bin/pyright --pythonpath .venv/dev/bin/python
+
+docs: .venv/dev/ready
+	.venv/dev/bin/pdoc --docformat google --output-directory docs gllmm_jax '!gllmm_jax.cli'
 
 tfc: .venv/tfc/ready
 
@@ -43,4 +47,4 @@ tfc: .venv/tfc/ready
 	@touch $@
 
 clean:
-	rm -rf .venv demo build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv demo docs build *.egg-info .pytest_cache .ruff_cache .hypothesis
