@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from gllmm_jax import zoo
-from gllmm_jax.cli import main, pictures
+from gllmm_jax.cli import main
+from gllmm_jax.codec import codec
 from gllmm_jax.config import TrainConfig
 from gllmm_jax.presets import PRESETS
 
@@ -242,7 +243,7 @@ def test_a_bug_is_one_line_too(capsys, monkeypatch, folder, photo):
     def broken(*_, **places):
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr(pictures, "_load", broken)
+    monkeypatch.setattr(codec, "load", broken)
     assert fails(capsys, "compress", photo) == "unexpected RuntimeError: first line (GLLMM_JAX_DEBUG=1 shows where)"
     monkeypatch.setenv("GLLMM_JAX_DEBUG", "1")
     with pytest.raises(RuntimeError):

@@ -13,6 +13,7 @@ import pytest
 import gllmm_jax
 from gllmm_jax import __main__, cli, zoo
 from gllmm_jax.cli import learn
+from gllmm_jax.codec import codec
 
 HEAVY = ("optax", "orbax", "grain", "tensorflow", "tensorflow_compression", "matplotlib")
 
@@ -105,7 +106,7 @@ def test_interruption_is_left_to_the_caller(monkeypatch, photo, tmp_path):
         raise KeyboardInterrupt
 
     handler = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(cli.pictures, "_load", interrupted)
+    monkeypatch.setattr(codec, "load", interrupted)
     with pytest.raises(KeyboardInterrupt):
         cli.main(["compress", str(photo)])
     assert signal.getsignal(signal.SIGINT) is handler

@@ -1,20 +1,23 @@
 """The bar of long work."""
 
 import gc
+import io
 import os
 import sys
 import time
 
 import pytest
 
-from gllmm_jax.cli import main, pictures, progress
+from gllmm_jax.cli import main, progress
+from gllmm_jax.codec import codec
+from gllmm_jax.progress import silent
 
 
 @pytest.fixture
 def terminal(capsys, monkeypatch):
     """stderr is one, and nobody is patient; gives what was written there."""
     monkeypatch.setenv("GLLMM_JAX_CACHE", "")
-    monkeypatch.setattr(progress, "_on_a_terminal", lambda: True)
+    monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True)  # pytest changes the object between phases
     monkeypatch.setattr(progress, "PATIENCE", 0.0)
     monkeypatch.setattr(progress, "EVERY", 0.02)
     monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((80, 24)))
@@ -48,7 +51,7 @@ def test_the_commands_tell_it(terminal, mu_file, photo, tmp_path):
 
 def test_garbage_is_collected_again_after_a_command(mu_file, photo, monkeypatch):
     seen = []
-    monkeypatch.setattr(pictures, "_load", lambda _, **places: seen.append(gc.isenabled()) or 1 / 0)
+    monkeypatch.setattr(codec, "load", lambda _, **places: seen.append(gc.isenabled()) or 1 / 0)
     assert gc.isenabled() and main(["compress", str(photo), "--model", str(mu_file)]) == 2
     assert seen == [False] and gc.isenabled()
 
@@ -61,21 +64,38 @@ def test_short_work_needs_no_bar(terminal, monkeypatch):
 
 
 def test_nobody_looks_at_a_pipe_or_at_what_is_closed(capsys, monkeypatch, tmp_path):
-    assert not progress._on_a_terminal()
+    def is_shown():
+        with progress.bar() as show:
+            return show is not silent
+
+    assert not is_shown()
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    assert progress._on_a_terminal()
+    assert is_shown()
     with (tmp_path / "gone").open("w") as gone:
         pass
     monkeypatch.setattr(sys, "stderr", gone)
-    assert not progress._on_a_terminal()
+    assert not is_shown()
     monkeypatch.setattr(sys, "stderr", None)
-    assert not progress._on_a_terminal()
+    assert not is_shown()
 
 
-def test_a_terminal_that_has_gone_does_no_harm(terminal, monkeypatch, tmp_path):
-    with (tmp_path / "gone").open("w") as gone:
-        pass
+class Gone(io.StringIO):
+    """A terminal that takes nothing any more; `asked` says how often it was given something."""
+
+    asked = 0
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self.asked += 1
+        raise OSError("the terminal has gone")
+
+
+def test_a_terminal_that_has_gone_does_no_harm(terminal, monkeypatch):
+    gone = Gone()
     monkeypatch.setattr(sys, "stderr", gone)
     with progress.bar() as show:
         show("analysis", 1, 2)
         time.sleep(0.2)
+    assert gone.asked

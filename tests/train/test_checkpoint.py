@@ -4,11 +4,11 @@ import dataclasses
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
 from gllmm_jax.config import ModelConfig, TrainConfig
 from gllmm_jax.presets import PRESETS
-from gllmm_jax.train import checkpoint
 from gllmm_jax.train.checkpoint import CheckpointError, Checkpoints, SaveError, load_best
 from gllmm_jax.train.record import Record, run_folder, state_shapes
 
@@ -138,18 +138,18 @@ def test_an_unfinished_save_is_not_a_checkpoint(run, record):
 @pytest.fixture
 def full_disk(monkeypatch):
     """The function (saves) that has so many of the next saves fail as on a full disk, part of their files written."""
-    save = checkpoint._save
+    save = ocp.CheckpointManager.save
 
     def arrange(saves):
-        def fail(manager, record, **trees):
+        def fail(manager, step, **settings):
             nonlocal saves
             if saves == 0:
-                return save(manager, record, **trees)
+                return save(manager, step, **settings)
             saves -= 1
-            (manager.directory / f"{record.step}.orbax-checkpoint-tmp").mkdir()
+            (manager.directory / f"{step}.orbax-checkpoint-tmp").mkdir()
             raise ValueError("RESOURCE_EXHAUSTED: Error writing: No space left on device [os_error_code='28']")
 
-        monkeypatch.setattr(checkpoint, "_save", fail)
+        monkeypatch.setattr(ocp.CheckpointManager, "save", fail)
 
     return arrange
 
@@ -189,6 +189,6 @@ def test_a_save_that_fails_otherwise_says_why(run, record, monkeypatch):
         raise PermissionError("not allowed here")
 
     with Checkpoints(run) as checkpoints:
-        monkeypatch.setattr(checkpoint, "_save", refuse)
+        monkeypatch.setattr(ocp.CheckpointManager, "save", refuse)
         with pytest.raises(SaveError, match=r"cannot save in .* \(not allowed here\): nothing was saved yet"):
             checkpoints.save(make_state(record, 0), record)

@@ -22,10 +22,14 @@ def test_the_view_is_the_picture_and_its_rate(photograph):
 
 
 def test_tensorboard_shows_pictures_of_one_size(tmp_path, monkeypatch):
-    pytest.importorskip("tensorboardX")
+    tensorboard = pytest.importorskip("tensorboardX")
     shown = {}
+
+    def keep(_, name, image, *__, **___):
+        shown[name] = image
+
+    monkeypatch.setattr(tensorboard.SummaryWriter, "add_image", keep)
     with Log(tmp_path, step=0, progress=0.0, show=False) as log:
-        monkeypatch.setattr(log._tensorboard, "add_image", lambda name, image, *_, **__: shown.update({name: image}))
         picture = np.zeros((64, 128, 3), np.uint8)
         log.pictures(1, picture, picture + 9, np.array([[0.0, 1.0, 2.0, 9.0]]).repeat(2, axis=1).repeat(4, axis=0))
     assert {name: image.shape for name, image in shown.items()} == {
