@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -51,9 +53,9 @@ def test_no_hyper_network_sees_farther_than_is_said(random_params):
     Operation by operation: in one program, what is no number may be lost where bits are kept above zero.
     """
     config = PRESETS["mu"]
-    params, middle, side = random_params(config), HYPER_REACH + 1, 2 * HYPER_REACH + 3
-    y = np.zeros((1, HYPER_STRIDE * side, HYPER_STRIDE * side, config.latents), np.float32)
-    z = np.zeros((1, side, side, config.hyper), np.float32)
+    params, middle, side = jax.tree.map(jnp.asarray, random_params(config)), HYPER_REACH + 1, 2 * HYPER_REACH + 3
+    y = jnp.zeros((1, HYPER_STRIDE * side, HYPER_STRIDE * side, config.latents), np.float32)
+    z = jnp.zeros((1, side, side, config.hyper), np.float32)
     bits, _ = model.apply(config, params, y, with_nan(z, middle), method=Model.element_bits)
     far = np.argwhere(np.isnan(np.asarray(bits)[0].sum(-1))) // HYPER_STRIDE - middle
     assert 0 < np.abs(far).max() <= HYPER_REACH
@@ -66,9 +68,7 @@ def test_no_hyper_network_sees_farther_than_is_said(random_params):
 
 
 def with_nan(plane, place):
-    plane = plane.copy()
-    plane[0, place, place] = np.nan
-    return plane
+    return plane.at[0, place, place].set(np.nan)
 
 
 @pytest.mark.parametrize("preset", ["mu", "light", "msp-fast"])

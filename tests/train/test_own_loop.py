@@ -23,7 +23,7 @@ def test_the_loop_of_the_readme(photograph, capsys, tmp_path, monkeypatch):
     images = np.stack([photograph(64, 64, seed=seed) for seed in range(2)])
     scope = {"batches": [images] * 3, "photographs": list(images)}
     monkeypatch.chdir(tmp_path)
-    exec(block.replace('"light"', '"tiny"').replace("lion(1e-4)", "lion(1e-3)"), scope)
+    exec(block.replace('"light"', '"tiny"'), scope)
     losses = [float(line.split()[1].rstrip(":")) for line in capsys.readouterr().out.splitlines()]
     assert losses[2] < losses[1] < losses[0]
     codec = scope["codec"]
