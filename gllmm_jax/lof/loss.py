@@ -64,12 +64,12 @@ def _pixels(picture: Picture) -> jax.Array:
 
 def _inside(picture: Picture) -> jax.Array:
     rows, columns = (jnp.arange(n) for n in picture.pixels.shape[:2])
-    return ((rows[:, None] < picture.size[0]) & (columns < picture.size[1]))[..., None]
+    return ((rows[:, None] < picture.size[0]) & (columns[None, :] < picture.size[1]))[..., None]
 
 
 def _squares(config: ModelConfig, picture: Picture, shown: jax.Array) -> jax.Array:
     # each position's part of the mean squared error, of pictures [K, S h, S w, 3] on 0..255
-    squares = jnp.where(_inside(picture), jnp.square(shown - picture.pixels), 0.0).sum(-1)
+    squares = jnp.where(_inside(picture)[None], jnp.square(shown - picture.pixels[None]), 0.0).sum(-1)
     count, (height, width), s = len(shown), picture.pixels.shape[:2], config.stride
     return squares.reshape(count, height // s, s, width // s, s).sum((2, 4)) / (3 * _pixels(picture))
 
@@ -80,7 +80,7 @@ def _spread(config: ModelConfig, bits_y: jax.Array, bits_z: jax.Array) -> jax.Ar
         return _with_coarsest(config, bits_y, bits_z)
     _, h, w = bits_y.shape
     shares = [jnp.minimum(HYPER_STRIDE, n - HYPER_STRIDE * jnp.arange(-(-n // HYPER_STRIDE))) for n in (h, w)]
-    share = bits_z / (shares[0][:, None] * shares[1])
+    share = bits_z / (shares[0][None, :, None] * shares[1][None, None, :]).astype(jnp.float32)
     return bits_y + share.repeat(HYPER_STRIDE, axis=1).repeat(HYPER_STRIDE, axis=2)[:, :h, :w]
 
 
@@ -132,7 +132,7 @@ def curvature(config: ModelConfig, params: Any, picture: Picture, y: jax.Array, 
     """
     keys = jax.random.split(jax.random.key(seed), PROBES)
     total = functools.reduce(jnp.add, (_probe(config, params, picture, y, key) for key in keys)) / PROBES
-    return (total + total.mean(axis=(0, 1))) / 2
+    return (total + total.mean(axis=(0, 1), keepdims=True)) / 2
 
 
 @functools.partial(jax.jit, static_argnums=0)

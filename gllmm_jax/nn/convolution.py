@@ -73,7 +73,7 @@ _convolve.defjvp(_tangent, symbolic_zeros=True)  # or frozen kernels would cost 
 
 @functools.partial(jax.checkpoint, prevent_cse=False, static_argnums=(2, 3, 4))  # keeps x, and not its strips
 def _in_strips(x, kernel, strides, padding, precision):
-    wide = jnp.promote_types(kernel.dtype, jnp.float32)  # many sums are added up
+    wide = jnp.float32 if kernel.dtype.itemsize < 4 else kernel.dtype  # many sums are added up
     dtype, x, kernel = x.dtype, x.astype(wide), kernel.astype(wide)
     height, width = _sides(x, kernel, strides, padding)
     x = lax.pad(x, jnp.zeros((), wide), [(0, 0, 0), *((*edge, 0) for edge in padding), (0, 0, 0)])

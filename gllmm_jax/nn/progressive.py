@@ -73,7 +73,7 @@ def row(config: Progressive, call: Call) -> int:
     return (call.scale * len(ORDERS[config.block]) + call.place) * (config.seeds + 1) + call.first
 
 
-def mixed(config: Progressive, y: jax.Array, call: Call) -> jax.Array:
+def mixed(config: Progressive, y: Planes, call: Call) -> Planes:
     """What the network sees before a call: of y [..., h, w, M], the folded plane of its scale."""
     at = subsampled(call.scale)
     plane = y[..., at, at, :]

@@ -27,11 +27,11 @@ class Factorized:
 
     def symbols(self, y_hat: Latents, z_hat: Latents) -> Latents:
         """See `stage.EntropyModel`."""
-        return (y_hat[self._at, self._at] - z_support(self.twin)[0]).ravel()
+        return (y_hat[self._at, self._at] - z_support(self.twin)[0][None, None]).ravel()
 
     def begin(self, symbols: Latents, y_hat: Latents) -> tuple[Latents, Latents]:
         """See `stage.EntropyModel`."""
-        values = symbols.reshape(self._shape) + z_support(self.twin)[0]
+        values = symbols.reshape(self._shape) + z_support(self.twin)[0][None, None]
         if isinstance(y_hat, np.ndarray):
             y_hat[self._at, self._at] = values
             return y_hat, np.zeros((0, 0, 0), np.int32)

@@ -54,11 +54,11 @@ class Hyperprior:
 
     def symbols(self, y_hat: Latents, z_hat: Latents) -> Latents:
         """See `stage.EntropyModel`."""
-        return (z_hat - z_support(self.twin)[0]).ravel()
+        return (z_hat - z_support(self.twin)[0][None, None]).ravel()
 
     def begin(self, symbols: Latents, y_hat: Latents) -> tuple[Latents, Latents]:
         """See `stage.EntropyModel`."""
-        return y_hat, symbols.reshape(*hyper_size(self.size), -1) + z_support(self.twin)[0]
+        return y_hat, symbols.reshape(*hyper_size(self.size), -1) + z_support(self.twin)[0][None, None]
 
     def known(self, z_hat: np.ndarray | jax.Array) -> Hyper:
         """What the stages of a picture know of z_hat int32 [ceil(h/4), ceil(w/4), N]."""

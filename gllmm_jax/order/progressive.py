@@ -115,7 +115,7 @@ class _Program:
 
     def prepare(self, stage: _Scale, part: _Call, plane: jax.Array) -> _Prepared:
         """What the network makes of all blocks, before one call."""
-        mixed = jnp.where(part.known & stage.inside, plane.reshape(stage.guess.shape), stage.guess)
+        mixed = jnp.where(part.known[None, None] & stage.inside, plane.reshape(stage.guess.shape), stage.guess)
         mixed = mixed.reshape(*mixed.shape[:2], -1)
         x = exact.features(self.config, stage.nets, mixed, stage.size, jnp.asarray(part.step))
         return _Prepared(stage.nets, part, x.reshape(-1, x.shape[-1]))

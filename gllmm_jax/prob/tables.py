@@ -8,6 +8,7 @@ logits to base 2 in 1/64 (`LOGIT_FRACTION` bits), component weights in 1/32768, 
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -44,7 +45,7 @@ class IntegerMixture(NamedTuple):
     radius: Int32[Array, "*batch 1 X"]  # a power of two less 1: the symbols are -radius ... radius
 
 
-def family_table(families: tuple[str, ...]) -> np.ndarray:
+def family_table(families: Sequence[str]) -> np.ndarray:
     """CDFs of the standardised families at t = -12 ... 12 in steps of 1/256, int32 [families, 6145], below 2^16.
 
     Raises `ValueError` where there is no such family.

@@ -127,7 +127,7 @@ def _adam(step: jax.Array, leaf: tuple[Any, ...], b1: float, b2: float, eps: flo
     # (gradient, mu, nu, bases) -> (what to move by, mu, nu); a rotated leaf sits out the first update
     gradient, mu, nu, bases = leaf
     counted = jnp.where(step == 0, 0.0, gradient) if bases else gradient
-    updates = jnp.maximum(step, 1) if bases else step + 1
+    updates = (jnp.maximum(step, 1) if bases else step + 1).astype(jnp.float32)
     mu = b1 * mu + (1 - b1) * counted
     nu = b2 * nu + (1 - b2) * _rotate(counted, bases) ** 2
     mean, square = _rotate(mu, bases) / (1 - b1**updates), nu / (1 - b2**updates)

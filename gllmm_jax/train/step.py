@@ -144,11 +144,12 @@ def make_update(model: ModelConfig, config: TrainConfig, *, axis_name: str | Non
         updates = _thawed(updates, config, settled)  # Adam moves on for a while what was not frozen from the start
         params = jax.tree.map(lambda p, u: p - lr * u, state.params, updates)
         # early on the average is over all steps so far, so that it is not held back by the random start
-        decay = jnp.minimum(config.ema, (1.0 + state.step) / (10.0 + state.step))
+        steps = state.step.astype(jnp.float32)
+        decay = jnp.minimum(config.ema, (1.0 + steps) / (10.0 + steps))
         ema = jax.tree.map(lambda e, p: e + (1.0 - decay) * (p - e), state.ema, params)
         taken, finite = (params, ema, opt_state), jnp.isfinite(norm)
         taken = jax.tree.map(lambda a, b: jnp.where(finite, a, b), taken, (state.params, state.ema, state.opt_state))
-        metrics = _metrics(terms) | {"grad_norm": norm, "lr": lr, "skipped": 1.0 - finite}
+        metrics = _metrics(terms) | {"grad_norm": norm, "lr": lr, "skipped": 1.0 - finite.astype(jnp.float32)}
         params, ema, opt_state = taken
         return TrainState(state.step + 1, params, ema, opt_state, state.key), metrics
 

@@ -189,8 +189,9 @@ def features(config: ModelConfig, net: Nets, mixed: jax.Array, size: tuple[jax.A
     Returns: integer-valued float32 [h, w, F]; what lies outside `size` has no meaning.
     """
     assert config.msp is not None
-    inside = (jnp.arange(mixed.shape[0]) < size[0])[:, None, None] & (jnp.arange(mixed.shape[1]) < size[1])[:, None]
-    limit = jnp.tile(net.y_limit, config.msp.block[0] * config.msp.block[1])
+    rows, columns = (jnp.arange(side) < end for side, end in zip(mixed.shape, size, strict=False))
+    inside = rows[:, None, None] & columns[None, :, None]
+    limit = jnp.tile(net.y_limit, config.msp.block[0] * config.msp.block[1])[None, None, :]
     x = jnp.where(inside, jnp.clip(mixed, -limit, limit), 0).astype(jnp.float32)
     first = net.layers["first"]
     x = jnp.where(inside, conv(x, first._replace(bias=first.bias[step]), leaky=True), 0.0)

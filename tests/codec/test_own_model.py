@@ -44,7 +44,7 @@ def test_coded_and_decoded_under_jit_and_vmap(channels, lanes):
 
 
 def test_a_source_under_a_trace_may_have_an_end():
-    """Of bytes that were cut, and of none."""
+    """And may be cut: then the loop stops soon after it."""
     schedule = Schedule(np.arange(40, dtype=np.int32)[:, None], np.ones(40, np.int32))
     plane = jnp.asarray(np.random.default_rng(1).integers(0, 4, (40, 2)).astype(np.int32))
     coded = loops.intervals(distribute, plane, schedule.rows)
@@ -60,4 +60,3 @@ def test_a_source_under_a_trace_may_have_an_end():
     assert np.array_equal(decoded(data, length)[0], plane)
     found, lanes = decoded(data, length // 2)
     assert length // 2 < lanes.pointer < length and not np.array_equal(found, plane)
-    assert rans.traced_source(data[:0]).pairs.shape == (1,)
