@@ -10,6 +10,7 @@
 #   make clean     all of the above goes
 
 PYTHON ?= python3
+PUBLIC = nn prob objective metrics entropy.rans order.schedule walk.loops walk.traceable codec.codec
 PYTEST ?= -q -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-all lint docs tfc clean
@@ -29,7 +30,7 @@ lint: .venv/dev/ready
 	.venv/dev/bin/pyright --pythonpath .venv/dev/bin/python
 
 docs: .venv/dev/ready
-	.venv/dev/bin/pdoc --docformat google --output-directory docs gllmm_jax '!gllmm_jax.cli'
+	.venv/dev/bin/pdoc --docformat google --output-directory docs $(addprefix gllmm_jax.,$(PUBLIC))
 
 tfc: .venv/tfc/ready
 

@@ -2,13 +2,6 @@
 
 `gllmm_jax.load()` gives a codec; `codec.compress(pixels)` gives bytes and `codec.decompress(data)` the pixels again.
 Importing this package imports nothing heavy: the networks come with the first `load`.
-
-    >>> import numpy as np
-    >>> import gllmm_jax
-    >>> codec = gllmm_jax.load("light-0.0130")
-    >>> data = codec.compress(np.zeros((64, 48, 3), np.uint8))
-    >>> codec.decompress(data).shape
-    (64, 48, 3)
 """
 
 from typing import TYPE_CHECKING, Any

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "gllmm_jax"
 
 def parts() -> set[str]:
     """The modules that the table of parts imports, or imports from."""
-    found = {"gllmm_jax"}
+    found: set[str] = set()
     for room, names in re.findall(r"\| `from (gllmm_jax\S*) import ([^`]+)` \|", (PACKAGE / "README.md").read_text()):
         whole = importlib.import_module(room)
         modules = [getattr(whole, name) for name in names.split(", ")]
@@ -32,8 +32,16 @@ def with_examples() -> set[str]:
     return {name.removesuffix(".__init__") for name in names}
 
 
-def test_every_module_of_the_parts_has_an_example():
-    assert {"gllmm_jax.nn", "gllmm_jax.prob", "gllmm_jax.walk.loops"} <= parts() <= with_examples()
+def in_the_reference() -> set[str]:
+    """The modules that `make docs` is about."""
+    (names,) = re.findall(r"^PUBLIC = (.*)$", (PACKAGE.parent / "Makefile").read_text(), flags=re.MULTILINE)
+    return {f"gllmm_jax.{name}" for name in names.split()}
+
+
+def test_every_part_is_in_the_reference_and_has_an_example():
+    assert (
+        {"gllmm_jax.nn", "gllmm_jax.prob", "gllmm_jax.walk.loops"} <= parts() <= in_the_reference() <= with_examples()
+    )
 
 
 @pytest.mark.parametrize("module", sorted(with_examples()))
@@ -60,7 +68,7 @@ def test_public_names_are_documented_and_take_options_by_name(thing):
 
 
 def test_the_reference_shows_the_public_names(tmp_path):
-    pdoc.pdoc("gllmm_jax.nn", "gllmm_jax.prob", output_directory=tmp_path)
+    pdoc.pdoc(*in_the_reference(), output_directory=tmp_path)
     for room in (nn, prob):
         page = (tmp_path / f"{room.__name__.replace('.', '/')}.html").read_text()
         assert all(f'id="{name}"' in page for name in room.__all__)

@@ -7,6 +7,13 @@
 Pixels are uint8 [height, width, 3] (RGB) or [height, width, 1] (gray). The transforms run in float32 on any device;
 what lies between latents and bytes is exact (`walk.latents`), so a file decodes to the same latents everywhere and to
 the same picture up to rounding.
+
+    >>> import numpy as np
+    >>> import gllmm_jax
+    >>> codec = gllmm_jax.load("light-0.0130")
+    >>> data = codec.compress(np.zeros((64, 48, 3), np.uint8))
+    >>> codec.decompress(data).shape
+    (64, 48, 3)
 """
 
 import functools

@@ -2,6 +2,12 @@
 
 A group is a set of rows of a plane of latents (`walk.loops`). `wavefront` and `checkerboard` number the positions of a
 picture row by row; `Schedule.of` says where in a plane they lie.
+
+    >>> from gllmm_jax.order.schedule import checkerboard, wavefront
+    >>> len(wavefront(4, 8, radius=1).counts)  # 8 + 2 (4 - 1): a causal context costs as many steps
+    14
+    >>> [int(count) for count in checkerboard(4, 8).counts]
+    [16, 16]
 """
 
 from typing import NamedTuple
