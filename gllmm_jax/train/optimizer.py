@@ -1,5 +1,6 @@
 """What makes steps of gradients; the learning rate comes after it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -22,7 +23,20 @@ def global_norm(tree: Any) -> jax.Array:
 def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
     """Gradients clipped to `config.clip` in the norm of all together, then scaled by `config.optimizer`."""
     scale = {"adam": optax.scale_by_adam, "soap": _soap, "muon": _muon}[config.optimizer]()
-    return optax.chain(optax.clip_by_global_norm(config.clip), scale)
+    return lenient(optax.chain(optax.clip_by_global_norm(config.clip), scale))
+
+
+def lenient(transformation: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The same, where JAX may make dtypes and ranks fit, as optax wants it, whatever the program around it forbids."""
+
+    def leniently(function: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: Any) -> Any:
+            with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+                return function(*arguments)
+
+        return called
+
+    return optax.GradientTransformation(*map(leniently, transformation))
 
 
 def _soap() -> optax.GradientTransformation:

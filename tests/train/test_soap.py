@@ -10,6 +10,7 @@ import orbax.checkpoint as ocp
 import pytest
 
 from gllmm_jax.train import soap
+from gllmm_jax.train.optimizer import lenient
 from gllmm_jax.train.soap import scale_by_soap
 
 B1, B2, SHAMPOO = 0.9, 0.95, 0.8
@@ -126,7 +127,7 @@ def test_leaves_without_a_rotated_dimension_get_adam(shape):
     rng = np.random.default_rng(0)
     gradients = [rng.normal(size=shape).astype(np.float32) for _ in range(6)]
     found, state = run(scale_by_soap(B1, B2, eps=1e-3), gradients)
-    expected, _ = run(optax.scale_by_adam(B1, B2, eps=1e-3), gradients)
+    expected, _ = run(lenient(optax.scale_by_adam(B1, B2, eps=1e-3)), gradients)
     assert not state.grams and not state.bases
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -180,7 +181,7 @@ def test_iterates_turn_with_the_problem():
     identity, turns = [np.eye(4), np.eye(5)], [orthogonal(4, 1), orthogonal(5, 2)]
     noises = np.random.default_rng(3).normal(0, 0.1, (30, 3, 4, 5))
     apart = {}
-    for name, transformation in {"soap": scale_by_soap(), "adam": optax.scale_by_adam(0.95, 0.95)}.items():
+    for name, transformation in {"soap": scale_by_soap(), "adam": lenient(optax.scale_by_adam(0.95, 0.95))}.items():
         plain, _ = descend(transformation, quadratic(identity), noises, 0.02)
         found, _ = descend(transformation, quadratic(turns), turned(noises, turns), 0.02)
         expected = turned(plain, turns)
@@ -197,7 +198,7 @@ def test_fewer_steps_than_adam_on_an_ill_conditioned_quadratic():
         paths = [descend(transformation, loss, noises, rate)[1] for rate in (0.01, 0.03, 0.1)]
         return min(np.argmax(path < goal) if path.min() < goal else len(path) for path in paths)
 
-    assert 2 * steps(scale_by_soap()) < steps(optax.scale_by_adam(0.95, 0.95))
+    assert 2 * steps(scale_by_soap()) < steps(lenient(optax.scale_by_adam(0.95, 0.95)))
 
 
 def test_goes_on_from_a_checkpoint_under_cond(tmp_path):
