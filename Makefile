@@ -16,7 +16,7 @@ PYTEST ?= -q -n 2 --dist loadfile --no-loadscope-reorder
 .PHONY: demo test test-all lint docs tfc clean
 
 demo: .venv/demo/ready
-	.venv/demo/bin/python -m gllmm_jax demo -o demo
+	.venv/demo/bin/python -m gllmm_jax demo -o demo --force
 
 test: .venv/dev/ready
 	.venv/dev/bin/python -m pytest $(PYTEST)

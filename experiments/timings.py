@@ -105,7 +105,8 @@ def commands(model: str, image: np.ndarray, folder: Path) -> None:
     for name, source_file, target in (("compress", source, made), ("decompress", made, back)):
         seconds = []
         for _ in range(2):
-            command = [sys.executable, "-m", "gllmm_jax", name, str(source_file), "-o", str(target), "--model", model]
+            files = [str(source_file), "-o", str(target), "--force"]
+            command = [sys.executable, "-m", "gllmm_jax", name, *files, "--model", model]
             start = time.perf_counter()
             subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
             seconds.append(time.perf_counter() - start)

@@ -27,6 +27,12 @@ def reported(path: str | os.PathLike[str]) -> Iterator[None]:
         raise WriteError(f"cannot write {path}: {_reason(error, Path(os.path.realpath(path)))}") from error
 
 
+def check_free(path: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Raises `WriteError` where writing `path` would replace a file, unless `force`. Devices and pipes are free."""
+    if not force and os.path.isfile(path):
+        raise WriteError(f"{path} is there already: force=True replaces it")
+
+
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A binary file that takes the name `path` when the block ends well, and leaves no trace when it does not.

@@ -1,10 +1,6 @@
 """The command line: JSON as promised, one line for every problem, nothing half-written."""
 
-import io
 import json
-import os
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -136,13 +132,15 @@ def test_export(capsys, monkeypatch, tmp_path, photograph, random_params):
     best = (PRESETS["mu"], random_params(PRESETS["mu"]), trained)
     monkeypatch.setattr(checkpoint, "load_best", lambda workdir: best)
     for extra in ([], ["--name", "mine", "--data", str(tmp_path / "photos")]):
-        assert main(["export", str(tmp_path), "-o", str(tmp_path / "w.npz"), *extra]) == 0
+        assert main(["export", str(tmp_path), "-o", str(tmp_path / "w.npz"), "--force", *extra]) == 0
         weights = zoo.read(tmp_path / "w.npz")
         assert weights.name == ("mine" if extra else "mu-0.0200")
         assert (weights.provenance["lmbda"], weights.provenance["data"]) == (0.02, "photos")
         assert capsys.readouterr().err == ""
     monkeypatch.setattr(zoo, "names", lambda: ["mine"])
-    assert main(["export", str(tmp_path), "-o", str(tmp_path / "w.npz"), "--name", "mine"]) == 0
+    taken = ("export", tmp_path, "-o", tmp_path / "w.npz", "--name", "mine")
+    assert fails(capsys, *taken) == f"{tmp_path / 'w.npz'} is there already: --force replaces it"
+    assert main([*map(str, taken), "--force"]) == 0
     assert "there is a model 'mine' already, which --model mine takes" in capsys.readouterr().err
     assert fails(capsys, "export", tmp_path / "none", "-o", "w.npz") == f"there is no folder {tmp_path / 'none'}"
 
@@ -170,45 +168,10 @@ def test_unusable_folders(capsys, folder, photo, tmp_path):
     assert fails(capsys, "train", "--data", tmp_path, "--workdir", photo, *settings) == why
 
 
-def test_names_a_compressed_file_may_have(capsys, folder, photo, tmp_path):
-    for name in (tmp_path / "plain", tmp_path / "LOUD.GLLM", os.devnull):
-        assert main(["compress", str(photo), "-o", str(name)]) == 0
-    inside = tmp_path / "inside.gllm"
-    inside.write_bytes(photo.read_bytes())
-    capsys.readouterr()
-    assert "the output would replace the input" in fails(capsys, "compress", inside, "-o", inside)
-
-
-def test_a_default_name_replaces_nothing(capsys, folder, photo, tmp_path):
-    (tmp_path / "photo.gllm").write_bytes(b"old")
-    line = fails(capsys, "compress", photo)
-    assert line == f"{tmp_path / 'photo.gllm'} is there already: say where to write with -o"
-    assert (tmp_path / "photo.gllm").read_bytes() == b"old"
-    assert main(["compress", str(photo), "-o", str(tmp_path / "photo.gllm")]) == 0
-    assert (tmp_path / "photo.gllm").read_bytes() != b"old"
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="there is no /dev/stdout")
-def test_through_pipes(mu_file, photo, tmp_path):
-    """The file goes into the pipe and nothing else; the report goes to stderr."""
-
-    def piped(*arguments) -> bytes:
-        command = [sys.executable, "-m", "gllmm_jax", *map(str, arguments), "--model", str(mu_file)]
-        done = subprocess.run([*command, "-o", "/dev/stdout"], check=True, capture_output=True)
-        assert b"20 x 20" in done.stderr
-        return done.stdout
-
-    packed = tmp_path / "x.gllm"
-    packed.write_bytes(piped("compress", photo))
-    with Image.open(io.BytesIO(piped("decompress", packed))) as image:
-        assert (image.format, image.size) == ("PNG", (20, 20))
-
-
 def test_problems_of_the_file(capsys, folder, photo, tmp_path):
     assert main(["compress", str(photo), "--model", "mu-random"]) == 0
     capsys.readouterr()
     ours = tmp_path / "photo.gllm"
-    assert "photo.png is there already: say where to write with -o" in fails(capsys, "decompress", ours)
     out = ("-o", tmp_path / "out.png")
     assert fails(capsys, "decompress", ours, *out, "--max-pixels", 399).endswith("--max-pixels 400 lifts it")
     for suffix in ("xyz", "ico", "gif"):
@@ -225,7 +188,7 @@ def test_problems_of_the_file(capsys, folder, photo, tmp_path):
         ["compress"],
         ["compress", ""],
         ["demo", "-o", ""],
-        ["compress", "x.png", "-o", "-"],
+        ["evaluate", "-"],
         ["decompress", "x.gllm", "--max-pixels", "0"],
         ["train", "--data", "d", "--preset", "mu", "--workdir", "w", "--lmbda", "1"],
         ["train", "--data", "d", "--preset", "mu", "--workdir", "w", "--lmbda", "-1", "--steps", "3"],

@@ -40,14 +40,20 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_interruption(mu_file, photo, tmp_path, moment):
-    """One line, status 130 and no file, also where an exception would be swallowed."""
+@pytest.mark.parametrize(
+    ("moment", "number", "outcome"),
+    [
+        *((moment, signal.SIGINT, (130, "gllmm-jax: interrupted\n")) for moment in MOMENTS),
+        ("a file is half written", signal.SIGTERM, (143, "gllmm-jax: terminated\n")),
+    ],
+)
+def test_interruption(mu_file, photo, tmp_path, moment, number, outcome):
+    """One line, status 130 or 143 and no file, also where an exception would be swallowed."""
     code = f"""
 import builtins, functools, gc, os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
 from gllmm_jax import __main__, cli
-interrupt = functools.partial(signal.raise_signal, signal.SIGINT)
+interrupt = functools.partial(signal.raise_signal, {int(number)})
 def when(owner, name, now):
     real = getattr(owner, name)
     def wrapped(*arguments, **named):
@@ -60,7 +66,7 @@ sys.argv[1:] = {["compress", str(photo), "--model", str(mu_file)]}
 __main__.main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (130, "gllmm-jax: interrupted\n")
+    assert (done.returncode, done.stderr) == outcome
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 

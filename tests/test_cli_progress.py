@@ -3,9 +3,12 @@
 import gc
 import io
 import os
+import re
 import sys
 import time
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from gllmm_jax.cli import main, progress
@@ -33,10 +36,37 @@ def test_it_shows_the_stage_and_how_much_of_it_is_done(terminal):
         time.sleep(0.3)
     seen = terminal()
     frames = [frame.strip() for frame in seen.split("\r") if frame.strip()]
-    assert frames[0].startswith("starting   0%|")
-    assert any(frame.startswith("analysis  25%|") for frame in frames)
-    assert frames[-1].startswith("coding 100%|")
+    assert frames[0] == "starting, 0:00"
+    assert any(re.fullmatch(r"25%\|.*\| analysis, 0:00, 0:0\d left", frame) for frame in frames)
+    assert frames[-1] == "coding, 0:00"
     assert seen.endswith("\r") and not seen.split("\r")[-2].strip()  # and is gone again
+
+
+def test_of_many_pictures_it_tells_how_long_the_rest_takes(terminal):
+    with progress.bar(pictures=4) as show:
+        show("coding", 1, 2)
+        time.sleep(0.3)
+        show.one_is_done()
+        show.between(lambda: print("a line", file=sys.stderr))
+        time.sleep(0.3)
+    seen = terminal()
+    frames = [frame.strip() for frame in re.split(r"[\r\n]", seen) if frame.strip()]
+    assert frames[0] == "starting, 4 pictures, 0:00" or frames[0] == "coding, 4 pictures, 0:00"
+    assert "a line" in frames
+    assert re.fullmatch(r"25%\|.*\| 1 of 4 pictures, coding, 0:00, 0:0[12] left", frames[-1])
+
+
+def test_it_tells_that_a_program_is_compiled(terminal, monkeypatch):
+    if jax.__version_info__ < (0, 6):
+        pytest.skip("this JAX does not tell when it begins")
+    monkeypatch.setattr(progress, "EVERY", 0.001)
+    with progress.bar() as show:
+        show("analysis", 0, 1)
+        jax.jit(lambda x: jax.lax.fori_loop(0, 3, lambda _, y: jnp.sin(y @ y) + 1.23, x))(jnp.ones((9, 9)))
+        time.sleep(0.2)
+    frames = [frame.strip() for frame in terminal().split("\r")]
+    assert "compiling, 0:00" in frames
+    assert [frame for frame in frames if frame][-1] == "analysis, 0:00"
 
 
 def test_the_commands_tell_it(terminal, mu_file, photo, tmp_path):
@@ -46,7 +76,7 @@ def test_the_commands_tell_it(terminal, mu_file, photo, tmp_path):
     assert main(["decompress", str(photo.with_suffix(".gllm")), "-o", str(tmp_path / "out.png"), *model]) == 0
     assert "starting" in terminal()
     assert main(["evaluate", str(photo), *model]) == 0
-    assert "%|" in terminal()
+    assert "measuring" in terminal()
 
 
 def test_garbage_is_collected_again_after_a_command(mu_file, photo, monkeypatch):

@@ -40,7 +40,9 @@ def fails(capsys, *arguments) -> str:
 def test_compress(capsys, picture, tmp_path):
     def compressed(*wish):
         output = tmp_path / "x.gllm"
-        return json.loads(run(capsys, "compress", picture, "--model", GOLDEN, "-o", output, "--json", *wish)), output
+        return json.loads(
+            run(capsys, "compress", picture, "--model", GOLDEN, "-o", output, "--force", "--json", *wish)
+        ), output
 
     plain, _ = compressed()
     assert plain["quality"] == 50
@@ -52,7 +54,7 @@ def test_compress(capsys, picture, tmp_path):
     assert small["bytes"] <= plain["bytes"]
     near, _ = compressed("--bpp", plain["bpp"] * 0.95)
     assert near["bpp"] == pytest.approx(plain["bpp"] * 0.95, rel=0.02)
-    told = run(capsys, "compress", picture, "--model", GOLDEN, "-o", output, "--quality", "80")
+    told = run(capsys, "compress", picture, "--model", GOLDEN, "-o", output, "--force", "--quality", "80")
     assert told.rstrip().endswith("bits a pixel, quality 80")
 
 

@@ -15,10 +15,11 @@ from typing import Any, BinaryIO, TextIO
 
 PROGRAM = "gllmm-jax"
 FAILED = 2
+STANDARD = Path("-")  # standard input, or standard output
 DEBUG = "GLLMM_JAX_DEBUG"  # set, errors show where they come from
 
 _EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)  # raised on purpose, with a sentence
-_PARAMETER = re.compile(r"(?<!\S)(convert|max_pixels|other_synthesis|model|quality|max_bytes|bpp|psnr)=(True)?")
+_PARAMETER = re.compile(r"(?<!\S)(convert|max_pixels|other_synthesis|force|model|quality|max_bytes|bpp|psnr)=(True)?")
 
 
 def say(text: str) -> None:
@@ -60,6 +61,11 @@ def a_path(text: str) -> Path:
     return Path(text)
 
 
+def a_name(text: str) -> str:
+    """An argument that names a file or folder, or is -; what it ends in tells which."""
+    return text if text == "-" else str(a_path(text)) + os.sep * text.endswith(("/", os.sep))
+
+
 def add_command(commands: Any, name: str, about: str, run: Callable[[argparse.Namespace], Any]) -> Any:
     """The parser of a command, whose `run` takes the parsed arguments."""
     parser = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
@@ -87,6 +93,11 @@ def add_convert(parser: argparse.ArgumentParser) -> None:
     """`--convert`."""
     lossy = "transparency (laid on white), bits beyond 8 a sample, CMYK, other profiles than sRGB, all frames but one"
     parser.add_argument("--convert", action="store_true", help=f"accept what loses something: {lossy}")
+
+
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """`--force`."""
+    parser.add_argument("--force", action="store_true", help="replace files that are there already")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -171,7 +182,9 @@ def print_json(report: Any, *, file: TextIO | None = None) -> None:
 
 
 def beside(output: Path) -> TextIO:
-    """Where to report about a file that was written: stdout, or stderr where stdout is that file (/dev/stdout)."""
+    """Where to report about a file that was written: stdout, or stderr where stdout is that file (-, /dev/stdout)."""
+    if output == STANDARD:
+        return sys.stderr
     try:
         taken = os.path.samestat(os.stat(output), os.fstat(sys.stdout.fileno()))
     except (OSError, ValueError):  # a stdout without a descriptor
@@ -179,20 +192,21 @@ def beside(output: Path) -> TextIO:
     return sys.stderr if taken else sys.stdout
 
 
-def free_beside(source: Path, suffix: str) -> Path:
-    """The default output. A name nobody typed never replaces a file: it may be the original, or of another model.
-
-    Raises `ValueError` where it is there.
-    """
-    output = source.with_suffix(suffix)
-    if output.exists():
-        raise ValueError(f"{output} is there already: say where to write with -o")
-    return output
+def standard_output() -> BinaryIO:
+    """For bytes. Raises `ValueError` where it is a terminal."""
+    if sys.stdout.isatty():
+        raise ValueError("standard output is a terminal: send it to a file or into a pipe, or name a file with -o")
+    return sys.stdout.buffer
 
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """A file to read. Raises `ValueError` with a sentence, whatever the system refuses within."""
+    """A file to read; - is standard input. Raises `ValueError` with a sentence, whatever the system refuses within."""
+    if path == STANDARD:
+        if sys.stdin is None:
+            raise ValueError("standard input is closed")
+        yield sys.stdin.buffer
+        return
     try:
         with path.open("rb") as file:
             yield file
@@ -220,9 +234,3 @@ def check_suffix(output: Path) -> None:
     """Raises `ValueError` where a compressed picture would pass for a file of another format."""
     if output.suffix.lower() not in (".gllm", "") and (output.is_file() or not output.exists()):
         raise ValueError(f"{output} would be a .gllm file of another name: let it end in .gllm")
-
-
-def check_apart(source: Path, output: Path) -> None:
-    """Raises `ValueError` where the output would replace the input."""
-    if output.exists() and output.samefile(source):
-        raise ValueError(f"the output would replace the input {source}: name another with -o")

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from gllmm_jax import files
 from gllmm_jax.cli import cache
-from gllmm_jax.cli.common import a_path, add_command, positive, positive_number, say
+from gllmm_jax.cli.common import a_path, add_command, add_force, positive, positive_number, say
 from gllmm_jax.cli.together import add_together, join, nobody_waits
 from gllmm_jax.config import ModelConfig, Optimizer, TrainConfig, VariableRate
 from gllmm_jax.presets import PRESETS
@@ -28,6 +28,7 @@ def add_commands(commands: Any) -> None:
         "workdir", type=a_path, metavar="W", help="the folder that was given to train, or the run in it"
     )
     parser.add_argument("-o", "--output", type=a_path, metavar="FILE", required=True, help="an .npz file")
+    add_force(parser)
     parser.add_argument("--name", help="the model's name, which its .gllm files carry (<preset>-<lmbda> or <preset>)")
     parser.add_argument(
         "--data", type=a_path, metavar="DIR", help="photographs to calibrate on (the training's unless given)"
@@ -139,6 +140,7 @@ def export(arguments: argparse.Namespace) -> None:
 
     if not arguments.workdir.is_dir():
         raise ValueError(f"there is no folder {arguments.workdir}")
+    files.check_free(arguments.output, force=arguments.force)
     config, params, trained = checkpoint.load_best(arguments.workdir)
     photographs = items(arguments.data or trained.data)
     if not arguments.data:

@@ -13,6 +13,7 @@ from gllmm_jax.cli.common import (
     a_path,
     add_command,
     add_convert,
+    add_force,
     add_json,
     add_model,
     add_placement,
@@ -31,6 +32,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("images", type=a_path, nargs="+", metavar="IMAGE", help="any picture Pillow reads")
     add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
     parser.add_argument("-o", "--output", type=a_path, metavar="DIR", help="keep the files and decoded pictures here")
+    add_force(parser)
     add_qualities(parser)
     add_convert(parser)
     add_placement(parser)
@@ -40,6 +42,7 @@ def add_commands(commands: Any) -> None:
     parser = add_command(commands, "demo", about, demo)
     where = "the folder for files and comparisons (%(default)s unless given)"
     parser.add_argument("-o", "--output", type=a_path, default=Path("demo"), metavar="DIR", help=where)
+    add_force(parser)
     add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
     add_qualities(parser)
 
@@ -71,7 +74,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
             output = output / f"quality-{quality:g}"
         if len(arguments.quality) > 1:
             show(f"quality {quality:g}")
-        found = evaluate_files(codec, arguments.images, output, convert=arguments.convert, skip=skip)
+        found = evaluate_files(
+            codec, arguments.images, output, convert=arguments.convert, force=arguments.force, skip=skip
+        )
         for row in iter(functools.partial(_next, found), None):
             if not rows:
                 show(heading(width))
@@ -96,4 +101,4 @@ def demo(arguments: argparse.Namespace) -> None:
     cache.enable()
     from gllmm_jax.evaluate.demo import run
 
-    run(arguments.output, arguments.model, arguments.quality)
+    run(arguments.output, arguments.model, arguments.quality, force=arguments.force)

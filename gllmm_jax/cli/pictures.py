@@ -1,54 +1,48 @@
 """`compress` and `decompress`."""
 
 import argparse
+import io
 import math
-import time
-from concurrent.futures import ThreadPoolExecutor
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from gllmm_jax import files, zoo
-from gllmm_jax.cli import cache
+from gllmm_jax import zoo
+from gllmm_jax.cli.codecs import Codecs
 from gllmm_jax.cli.common import (
-    a_path,
+    STANDARD,
+    a_name,
     add_command,
     add_convert,
+    add_force,
     add_json,
     add_model,
     add_placement,
-    beside,
-    check_apart,
     check_suffix,
-    free_beside,
-    harmless,
-    placement,
+    opened,
     positive,
     positive_number,
-    print_json,
     quality,
     read_stream,
     uncollected,
     whole,
 )
 from gllmm_jax.cli.memory import add_max_memory
-from gllmm_jax.cli.progress import bar
+from gllmm_jax.cli.pairs import Pair, plan
+from gllmm_jax.cli.runs import Done, run
 from gllmm_jax.codec.quality import DEFAULT
 from gllmm_jax.config import Search
 from gllmm_jax.container.container import CODERS, MAX_PIXELS
+from gllmm_jax.progress import Progress
 
 if TYPE_CHECKING:
-    from gllmm_jax.codec.codec import Codec
-    from gllmm_jax.container.header import Header
     from gllmm_jax.lof import Overfit
 
 
 def add_commands(commands: Any) -> None:
     """Both commands' arguments."""
-    parser = add_command(commands, "compress", "a picture becomes a .gllm file", uncollected(compress))
-    parser.add_argument("input", type=a_path, metavar="IN", help="any picture Pillow reads")
-    parser.add_argument(
-        "-o", "--output", type=a_path, metavar="OUT", help="a .gllm file; IN with that suffix unless given"
-    )
+    parser = add_command(commands, "compress", "pictures become .gllm files", uncollected(compress))
+    add_files(parser, "any picture Pillow reads", "a .gllm file")
     add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
     text = f"{CODERS[0]} unless given; tfc is TensorFlow-Compression's and needs the extra of that name at both ends"
     parser.add_argument("--coder", choices=CODERS, default=CODERS[0], help=text)
@@ -59,10 +53,10 @@ def add_commands(commands: Any) -> None:
     add_max_memory(parser)
     add_json(parser)
 
-    parser = add_command(commands, "decompress", "a .gllm file becomes a picture", uncollected(decompress))
-    parser.add_argument("input", type=a_path, metavar="IN", help="a .gllm file")
-    which = "its suffix says the format; IN with the suffix .png unless given"
-    parser.add_argument("-o", "--output", type=a_path, metavar="OUT", help=which)
+    parser = add_command(commands, "decompress", ".gllm files become pictures", uncollected(decompress))
+    add_files(parser, "a .gllm file", "a picture, whose suffix says the format")
+    what = "of the pictures, as in jpg or webp (what the suffix of OUT says, png unless given)"
+    parser.add_argument("--format", type=_suffix, metavar="SUFFIX", help=what)
     add_model(parser, None, f"the one the file needs, of the installed ones and those in the folders of ${zoo.PLACES},")
     text = "accept weights that read the file but show another picture than those it was made with"
     parser.add_argument("--other-synthesis", action="store_true", help=text)
@@ -71,6 +65,15 @@ def add_commands(commands: Any) -> None:
     add_placement(parser)
     add_max_memory(parser)
     add_json(parser)
+
+
+def add_files(parser: argparse.ArgumentParser, what: str, becomes: str) -> None:
+    """PATH..., -o and --force."""
+    text = f"{what}; a folder of them, or a pattern like '**/*.png'; - is standard input"
+    parser.add_argument("inputs", type=a_name, nargs="+", metavar="PATH", help=text)
+    text = f"{becomes}, beside PATH unless given; a folder, which is made; - is standard output"
+    parser.add_argument("-o", "--output", type=a_name, metavar="OUT", help=text)
+    add_force(parser)
 
 
 def add_wish(parser: argparse.ArgumentParser) -> None:
@@ -97,28 +100,44 @@ def add_lof(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--lof-lmbda", type=positive_number, metavar="L", help=what)
 
 
-def compress(arguments: argparse.Namespace) -> None:
-    """Picture -> `.gllm`."""
+def compress(arguments: argparse.Namespace) -> int:
+    """Pictures -> `.gllm` files."""
     from gllmm_jax.codec.wish import Wish
     from gllmm_jax.picture import picture
 
-    image = picture.read(arguments.input, convert=arguments.convert)
-    output = arguments.output or free_beside(arguments.input, ".gllm")
-    check_suffix(output)
-    check_apart(arguments.input, output)
-    with bar() as progress:
-        codec, seconds = _load(arguments.model, **placement(arguments))
-        wish = {name: getattr(arguments, name) for name in Wish._fields}
-        options = {"estimate": arguments.json, "coder": arguments.coder, "refine": _refinement(arguments)}
-        data, report = codec.encode(image, **wish, **options, progress=progress)
-    files.write(output, data)
-    if arguments.json:
-        print_json(report._asdict() | {"seconds": {"load": seconds, **report.seconds}}, file=beside(output))
-    else:
-        facts = f"{report.width} x {report.height}, {report.bytes:,} bytes, {report.bpp:.3f} bits a pixel"
+    todo = plan(arguments.inputs, arguments.output, ".gllm", wanted=picture.is_picture, force=arguments.force)
+    refine, codecs = _refinement(arguments), Codecs(arguments)
+    options: dict[str, Any] = {name: getattr(arguments, name) for name in Wish._fields}
+    options |= {"estimate": arguments.json, "coder": arguments.coder, "refine": refine}
+    if not todo.many:
+        check_suffix(todo.pairs[0].output)
+    elif todo.pairs:
+        codecs.chosen()  # a model that is not there is told once
+
+    def work(pair: Pair, progress: Progress) -> Done:
+        image, size = _read(pair.source, convert=arguments.convert)
+        codec, (height, width) = codecs.chosen(), image.shape[:2]
+        with codecs.room_for(height * width):
+            data, report = codec.encode(image, **options, progress=progress)
+        facts = f"{width} x {height}, {report.bytes:,} bytes, {report.bpp:.3f} bits a pixel"
         if report.quality is not None:
             facts += f", quality {report.quality:g}"
-        print(f"{harmless(output)}: {facts}{_gain(report.refined)}", file=beside(output))
+        facts += _gain(report.refined)
+        told = report._asdict() | {"seconds": {"load": codecs.seconds, **report.seconds}}
+        return Done(data, size, len(data), len(data), height * width, facts, told)
+
+    return run(arguments, todo, work)
+
+
+def _read(source: Path, **options: Any) -> tuple[Any, int]:
+    """A picture, and how many bytes its file has."""
+    from gllmm_jax.picture import picture
+
+    if source != STANDARD:
+        return picture.read(source, **options), os.path.getsize(source)
+    with opened(source) as stream:
+        data = stream.read()
+    return picture.read("standard input", file=io.BytesIO(data), **options), len(data)
 
 
 def _gain(refined: dict[str, float] | None) -> str:
@@ -142,55 +161,57 @@ def _refinement(arguments: argparse.Namespace) -> "Overfit | None":
     return Overfit(**{name: value for name, value in given.items() if value})
 
 
-def decompress(arguments: argparse.Namespace) -> None:
-    """`.gllm` -> picture."""
+def decompress(arguments: argparse.Namespace) -> int:
+    """`.gllm` files -> pictures."""
     from gllmm_jax.container import container
     from gllmm_jax.errors import BitstreamError
     from gllmm_jax.picture import picture
 
-    data = read_stream(arguments.input)
-    output = arguments.output or free_beside(arguments.input, ".png")
-    picture.format_of(output)
-    check_apart(arguments.input, output)
-    try:
-        header, _ = container.unpack(data, max_pixels=arguments.max_pixels)
-        with bar() as progress:
-            codec, seconds = _load_for(header, arguments)
-            limits = {name: getattr(arguments, name) for name in ("max_pixels", "other_synthesis")}
-            image, report = codec.decode(data, **limits, progress=progress)
-    except BitstreamError as error:
-        raise BitstreamError(f"{arguments.input}: {error}") from error
-    picture.write(output, image)
-    if arguments.json:
-        print_json(report._asdict() | {"seconds": {"load": seconds, **report.seconds}}, file=beside(output))
-    else:
-        print(f"{harmless(output)}: {report.width} x {report.height}", file=beside(output))
+    suffix = f".{arguments.format}" if arguments.format else ".png"
+    todo = plan(arguments.inputs, arguments.output, suffix, wanted=_is_packed, force=arguments.force)
+    codecs, limits = Codecs(arguments), {name: getattr(arguments, name) for name in ("max_pixels", "other_synthesis")}
+    for pair in todo.pairs:
+        _format(arguments, pair.output)
+    if todo.many and todo.pairs and arguments.model:
+        codecs.chosen()
+
+    def work(pair: Pair, progress: Progress) -> Done:
+        data = read_stream(pair.source)
+        try:
+            header, _ = container.unpack(data, max_pixels=arguments.max_pixels)
+            codec = codecs.of(header)
+            with codecs.room_for(header.height * header.width):
+                image, report = codec.decode(data, **limits, progress=progress)
+        except BitstreamError as error:
+            raise BitstreamError(f"{pair.source}: {error}") from error
+        shown = picture.encode(image, _format(arguments, pair.output))
+        told = report._asdict() | {"seconds": {"load": codecs.seconds, **report.seconds}}
+        facts = f"{report.width} x {report.height}"
+        return Done(shown, len(data), len(shown), len(data), report.height * report.width, facts, told)
+
+    return run(arguments, todo, work)
 
 
-def _load(model: str | Path, **places: str | None) -> "tuple[Codec, float]":
-    """The codec and the seconds until it was there."""
-    start = time.perf_counter()
-    with ThreadPoolExecutor() as pool:  # unpacking takes as long as importing JAX does
-        weights = pool.submit(zoo.read, model)
-        cache.enable()
-        from gllmm_jax.codec.codec import load
-
-        return load(weights.result(), **places), round(time.perf_counter() - start, 4)
+def _suffix(text: str) -> str:
+    # an argument that says a format
+    return text.removeprefix(".").lower()
 
 
-def _load_for(header: "Header", arguments: argparse.Namespace) -> "tuple[Codec, float]":
-    """The codec that was asked for, or the one that the file needs, and the seconds until it was there."""
-    if arguments.model:
-        return _load(arguments.model, **placement(arguments))
-    start = time.perf_counter()
-    with ThreadPoolExecutor() as pool:
-        likely = {path: pool.submit(zoo.read, path) for path in zoo.candidates(header.model)[:1]}
-        cache.enable()
-        from gllmm_jax.codec.codec import load
-        from gllmm_jax.codec.find import codec_for
+_suffix.__name__ = "suffix"
 
-        def ready(path: Path) -> "Codec":
-            return load(likely[path].result() if path in likely else path, **placement(arguments))
 
-        codec = codec_for(header, other_synthesis=arguments.other_synthesis, load=ready)
-    return codec, round(time.perf_counter() - start, 4)
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == ".gllm"
+
+
+def _format(arguments: argparse.Namespace, output: Path) -> str:
+    """Pillow's name of the output's format: that of --format, or of its suffix. Raises `PictureError`."""
+    from gllmm_jax.picture import picture
+
+    if not arguments.format:
+        return picture.format_of(output)
+    kind = picture.format_of(f"picture.{arguments.format}")
+    if output.suffix and picture.format_of(output) != kind:
+        raise ValueError(f"{output} would be a {kind} file of another name: leave --format out, or let it end in "
+                         f".{arguments.format}")  # fmt: skip
+    return kind

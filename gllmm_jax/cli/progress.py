@@ -5,9 +5,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
-
-from gllmm_jax.progress import Progress, silent
+from collections.abc import Callable, Iterator
 
 PATIENCE = 2.0
 """Seconds before there is a bar."""
@@ -18,44 +16,136 @@ EVERY = 0.2
 WIDEST = 100
 """Columns."""
 
+COMPILE = "/jax/core/compile/backend_compile_duration"
+"""What JAX calls it when it begins to compile a program, and when it is done. Source: jax/_src/dispatch.py."""
+
+
+class Compiler:
+    """Hears from JAX what it compiles: `busy` is how many programs at the moment.
+
+    Versions of JAX before 0.6 do not tell when they begin.
+    """
+
+    def __init__(self) -> None:
+        self.busy, self._listens, self._lock = 0, False, threading.Lock()
+
+    def listen(self) -> None:
+        """From now on; more than once is once."""
+        with self._lock:
+            if self._listens:
+                return
+            self._listens = True
+        from jax import monitoring
+
+        if hasattr(monitoring, "register_scalar_listener"):
+            monitoring.register_scalar_listener(self._begins)
+            monitoring.register_event_duration_secs_listener(self._ends)
+
+    def leave(self) -> None:
+        """No longer."""
+        if not self._listens:
+            return
+        from jax import monitoring
+
+        if hasattr(monitoring, "unregister_scalar_listener"):
+            monitoring.unregister_scalar_listener(self._begins)
+            monitoring.unregister_event_duration_listener(self._ends)
+
+    def _begins(self, event: str, *_: object, **__: object) -> None:
+        with self._lock:
+            self.busy += event == COMPILE
+
+    def _ends(self, event: str, *_: object, **__: object) -> None:
+        with self._lock:
+            self.busy -= event == COMPILE
+
+
+class Bar:
+    """Told how far the work is, as a `gllmm_jax.progress.Progress`; of several pictures, how many are done."""
+
+    def __init__(self, stage: str, pictures: int, compiler: "Compiler | None" = None) -> None:
+        self._pictures, self._done, self._start = pictures, 0, time.time()
+        self._now = (stage, 0, 1, self._start)  # stage, parts done, of how many, since when
+        self._compiler = compiler
+        self.drawn = threading.RLock()
+        self.clear: Callable[[], object] = lambda: None
+
+    def __call__(self, stage: str, part: int, total: int) -> None:
+        if self._compiler is not None:
+            self._compiler.listen()  # JAX has been imported
+        begun = self._now[3] if stage == self._now[0] else time.time()
+        self._now = stage, part, total, begun
+
+    def one_is_done(self) -> None:
+        """Another picture is."""
+        with self.drawn:
+            self._done += 1
+
+    def between(self, show: Callable[[], object]) -> None:
+        """`show`, which prints a line, while the bar is away."""
+        with self.drawn:
+            self.clear()
+            show()
+
+    def shown(self) -> tuple[str, float | None]:
+        """What to show now: text, and the share that is done, None where that is not known yet."""
+        stage, part, total, begun = self._now
+        if self._compiler is not None and self._compiler.busy > 0 and not part:
+            stage = "compiling"
+        now = time.time()
+        passed = _clock(now - self._start)
+        if self._pictures > 1:
+            if not self._done:
+                return f"{stage}, {self._pictures:,} pictures, {passed}", None
+            share = self._done / self._pictures
+            left = (now - self._start) * (1 / share - 1)
+            return f"{self._done:,} of {self._pictures:,} pictures, {stage}, {passed}, {_clock(left)} left", share
+        if not 0 < part < total:  # nothing is known of how long the rest takes
+            return f"{stage}, {passed}", None
+        return f"{stage}, {passed}, {_clock((now - begun) * (total / part - 1))} left", part / total
+
 
 @contextlib.contextmanager
-def bar(stage: str = "starting") -> Iterator[Progress]:
-    """Shows the stage and its share done on stderr, where that is a terminal and it takes more than `PATIENCE`.
+def bar(stage: str = "starting", pictures: int = 1) -> Iterator[Bar]:
+    """Shows on stderr what is being done, where that is a terminal and it takes more than `PATIENCE`.
 
-    The work only says how far it is; a thread draws, so the seconds go on within a long part too.
+    The share and the time left come with it as soon as they are known. The work only says how far it is; a thread
+    draws, so the seconds go on within a long part too.
     """
     if not _on_a_terminal():
-        yield silent
+        yield Bar(stage, pictures)
         return
-    state, done, start = [(stage, 0, 1)], threading.Event(), time.time()
-
-    def draw() -> None:
-        if done.wait(PATIENCE):
-            return
-        from tqdm import tqdm
-
-        shape, columns = "{desc:>13} {percentage:3.0f}%|{bar}| {elapsed}", shutil.get_terminal_size().columns
-        name, part, total = state[-1]
-        with contextlib.suppress(OSError, ValueError):  # a terminal that has gone
-            line = tqdm(
-                desc=name, total=total, initial=part, bar_format=shape, leave=False, ncols=min(columns, WIDEST),
-                file=sys.stderr,
-            )  # fmt: skip
-            line.start_t = start
-            with line:
-                while not done.wait(EVERY):
-                    name, line.n, line.total = state[-1]
-                    line.set_description_str(name, refresh=False)
-                    line.refresh()
-
-    thread = threading.Thread(target=draw, daemon=True)
+    compiler, done = Compiler(), threading.Event()
+    told = Bar(stage, pictures, compiler)
+    thread = threading.Thread(target=_draw, args=(told, done), daemon=True)
     thread.start()
     try:
-        yield lambda *now: state.__setitem__(0, now)
+        yield told
     finally:
         done.set()
         thread.join()
+        compiler.leave()
+
+
+def _draw(told: Bar, done: threading.Event) -> None:
+    if done.wait(PATIENCE):
+        return
+    from tqdm import tqdm
+
+    with contextlib.suppress(OSError, ValueError):  # a terminal that has gone
+        columns = min(shutil.get_terminal_size().columns, WIDEST)
+        with tqdm(total=1.0, bar_format="{desc}", leave=False, ncols=columns, file=sys.stderr) as line:
+            told.clear = line.clear
+            while True:
+                with told.drawn:
+                    text, share = told.shown()
+                    line.bar_format = "{desc}" if share is None else "{percentage:3.0f}%|{bar}| {desc}"
+                    line.n = share or 0.0
+                    line.set_description_str(text, refresh=False)
+                    line.refresh()
+                if done.wait(EVERY):
+                    break
+            told.clear = lambda: None
 
 
 def _on_a_terminal() -> bool:
@@ -63,3 +153,9 @@ def _on_a_terminal() -> bool:
         return sys.stderr is not None and sys.stderr.isatty()
     except ValueError:  # closed
         return False
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

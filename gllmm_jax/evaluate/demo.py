@@ -16,6 +16,9 @@ from gllmm_jax.picture import picture
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
 """Those that lie in scikit-image's own wheel: nothing is downloaded."""
 
+KINDS = ("png", "gllm", "decoded.png", "jpg", "comparison.png")
+"""What is left of each: NAME.png ..."""
+
 JPEG = ("jpeg-4:2:0", "jpeg-4:4:4")
 
 
@@ -32,6 +35,8 @@ def run(
     out_dir: str | os.PathLike[str] = "demo",
     model: str | os.PathLike[str] | None = None,
     qualities: Sequence[float | None] = (None,),
+    *,
+    force: bool = False,
 ) -> list[Row]:
     """Compress and decompress each photograph, print a table, leave files and comparisons in `out_dir` -> our rows.
 
@@ -39,17 +44,23 @@ def run(
 
     JPEG is optimised and progressive; of both chroma samplings, at the lowest quality whose file is as large as ours or
     larger, the one of higher PSNR. Raises `zoo.WeightsError` without the model, `files.WriteError` where the disk
-    refuses, `ImportError` where the `eval` extra is missing.
+    refuses or, unless `force`, a file is there already, `ImportError` where the `eval` extra is missing.
     """
     folder = files.make_folder(out_dir)
+    names = {
+        (name, quality): name if len(qualities) == 1 else f"{name}-{quality:g}"
+        for name, quality in itertools.product(PHOTOGRAPHS, qualities)
+    }
+    for name, kind in itertools.product(names.values(), KINDS):
+        files.check_free(folder / f"{name}.{kind}", force=force)
     codec = codecs.load(model or zoo.DEFAULT)
     print(f"model {codec.name}, beside JPEG at the same size or just above\n", flush=True)
     columns = f"{'photograph':11} {'size':>9} {'quality':>7} {'bytes':>8} {'bpp':>6} {'PSNR':>6}"
     print(f"{columns}  | {'JPEG bytes':>10} {'PSNR':>6} {'gain':>9}", flush=True)
     rows = []
-    for name, quality in itertools.product(PHOTOGRAPHS, qualities):
+    for (name, quality), kept in names.items():
         image, chosen = photograph(name), codec if quality is None else codec.at(quality)
-        row, jpeg = _compare(chosen, name if len(qualities) == 1 else f"{name}-{quality:g}", image, folder)
+        row, jpeg = _compare(chosen, kept, image, folder)
         height, width = image.shape[:2]
         ours, theirs = row["psnr"] or np.inf, jpeg["psnr"] or np.inf
         at = "" if chosen.quality is None else f"{chosen.quality:g}"

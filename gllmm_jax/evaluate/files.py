@@ -37,20 +37,25 @@ def evaluate_files(
     out_dir: str | os.PathLike[str] | None = None,
     *,
     convert: bool = False,
+    force: bool = False,
     skip: Callable[[picture.PictureError], object] | None = None,
 ) -> Iterator[Row]:
     """Compress and decompress every picture of `paths`: a generator of one row each, in order, as they are measured.
 
-    With `out_dir`, made where missing, NAME.gllm and NAME.decoded.png are left there, never in place of one of `paths`.
+    With `out_dir`, made where missing, NAME.gllm and NAME.decoded.png are left there, never in place of one of `paths`,
+    and in place of other files with `force` alone.
     `convert` is that of `picture.read`. A picture that cannot be read raises `picture.PictureError`, or with `skip` is
     left out after a call of that with the error. Raises `ValueError` without pictures, `files.WriteError` where the
-    disk refuses.
+    disk refuses or a file is there already.
     """
     paths = [Path(path) for path in paths]
     if not paths:
         raise ValueError("there are no pictures to evaluate")
     folder = None if out_dir is None else files.make_folder(out_dir)
-    for name, path in zip(_names(paths, folder), paths, strict=True):
+    names = _names(paths, folder)
+    for output in (output for name in names if folder for output in _outputs(folder, name)):
+        files.check_free(output, force=force)
+    for name, path in zip(names, paths, strict=True):
         try:
             image = picture.read(path, convert=convert)
         except picture.PictureError as error:

@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
@@ -33,14 +33,14 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
 """Where a format may lose something, lose little: the picture has been through one codec already."""
 
 
-def read(path: str | os.PathLike[str], *, convert: bool = False) -> np.ndarray:
-    """The picture in a file, upright -> uint8 [height, width, 3 or 1].
+def read(path: str | os.PathLike[str], *, convert: bool = False, file: BinaryIO | None = None) -> np.ndarray:
+    """The picture in a file, upright -> uint8 [height, width, 3 or 1]. With `file`, that is read and `path` its name.
 
     Palettes without transparency, bilevel and YCbCr pictures, and alpha that is opaque everywhere are converted, since
     nothing is lost. With `convert` also transparency (laid on white), 9 to 16 bits a sample (the upper 8), CMYK, RGB of
     another colour profile than sRGB, and the first frame of an animation. Raises `PictureError`.
     """
-    with _opened(path) as opened:
+    with _opened(path, file) as opened:
         moving = getattr(opened, "is_animated", False) and opened.format != "MPO"  # MPO: a photograph with extras
         if moving and not convert:
             raise PictureError(f"{path} has several frames; to keep only the first: {_CONVERT}")
@@ -67,15 +67,19 @@ def write(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
 
     Raises `PictureError` on a suffix that `format_of` refuses, `files.WriteError` where the disk refuses.
     """
-    kind = format_of(path)
+    data = encode(pixels, format_of(path))
+    files.write(path, data)
+
+
+def encode(pixels: np.ndarray, kind: str) -> bytes:
+    """uint8 [height, width, 3 or 1] -> a file of the format that `format_of` names. Raises `PictureError`."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    with files.replacing(path) as file:
-        buffer = io.BytesIO()  # a pipe cannot go back, and some formats do
-        try:
-            image.save(buffer, format=kind, **_SAVE_OPTIONS.get(kind, {}))
-        except (ValueError, KeyError) as error:
-            raise PictureError(f"cannot write {path}: {kind} does not take this picture ({error})") from error
-        file.write(buffer.getbuffer())
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, format=kind, **_SAVE_OPTIONS.get(kind, {}))
+    except (ValueError, KeyError, OSError) as error:
+        raise PictureError(f"{kind} does not take this picture ({error})") from error
+    return buffer.getvalue()
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
@@ -88,15 +92,20 @@ def format_of(path: str | os.PathLike[str]) -> str:
     return kind
 
 
+def is_picture(path: str | os.PathLike[str]) -> bool:
+    """Whether a file has a suffix of the formats that are read from folders: those written here, GIF, TGA and MPO."""
+    return Image.registered_extensions().get(Path(path).suffix.lower(), "") in _FORMATS | {"GIF", "TGA", "MPO"}
+
+
 @contextlib.contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[ImageFile.ImageFile]:
+def _opened(path: str | os.PathLike[str], file: BinaryIO | None) -> Iterator[ImageFile.ImageFile]:
     """Pillow's many ways to fail, as one."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about sizes it is still willing to open, and odd metadata
-            if os.path.isfile(path) and _starts_compressed(path):  # a pipe can be read only once
+            if file is None and os.path.isfile(path) and _starts_compressed(path):  # a pipe can be read only once
                 raise PictureError(f"{path} is compressed already")
-            with Image.open(path) as image:
+            with Image.open(path if file is None else file) as image:
                 yield image
     except PictureError:
         raise
@@ -105,7 +114,8 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[ImageFile.ImageFile]:
     except IsADirectoryError as error:
         raise PictureError(f"{path} is a folder, not a picture") from error
     except UnidentifiedImageError as error:
-        raise PictureError(f"{path} {_not_a_picture(path)}") from error
+        empty = file is None and not os.path.getsize(path)
+        raise PictureError(f"{path} is {'empty' if empty else 'not a picture that can be read here'}") from error
     except Image.DecompressionBombError as error:
         raise PictureError(f"{path} announces more pixels than Pillow is willing to read") from error
     except MemoryError as error:
@@ -120,12 +130,6 @@ def _starts_compressed(path: str | os.PathLike[str]) -> bool:
     # asked before Pillow, which may have learned to open such files
     with open(path, "rb") as file:
         return file.read(len(_COMPRESSED)) == _COMPRESSED
-
-
-def _not_a_picture(path: str | os.PathLike[str]) -> str:
-    if not os.path.getsize(path):
-        return "is empty"
-    return "is not a picture that can be read here"
 
 
 def _flatten(image: Image.Image, path: str | os.PathLike[str], convert: bool) -> Image.Image:

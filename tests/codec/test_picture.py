@@ -164,7 +164,7 @@ def full_disk(*_, **__):
 
 def test_an_old_file_survives_a_failed_write(tmp_path, monkeypatch):
     picture.write(tmp_path / "a.png", RGB)
-    monkeypatch.setattr(Image.Image, "save", full_disk)
+    monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(WriteError, match="the disk is full"):
         picture.write(tmp_path / "a.png", 255 - RGB)
     assert np.array_equal(picture.read(tmp_path / "a.png"), RGB)

@@ -9,7 +9,7 @@ def test_compress(capsys, mu_file, photo, tmp_path, monkeypatch):
     monkeypatch.setenv("GLLMM_JAX_CACHE", "")
 
     def compressed(*more):
-        arguments = ["compress", photo, "--model", mu_file, "-o", tmp_path / "out.gllm", *more]
+        arguments = ["compress", photo, "--model", mu_file, "-o", tmp_path / "out.gllm", "--force", *more]
         assert main([str(argument) for argument in arguments]) == 0
         return capsys.readouterr().out
 

@@ -1,0 +1,80 @@
+"""The codecs of one command, each loaded when it is first needed."""
+
+import argparse
+import contextlib
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gllmm_jax import zoo
+from gllmm_jax.cli import cache
+from gllmm_jax.cli.common import placement
+
+if TYPE_CHECKING:
+    from gllmm_jax.codec.codec import Codec
+    from gllmm_jax.container.header import Header
+
+LARGE = 16_000_000
+"""Pixels from which on a picture is worked on alone: one takes a good part of a gigabyte."""
+
+
+class Codecs:
+    """What --model, --other-synthesis and the devices of a command's arguments choose. Threads may share it.
+
+    `seconds` is the time that loading took.
+    """
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._arguments, self._places = arguments, placement(arguments)
+        self._loaded: dict[tuple[str, bytes, bytes] | None, Codec] = {}
+        self._loading, self._large = threading.Lock(), threading.Lock()
+        self.seconds = 0.0
+
+    def chosen(self) -> "Codec":
+        """That of --model. Raises `zoo.WeightsError`."""
+        with self._loading:
+            if None not in self._loaded:
+                start = time.perf_counter()
+                self._loaded[None] = _load(self._arguments.model, **self._places)
+                self.seconds += round(time.perf_counter() - start, 4)
+            return self._loaded[None]
+
+    def of(self, header: "Header") -> "Codec":
+        """That of --model, or the one that the file needs. Raises `zoo.WeightsError`, `BitstreamError`."""
+        if self._arguments.model:
+            return self.chosen()
+        needs = header.model, header.fingerprint, header.synthesis
+        with self._loading:
+            if needs not in self._loaded:
+                start = time.perf_counter()
+                self._loaded[needs] = _find(header, self._arguments.other_synthesis, **self._places)
+                self.seconds += round(time.perf_counter() - start, 4)
+            return self._loaded[needs]
+
+    def room_for(self, pixels: int) -> contextlib.AbstractContextManager[object]:
+        """Holds others up while a large picture is in the works."""
+        return self._large if pixels >= LARGE else contextlib.nullcontext()
+
+
+def _load(model: str | Path, **places: str | None) -> "Codec":
+    with ThreadPoolExecutor() as pool:  # unpacking takes as long as importing JAX does
+        weights = pool.submit(zoo.read, model)
+        cache.enable()
+        from gllmm_jax.codec.codec import load
+
+        return load(weights.result(), **places)
+
+
+def _find(header: "Header", other_synthesis: bool, **places: str | None) -> "Codec":
+    with ThreadPoolExecutor() as pool:
+        likely = {path: pool.submit(zoo.read, path) for path in zoo.candidates(header.model)[:1]}
+        cache.enable()
+        from gllmm_jax.codec.codec import load
+        from gllmm_jax.codec.find import codec_for
+
+        def ready(path: Path) -> "Codec":
+            return load(likely[path].result() if path in likely else path, **places)
+
+        return codec_for(header, other_synthesis=other_synthesis, load=ready)

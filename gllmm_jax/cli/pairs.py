@@ -1,0 +1,166 @@
+"""Which files a command reads and what each becomes: PATH... and -o -> pairs of an input and an output.
+
+    a.png                       beside it: a.gllm
+    a.png     -o b.gllm         that file
+    a.png     -o DIR/           DIR/a.gllm; a folder that is there is filled, a name that ends in / is made one
+    folder    -o DIR            its tree under DIR: DIR/sub/a.gllm
+    d1 d2     -o DIR            a tree each: DIR/d1/a.gllm, DIR/d2/a.gllm
+    '**/*.png' -o DIR           the tree from the first * on
+    -         -o -              standard input and output
+
+Nothing that is there is replaced without --force: a single output is refused then, of many those are left out.
+"""
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from gllmm_jax import files
+from gllmm_jax.cli.common import STANDARD
+
+
+class Pair(NamedTuple):
+    """A file to read and the one to write."""
+
+    source: Path
+    output: Path
+
+
+class Plan(NamedTuple):
+    """What is to be done."""
+
+    pairs: list[Pair]
+    many: bool  # more than one file was named, or a folder, or a pattern
+    folder: Path | None  # that is made, with those below it
+    there: int  # outputs that were there, and whose pairs are left out
+
+
+class _Found(NamedTuple):
+    source: Path
+    name: Path | None  # under the output's folder; None of a device or a pipe
+
+
+def plan(
+    paths: list[str], output: str | None, suffix: str, *, wanted: Callable[[Path], bool], force: bool = False
+) -> Plan:
+    """The pairs of PATH... and -o. Outputs that are not named have `suffix`; of folders, `wanted` files are taken.
+
+    Raises `ValueError` where a name is missing, no file is found, or two inputs have one output; `files.WriteError`
+    where a single output is there already, or the folder cannot be made.
+    """
+    found, many = _found(paths, wanted), len(paths) > 1 or os.path.isdir(paths[0]) or _is_pattern(paths[0])
+    if not many:
+        pair, folder = _single(found[0], output, suffix)
+        if pair.output != STANDARD:
+            files.check_free(pair.output, force=force)
+            _check_apart([pair])
+        return Plan([pair], many, folder, 0)
+    folder = None if output is None else _folder(output)
+    for source, name in found:
+        if name is None:
+            raise ValueError(f"{source} is no file, and is taken alone: no other input beside it")
+    pairs = _named(found, folder, suffix)
+    left = [pair for pair in pairs if force or not pair.output.is_file()]
+    _check_apart(left)
+    return Plan(left, many, folder, len(pairs) - len(left))
+
+
+def _single(found: _Found, output: str | None, suffix: str) -> tuple[Pair, Path | None]:
+    # and the folder that is to be made
+    source, name = found
+    if output is None and name is None:
+        raise ValueError(f"{source} is no file that could lend its name: say where to write with -o")
+    if output is None:
+        return Pair(source, source.with_suffix(suffix)), None
+    if not (output.endswith(("/", os.sep)) or os.path.isdir(output)):
+        return Pair(source, Path(output)), None
+    if name is None:
+        raise ValueError(f"{source} is no file that could lend its name: name a file, and not a folder, with -o")
+    return Pair(source, Path(output) / name.with_suffix(suffix)), Path(output)
+
+
+def _folder(output: str) -> Path:
+    if Path(output) == STANDARD or (os.path.exists(output) and not os.path.isdir(output)):
+        raise ValueError(f"many files go into a folder, and {output} is none: name one with -o")
+    return Path(output)
+
+
+def _named(found: list[_Found], folder: Path | None, suffix: str) -> list[Pair]:
+    """Outputs under the folder, or beside the inputs.
+
+    Inputs that differ in their suffix alone keep it: a.png.gllm and a.jpg.gllm.
+    """
+
+    def output(one: _Found, ending: Callable[[Path], Path]) -> Path:
+        assert one.name is not None
+        return ending(one.source) if folder is None else folder / ending(one.name)
+
+    short = [output(one, lambda name: name.with_suffix(suffix)) for one in found]
+    times = Counter(short)
+    outputs = [
+        path if times[path] == 1 else output(one, lambda name: name.with_name(name.name + suffix))
+        for one, path in zip(found, short, strict=True)
+    ]
+    taken: dict[Path, Path] = {}
+    for one, path in zip(found, outputs, strict=True):
+        other = taken.setdefault(path, one.source)
+        if other != one.source:
+            raise ValueError(f"{other} and {one.source} would both become {path}: give them to two commands")
+    return [Pair(one.source, path) for one, path in zip(found, outputs, strict=True)]
+
+
+def _check_apart(pairs: list[Pair]) -> None:
+    sources = {os.path.realpath(pair.source): pair.source for pair in pairs}
+    for pair in pairs:
+        if source := sources.get(os.path.realpath(pair.output)):
+            raise ValueError(f"the output would replace the input {source}: name another with -o")
+
+
+def _found(paths: list[str], wanted: Callable[[Path], bool]) -> list[_Found]:
+    """The files that are meant, each once. Raises `ValueError` where there are none."""
+    found: dict[Path, _Found] = {}
+    for text in paths:
+        for one in _behind(text, wanted, alone=len(paths) == 1):
+            found.setdefault(one.source.absolute(), one)
+    if not found:
+        raise ValueError(f"there is nothing to do in {', '.join(paths)}: no file of a kind that is read here")
+    return list(found.values())
+
+
+def _behind(text: str, wanted: Callable[[Path], bool], *, alone: bool) -> Iterator[_Found]:
+    path = Path(text)
+    if path == STANDARD:
+        yield _Found(path, None)
+    elif path.is_dir():
+        root = path if alone else Path(os.path.abspath(path)).parent
+        yield from (_Found(file, Path(os.path.relpath(file, root))) for file in _below(path, wanted))
+    elif _is_pattern(text):
+        root = _fixed(path)
+        for match in sorted(map(Path, glob.glob(text, recursive=True))):
+            for file in _below(match, wanted) if match.is_dir() else [match]:
+                yield _Found(file, Path(os.path.relpath(file, root)))
+    else:  # one that is not there is told when it is read
+        yield _Found(path, Path(path.name) if path.is_file() or not path.exists() else None)
+
+
+def _below(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
+    """Wanted files in a folder and those in it, in order; what is hidden stays so."""
+    for where, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and wanted(path := Path(where, name)):
+                yield path
+
+
+def _is_pattern(text: str) -> bool:
+    return glob.has_magic(text) and not os.path.exists(text)
+
+
+def _fixed(pattern: Path) -> Path:
+    """The folders before the first part with a * or its like."""
+    parts = pattern.parts
+    first = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+    return Path(*parts[:first])

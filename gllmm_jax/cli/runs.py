@@ -1,0 +1,135 @@
+"""Pairs of files through a codec: one with its report, or many, several at a time, with a summary."""
+
+import argparse
+import gc
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gllmm_jax import files
+from gllmm_jax.cli import progress
+from gllmm_jax.cli.common import DEBUG, STANDARD, beside, harmless, print_json, say, sentence, standard_output
+from gllmm_jax.cli.pairs import Pair, Plan
+from gllmm_jax.progress import Progress
+
+SOME_FAILED = 1
+"""Exit status of a run that went on past what it could not read or write."""
+
+
+class Done(NamedTuple):
+    """What became of a pair, before it is written."""
+
+    data: bytes
+    read: int  # bytes of the input
+    written: int  # and of the output
+    packed: int  # of the .gllm file, which is one of the two
+    pixels: int
+    facts: str  # in a line, for people
+    report: dict[str, Any]  # for programs
+
+
+Work = Callable[[Pair, Progress], Done]
+
+
+def run(arguments: argparse.Namespace, plan: Plan, work: Work) -> int:
+    """All that is planned -> exit status. What a single file meets is raised."""
+    return _many(arguments, plan, work) if plan.many else _one(arguments, plan, work)
+
+
+def _one(arguments: argparse.Namespace, plan: Plan, work: Work) -> int:
+    pair = plan.pairs[0]
+    if pair.output == STANDARD:
+        standard_output()  # raises before there is any work
+    with progress.bar() as bar:
+        done = work(pair, bar)
+    _write(pair.output, done.data, plan, arguments.force)
+    if arguments.json:
+        print_json(done.report, file=beside(pair.output))
+    else:
+        print(f"{harmless(pair.output)}: {done.facts}", file=beside(pair.output))
+    return 0
+
+
+def _many(arguments: argparse.Namespace, plan: Plan, work: Work) -> int:
+    from gllmm_jax.codec.many import map_in_threads
+
+    gc.enable()  # there is much to come
+    if plan.folder is not None:
+        files.make_folder(plan.folder)
+    start = time.perf_counter()
+    with progress.bar(pictures=len(plan.pairs)) as bar:
+
+        def one(pair: Pair) -> Done | None:
+            try:
+                done = work(pair, bar)
+                _write(pair.output, done.data, plan, arguments.force)
+            except Exception as error:
+                if os.environ.get(DEBUG):
+                    raise
+                line = _about(pair, error)
+                bar.between(lambda: say(line))
+                return None
+            finally:
+                bar.one_is_done()
+            if not arguments.json:
+                bar.between(lambda: print(f"{harmless(pair.output)}: {done.facts}", flush=True))
+            return done._replace(data=b"")
+
+        results = map_in_threads(one, plan.pairs, None)
+    summary = _summary([done for done in results if done], plan, time.perf_counter() - start)
+    if arguments.json:
+        rows = [
+            {"input": str(pair.source), "output": str(pair.output)} | done.report
+            for pair, done in zip(plan.pairs, results, strict=True)
+            if done
+        ]
+        print_json({"summary": summary, "files": rows})
+    else:
+        print(_told(summary))
+    return SOME_FAILED if summary["failed"] else 0
+
+
+def _write(output: Path, data: bytes, plan: Plan, force: bool) -> None:
+    if output == STANDARD:
+        standard_output().write(data)
+        return
+    if plan.folder is not None:
+        files.make_folder(output.parent)
+    files.check_free(output, force=force)  # once more: it may have come meanwhile
+    files.write(output, data)
+
+
+def _about(pair: Pair, error: Exception) -> str:
+    """One line that names the file."""
+    text = sentence(error)
+    return text if str(pair.source) in text or str(pair.output) in text else f"{pair.source}: {text}"
+
+
+def _summary(done: list[Done], plan: Plan, seconds: float) -> dict[str, Any]:
+    pixels, packed = sum(one.pixels for one in done), sum(one.packed for one in done)
+    return {
+        "pictures": len(done),
+        "failed": len(plan.pairs) - len(done),
+        "there": plan.there,
+        "bytes_in": sum(one.read for one in done),
+        "bytes_out": sum(one.written for one in done),
+        "bpp": 8 * packed / pixels if pixels else None,
+        "seconds": round(seconds, 1),
+    }
+
+
+def _told(summary: dict[str, Any]) -> str:
+    parts = [f"{summary['pictures']:,} picture{'s' * (summary['pictures'] != 1)}"]
+    if summary["pictures"]:
+        parts += [
+            f"{summary['bytes_in']:,} bytes in, {summary['bytes_out']:,} out",
+            f"{summary['bpp']:.3f} bits a pixel",
+        ]
+    parts += [f"{summary['seconds']:,} s"]
+    if summary["failed"]:
+        parts += [f"{summary['failed']:,} failed"]
+    if summary["there"]:
+        parts += [f"{summary['there']:,} left out, whose outputs are there already (--force replaces them)"]
+    return ", ".join(parts)
