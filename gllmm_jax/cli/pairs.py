@@ -121,12 +121,15 @@ def _check_apart(pairs: list[Pair]) -> None:
 
 def _found(paths: list[str], wanted: Callable[[Path], bool]) -> list[_Found]:
     """The files that are meant, each once. Raises `ValueError` where there are none."""
-    found: dict[Path, _Found] = {}
+    found: dict[str, _Found] = {}
     for text in paths:
-        for one in _behind(text, wanted, alone=len(paths) == 1):
-            found.setdefault(one.source.absolute(), one)
-    if not found:
-        raise ValueError(f"there is nothing to do in {', '.join(paths)}: no file of a kind that is read here")
+        behind = list(_behind(text, wanted, alone=len(paths) == 1))
+        if not behind:
+            raise ValueError(
+                f"no file matches {text}" if _is_pattern(text) else f"the folder {text} has no file of a kind read here"
+            )
+        for one in behind:
+            found.setdefault(os.path.abspath(one.source), one)
     return list(found.values())
 
 

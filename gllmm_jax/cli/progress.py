@@ -65,6 +65,7 @@ class Bar:
 
     def __init__(self, stage: str, pictures: int, compiler: "Compiler | None" = None) -> None:
         self._pictures, self._done, self._start = pictures, 0, time.time()
+        self._last = self._start  # when a picture was done
         self._now = (stage, 0, 1, self._start)  # stage, parts done, of how many, since when
         self._compiler = compiler
         self.drawn = threading.RLock()
@@ -80,6 +81,7 @@ class Bar:
         """Another picture is."""
         with self.drawn:
             self._done += 1
+            self._last = time.time()
 
     def between(self, show: Callable[[], object]) -> None:
         """`show`, which prints a line, while the bar is away."""
@@ -90,7 +92,7 @@ class Bar:
     def shown(self) -> tuple[str, float | None]:
         """What to show now: text, and the share that is done, None where that is not known yet."""
         stage, part, total, begun = self._now
-        if self._compiler is not None and self._compiler.busy > 0 and not part:
+        if self._compiler is not None and self._compiler.busy > 0 and not 0 < part < total:
             stage = "compiling"
         now = time.time()
         passed = _clock(now - self._start)
@@ -98,7 +100,7 @@ class Bar:
             if not self._done:
                 return f"{stage}, {self._pictures:,} pictures, {passed}", None
             share = self._done / self._pictures
-            left = (now - self._start) * (1 / share - 1)
+            left = max(0, (self._last - self._start) / share - (now - self._start))
             return f"{self._done:,} of {self._pictures:,} pictures, {stage}, {passed}, {_clock(left)} left", share
         if not 0 < part < total:  # nothing is known of how long the rest takes
             return f"{stage}, {passed}", None
