@@ -42,8 +42,9 @@ ROOMS = {
     "lof": {"codec", "walk", "order", "twin", "nn", "prob"},
     "train": {"nn", "prob", "picture"},
     "evaluate": {"codec", "picture", "walk", "order", "twin", "nn", "prob"},
-    "cli": {"codec", "picture", "container", "twin", "lof", "train", "evaluate"},
-    "pillow": {"codec", "container", "picture"},
+    "transcode": {"codec", "container", "picture"},
+    "pillow": {"transcode", "codec", "container", "picture"},
+    "cli": {"transcode", "codec", "picture", "container", "twin", "lof", "train", "evaluate"},
 }
 """Which other rooms a room may import. `train` and `codec` never meet."""
 
@@ -65,6 +66,7 @@ LIBRARIES = {
     "train": ARRAYS | {"flax", "PIL", "optax", "orbax", "grain", "tqdm", "tensorboardX", "tensorflow_datasets"},
     "evaluate": ARRAYS | {"PIL", "scipy", "matplotlib", "skimage"},
     "cli": {"jax", "tqdm"},
+    "transcode": {"numpy"},
     "pillow": {"numpy", "PIL"},
 }
 """Which libraries beside Python's own a room may import; a leaf has those of `prob`."""
@@ -116,7 +118,7 @@ def others(path: Path) -> set[str]:
 def test_arrows_point_down(path):
     room = room_of(path)
     if room in ("__init__", "__main__"):  # the front door opens the codec and the command line, lazily
-        assert own(path) <= {"codec", "cli"} | LEAVES
+        assert own(path) <= {"codec", "cli", "transcode"} | LEAVES
         assert not others(path)
     else:
         assert room in ROOMS or room in LEAVES, f"{room} is no room that is known"
@@ -124,7 +126,7 @@ def test_arrows_point_down(path):
         assert others(path) <= LIBRARIES.get(room, ARRAYS)
 
 
-@pytest.mark.parametrize("room", [room for room in ROOMS if room != "pillow"])
+@pytest.mark.parametrize("room", [room for room in ROOMS if room not in ("pillow", "transcode")])
 def test_a_room_says_what_it_is_for(room):
     assert ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text()))
 

@@ -13,7 +13,7 @@ from PIL import Image
 from gllmm_jax import files, zoo
 from gllmm_jax.cli import codecs, main, pairs
 from gllmm_jax.container import container
-from gllmm_jax.picture.picture import is_picture
+from gllmm_jax.picture.formats import is_picture
 
 
 @pytest.fixture(autouse=True)

@@ -91,7 +91,7 @@ def uncollected(run: Callable[[argparse.Namespace], Any]) -> Callable[[argparse.
 
 def add_convert(parser: argparse.ArgumentParser) -> None:
     """`--convert`."""
-    lossy = "transparency (laid on white), bits beyond 8 a sample, CMYK, other profiles than sRGB, all frames but one"
+    lossy = "bits beyond 8 a sample, CMYK, other profiles than sRGB, all frames but one"
     parser.add_argument("--convert", action="store_true", help=f"accept what loses something: {lossy}")
 
 

@@ -12,7 +12,6 @@ from gllmm_jax import files
 from gllmm_jax.cli import progress
 from gllmm_jax.cli.common import DEBUG, STANDARD, beside, harmless, print_json, say, sentence, standard_output
 from gllmm_jax.cli.pairs import Pair, Plan
-from gllmm_jax.progress import Progress
 
 SOME_FAILED = 1
 """Exit status of a run that went on past what it could not read or write."""
@@ -30,7 +29,7 @@ class Done(NamedTuple):
     report: dict[str, Any]  # for programs
 
 
-Work = Callable[[Pair, Progress], Done]
+Work = Callable[[Pair, progress.Bar], Done]
 
 
 def run(arguments: argparse.Namespace, plan: Plan, work: Work) -> int:

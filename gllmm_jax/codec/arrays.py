@@ -8,11 +8,12 @@ import numpy.typing as npt
 
 
 def as_image(image: npt.ArrayLike) -> np.ndarray:
-    """uint8 [height, width, 3 or 1]. Raises `ValueError` on what NumPy cannot view as such."""
+    """uint8 [height, width, 3 or 1], of that or of gray [height, width]. Raises `ValueError` on anything else."""
     try:
         array = np.asarray(image)
     except (ValueError, TypeError) as error:  # lists of unequal lengths
         raise ValueError(f"a picture is a uint8 array [height, width, 3 or 1], not {type(image).__name__}") from error
+    array = array[..., None] if array.ndim == 2 else array
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3) or not array.size:
         raise ValueError(f"a picture is a uint8 array [height, width, 3 or 1], not {array.dtype} {array.shape}")
     return array

@@ -19,7 +19,7 @@ the same picture up to rounding.
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,8 @@ class Codec(LatentCodec):
     def compress(self, image: npt.ArrayLike, **wish: Any) -> bytes:
         """uint8 [height, width, 3 or 1] -> the bytes of a `.gllm` file. Raises `ValueError` on anything else.
 
-        Whatever NumPy can view as such an array will do. The `wish` is `quality`, `max_bytes`, `bpp` or `psnr`, as of
+        Whatever NumPy can view as such an array will do, and gray as [height, width] too: it comes back as
+        [height, width, 1]. The `wish` is `quality`, `max_bytes`, `bpp` or `psnr`, as of
         `encode`.
         """
         return self.encode(image, estimate=False, **wish).data
@@ -109,6 +110,7 @@ class Codec(LatentCodec):
         estimate: bool = True,
         coder: str = container.CODERS[0],
         refine: Refine | None = None,
+        chunks: Mapping[str, bytes] = container.NO_CHUNKS,
         progress: Progress = silent,
     ) -> Encoded:
         """`compress`, with a report, through any of `container.CODERS`.
@@ -119,9 +121,10 @@ class Codec(LatentCodec):
         Photographs come within 2 % of a size and 0.1 dB of a PSNR; tiny or flat pictures, whose sizes go in leaps, as
         near as those tries do. Raises `ValueError` where a wish is out of reach, with what the picture can have.
 
-        `refine` chooses other latents than the networks do: `lof.Overfit`, say. `estimate=False` saves the time of the
-        float model's estimate; `progress` is told of every stage that begins and of every part of it that is done;
-        small pictures have one part a stage. Raises `ImportError` where the coder's extra is missing.
+        `chunks` are whatever else the file is to carry, by names of four letters, the first a small one; they count as
+        bytes of it. `refine` chooses other latents than the networks do: `lof.Overfit`, say. `estimate=False` saves the
+        time of the float model's estimate; `progress` is told of every stage that begins and of every part of it that
+        is done; small pictures have one part a stage. Raises `ImportError` where the coder's extra is missing.
         """
         image, watch = as_image(image), Watch()
         wish = Wish(quality, max_bytes, bpp, psnr)
@@ -132,14 +135,14 @@ class Codec(LatentCodec):
         y = self._run(transforms.ungained, image, functools.partial(progress, "analysis"))
         watch.lap("analysis")
         if wish.given:
-            codec = self.at(wish.quality_of(self, image, y, coder))
+            codec = self.at(wish.quality_of(self, image, y, coder, chunks))
             watch.lap("quality")
-            encoded = codec._finish(image, y, watch, estimate, coder, refine, progress)
+            encoded = codec._finish(image, y, watch, estimate, coder, refine, chunks, progress)
             if max_bytes is None or refine is None or len(encoded.data) <= max_bytes:
                 return encoded
             # with a lambda of its own a search may want more bits than there are
-            return codec._finish(image, y, watch, estimate, coder, None, progress)
-        return self._finish(image, y, watch, estimate, coder, refine, progress)
+            return codec._finish(image, y, watch, estimate, coder, None, chunks, progress)
+        return self._finish(image, y, watch, estimate, coder, refine, chunks, progress)
 
     def _finish(
         self,
@@ -149,6 +152,7 @@ class Codec(LatentCodec):
         estimate: bool,
         coder: str,
         refine: Refine | None,
+        chunks: Mapping[str, bytes],
         progress: Progress,
     ) -> Encoded:
         # `encode` at this quality, from y of g_a
@@ -158,7 +162,7 @@ class Codec(LatentCodec):
             with on(self.transforms):
                 y_hat, z_hat, refined = refine(self, image, y_hat, z_hat, progress)
             watch.lap("refining")
-        data = self.pack(y_hat, z_hat, image.shape, coder=coder, progress=progress)
+        data = self.pack(y_hat, z_hat, image.shape, coder=coder, chunks=chunks, progress=progress)
         watch.lap("entropy")
         bits = None
         if estimate:

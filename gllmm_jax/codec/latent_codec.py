@@ -10,7 +10,7 @@ import copy
 import functools
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import jax
@@ -124,13 +124,14 @@ class LatentCodec:
         shape: tuple[int, ...],
         *,
         coder: str = container.CODERS[0],
+        chunks: Mapping[str, bytes] = container.NO_CHUNKS,
         progress: Progress = silent,
     ) -> bytes:
         """The second half of `encode`, for latents chosen in any way: the file of a picture of `shape`.
 
         Shapes are those of `analyse`; `shape` is (height, width, 3 or 1). Raises `ValueError` on others, on latents
-        that are no integers, and on those that `latents.clamp_latents` would change; `ImportError` where the coder's
-        extra is missing.
+        that are no integers, on those that `latents.clamp_latents` would change, and on names of `chunks` that no file
+        can hold; `ImportError` where the coder's extra is missing.
         """
         if len(shape) != 3 or shape[2] not in (1, 3) or min(shape) < 1:
             raise ValueError(f"a picture has the shape (height, width, 3 or 1), not {shape}")
@@ -142,7 +143,7 @@ class LatentCodec:
             stream = latents.encode_latents(self.twin, y_hat, z_hat, coder=coder, progress=progress)
         colour, crc = container.COLOURS[channels == 1], latents_crc32(y_hat, z_hat)
         needs = self.name, self.fingerprints.entropy, self.fingerprints.synthesis
-        header = container.Header(*needs, height, width, colour, coder, crc, self.index, arithmetic.NEWEST)
+        header = container.Header(*needs, height, width, colour, coder, crc, self.index, arithmetic.NEWEST, chunks)
         return container.pack(header, stream)
 
     def unpack(

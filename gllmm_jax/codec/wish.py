@@ -1,6 +1,7 @@
 """What a user asks of a file, and the quality that gives it."""
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -36,7 +37,9 @@ class Wish(NamedTuple):
                 raise ValueError(f"{name} must be above zero and finite, not {getattr(self, name)}")
         return bool(names)
 
-    def quality_of(self, codec: "Codec", image: np.ndarray, y: np.ndarray, coder: str) -> float:
+    def quality_of(
+        self, codec: "Codec", image: np.ndarray, y: np.ndarray, coder: str, chunks: Mapping[str, bytes]
+    ) -> float:
         """The quality, from 0 to 100, that meets it, for a picture and its y of `transforms.ungained`.
 
         Raises `ValueError` where none does, with what the picture has at the end of the range.
@@ -48,7 +51,7 @@ class Wish(NamedTuple):
 
         def size(index: int) -> float:
             probed = start.at(quality_of(index))
-            return len(probed.pack(*probed.quantise(y), image.shape, coder=coder))
+            return len(probed.pack(*probed.quantise(y), image.shape, coder=coder, chunks=chunks))
 
         def psnr(index: int) -> float:
             probed, gray = start.at(quality_of(index)), image.shape[2] == 1
@@ -67,8 +70,9 @@ class Wish(NamedTuple):
         if index is not None:
             return quality_of(index)
         if self.max_bytes:
-            raise ValueError(
-                f"max_bytes={self.max_bytes:,} is out of reach: the least that this picture takes is {size(0):,} bytes"
-            )
+            carried = sum(map(len, chunks.values()))
+            beside = f", {carried:,} of them for what it carries beside its pixels" if carried else ""
+            least = f"the least that this picture takes is {size(0):,} bytes{beside}"
+            raise ValueError(f"max_bytes={self.max_bytes:,} is out of reach: {least}")
         least, most = sorted(8 * size(index) / pixels for index in (0, target.TOP))
         raise ValueError(f"bpp={self.bpp} is out of reach: this picture takes {least:.3f} to {most:.3f} bits a pixel")

@@ -14,7 +14,7 @@ from typing import IO
 
 from gllmm_jax.container import format3
 from gllmm_jax.container.format3 import CRC_BYTES
-from gllmm_jax.container.header import CODERS, COLOURS, FINGERPRINT_BYTES, Header, check
+from gllmm_jax.container.header import CODERS, COLOURS, FINGERPRINT_BYTES, NO_CHUNKS, Header, check
 from gllmm_jax.errors import BitstreamError, CutShortError
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "FINGERPRINT_BYTES",
     "MAGIC",
     "MAX_PIXELS",
+    "NO_CHUNKS",
     "VERSION",
     "Header",
     "pack",

@@ -16,6 +16,8 @@ SIDE_MAX = 2**26
 CHUNKS: frozenset[str] = frozenset()
 """Names of the critical chunks that this version understands."""
 
+NO_CHUNKS: Mapping[str, bytes] = MappingProxyType({})
+
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}", re.ASCII)
 _CHUNK = re.compile(r"[A-Za-z]{4}", re.ASCII)
 
@@ -37,7 +39,7 @@ class Header(NamedTuple):
     latents_crc32: int
     quality: int | None = None  # 0 ... 255; None of a model that has one alone
     arithmetic: int = 1  # version, see `walk.arithmetic`
-    chunks: Mapping[str, bytes] = MappingProxyType({})  # whatever else the file carries, by name
+    chunks: Mapping[str, bytes] = NO_CHUNKS  # whatever else the file carries, by name
 
 
 def check(header: Header) -> None:

@@ -1,7 +1,6 @@
 """Colour profiles of pictures: sRGB is what arrays hold, others are told and turned into it."""
 
 import io
-import os
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -15,6 +14,18 @@ _TOLERANCE = 3
 """Levels of 255 that a profile may be off: makers round the curve and the primaries of sRGB in many ways."""
 
 _COLOURS = np.stack(np.meshgrid(*[np.linspace(0, 255, 16, dtype=np.uint8)] * 3), axis=-1).reshape(64, 64, 3)
+
+
+_MODES = {b"RGB ": "RGB", b"GRAY": "L"}
+
+
+def fits(icc: bytes, mode: str) -> bool:
+    """Whether a profile can be read and is of an image of that mode."""
+    try:
+        _parsed(icc)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return False
+    return _MODES.get(icc[_SPACE]) == mode
 
 
 def foreign(icc: bytes) -> str | None:
@@ -36,12 +47,12 @@ def _is_srgb(icc: bytes) -> bool:
     return int(np.abs(np.asarray(turned, np.int16) - _COLOURS).max()) <= _TOLERANCE
 
 
-def to_srgb(image: Image.Image, icc: bytes, path: str | os.PathLike[str]) -> Image.Image:
+def to_srgb(image: Image.Image, icc: bytes, name: object) -> Image.Image:
     """An RGB image of the profile `icc` -> sRGB. Raises `PictureError` where the profile does not allow it."""
     try:
         return _turn(image, icc, ImageCms.Intent.PERCEPTUAL)
     except ImageCms.PyCMSError as error:
-        raise PictureError(f"{path} has a colour profile that cannot be turned into sRGB ({error})") from error
+        raise PictureError(f"{name} has a colour profile that cannot be turned into sRGB ({error})") from error
 
 
 def _turn(image: Image.Image, icc: bytes, intent: ImageCms.Intent) -> Image.Image:

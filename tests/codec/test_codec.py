@@ -31,6 +31,24 @@ def test_any_size_round_trips(mu_codec, photograph, shape):
     assert np.array_equal(mu_codec.decompress(mu_codec.compress(image)), decoded.image)
 
 
+def test_gray_may_have_two_axes(mu_codec, photograph):
+    gray = photograph(20, 20, 1)
+    data = mu_codec.compress(gray[..., 0])
+    assert data == mu_codec.compress(gray) == mu_codec.compress(Image.fromarray(gray[..., 0]))
+    assert mu_codec.decompress(data).shape == (20, 20, 1)
+
+
+def test_chunks_go_with_the_picture(mu_codec, photograph):
+    image, chunks = photograph(20, 20), {"noTe": b"a note"}
+    data = mu_codec.encode(image, chunks=chunks, estimate=False).data
+    assert mu_codec.unpack(data)[0].chunks == chunks
+    assert len(data) == len(mu_codec.compress(image)) + 4 + 1 + 6
+    assert np.array_equal(mu_codec.decompress(data), mu_codec.decompress(mu_codec.compress(image)))
+    for name in ("NoTe", "note5", "nöte"):
+        with pytest.raises(ValueError, match="no file can hold"):
+            mu_codec.encode(image, chunks={name: b""})
+
+
 def test_latents_of_ones_own(mu_codec, photograph):
     image = photograph(100, 90)
     y_hat, z_hat = mu_codec.analyse(image)
@@ -82,7 +100,7 @@ def test_the_checksum_is_of_little_endian_integers():
 @pytest.mark.parametrize(
     "image",
     [
-        np.zeros((4, 4), np.uint8),
+        np.zeros(4, np.uint8),
         np.zeros((4, 4, 4), np.uint8),
         np.zeros((4, 4, 3), np.float32),
         np.zeros((0, 4, 3), np.uint8),

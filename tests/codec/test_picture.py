@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gllmm_jax.container import container
 from gllmm_jax.files import WriteError
-from gllmm_jax.picture import picture
+from gllmm_jax.picture import formats, picture
 from gllmm_jax.picture.picture import PictureError
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
@@ -111,7 +112,7 @@ def test_orientation_is_applied(tmp_path):
     assert np.array_equal(picture.read(path), np.rot90(RGB, -1))
 
 
-def test_what_cannot_be_read(tmp_path, monkeypatch):
+def test_what_cannot_be_read(tmp_path):
     path = saved(tmp_path / "whole.png", Image.fromarray(RGB))
     cut, empty, text, ours = (tmp_path / name for name in ("cut.png", "empty.png", "text.png", "ours.png"))
     cut.write_bytes(path.read_bytes()[:200])
@@ -129,9 +130,18 @@ def test_what_cannot_be_read(tmp_path, monkeypatch):
     for broken, words in cases.items():
         with pytest.raises(PictureError, match=words):
             picture.read(broken)
+
+
+def test_the_limit_of_pixels_is_ones_own(tmp_path, monkeypatch):
+    """Whatever Pillow's is, which stays as it was."""
+    path = saved(tmp_path / "a.png", Image.fromarray(RGB))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(PictureError, match="more pixels than Pillow"):
-        picture.read(path)
+    for limit in (600, None):
+        assert picture.read(path, max_pixels=limit).shape == RGB.shape
+    with pytest.raises(PictureError, match="has 30 x 20 pixels, more than the limit of 599: max_pixels=600 lifts it"):
+        picture.read(path, max_pixels=599)
+    assert Image.MAX_IMAGE_PIXELS == 100
+    assert picture.MAX_PIXELS == container.MAX_PIXELS
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tiff", ".bmp", ".ppm", ".jp2", ""])
@@ -172,7 +182,7 @@ def test_an_old_file_survives_a_failed_write(tmp_path, monkeypatch):
 
 
 def test_a_device_is_written_to_and_stays():
-    picture.format_of("x.png")
+    formats.format_of("x.png")
     from gllmm_jax import files
 
     files.write(os.devnull, b"bytes")

@@ -1,0 +1,67 @@
+"""Options of `compress` and `decompress`."""
+
+import argparse
+from typing import get_args
+
+from gllmm_jax.cli.common import a_name, add_force, positive, positive_number, quality, whole
+from gllmm_jax.codec.quality import DEFAULT
+from gllmm_jax.config import Search
+from gllmm_jax.container.container import MAX_PIXELS
+
+
+def add_files(parser: argparse.ArgumentParser, what: str, becomes: str) -> None:
+    """PATH..., -o and --force."""
+    text = f"{what}; a folder of them, or a pattern like '**/*.png'; - is standard input"
+    parser.add_argument("inputs", type=a_name, nargs="+", metavar="PATH", help=text)
+    text = f"{becomes}, beside PATH unless given; a folder, which is made; - is standard output"
+    parser.add_argument("-o", "--output", type=a_name, metavar="OUT", help=text)
+    add_force(parser)
+
+
+def add_max_pixels(parser: argparse.ArgumentParser) -> None:
+    """`--max-pixels`."""
+    limit = f"accept pictures of up to N pixels ({MAX_PIXELS:,} unless given)"
+    parser.add_argument("--max-pixels", type=positive, default=MAX_PIXELS, metavar="N", help=limit)
+
+
+def add_wish(parser: argparse.ArgumentParser) -> None:
+    """How good, or how large."""
+    text = f"one of these, of a model with a variable rate (--quality {DEFAULT} unless given)"
+    group = parser.add_argument_group("how good, or how large", text).add_mutually_exclusive_group()
+    group.add_argument(
+        "--quality", type=quality, metavar="Q", help="from 0, the smallest file, to 100, the best picture"
+    )
+    group.add_argument(
+        "--max-bytes", type=positive, metavar="N", help="about the best picture that N bytes hold, never more"
+    )
+    group.add_argument("--bpp", type=positive_number, metavar="B", help="a file of about B bits a pixel")
+    group.add_argument("--psnr", type=positive_number, metavar="D", help="a picture of about D dB")
+
+
+def add_lof(parser: argparse.ArgumentParser) -> None:
+    """The options of latent overfitting."""
+    group = parser.add_argument_group("latent overfitting: smaller files for time, which any decoder reads")
+    group.add_argument("--lof-steps", type=whole, default=0, metavar="N", help="rounds of the search (0: none)")
+    group.add_argument("--lof-seconds", type=positive_number, metavar="S", help="begin no round after so many")
+    group.add_argument("--lof-method", choices=get_args(Search), help="greedy unless given")
+    what = "weight of the distortion, that of the training unless given; a smaller one saves more bytes"
+    group.add_argument("--lof-lmbda", type=positive_number, metavar="L", help=what)
+
+
+def suffix(text: str) -> str:
+    """An argument that says a format."""
+    return text.removeprefix(".").lower()
+
+
+suffix.__name__ = "suffix"
+
+
+def percent(text: str) -> int:
+    """An argument that is a whole number from 1 to 100."""
+    value = positive(text)
+    if value > 100:
+        raise argparse.ArgumentTypeError(f"{text} is above 100")
+    return value
+
+
+percent.__name__ = "whole number"

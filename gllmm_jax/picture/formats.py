@@ -1,0 +1,142 @@
+"""Formats that pictures are written in, and what each of them keeps."""
+
+import io
+import itertools
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from gllmm_jax.errors import PictureError
+from gllmm_jax.picture.carried import NAMES, Picture, Warn, with_prefix
+
+WRITTEN = frozenset({"PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "JPEG2000"})
+"""Formats that hold 24 bits a pixel. Pillow would cut colours or sizes in silence for others."""
+
+LOSSY = ("JPEG", "WEBP", "AVIF")
+"""Formats that take a quality."""
+
+_READ_ALONE = {"GIF", "TGA", "MPO"}
+"""Others that folders are searched for."""
+
+_TRANSPARENT = ("PNG", "WEBP", "TIFF", "AVIF", "JPEG2000")
+_CARRYING = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF")
+
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"lossless": True},
+    "AVIF": {"quality": 95, "subsampling": "4:4:4"},
+}
+"""Where a format may lose something, lose little: the picture has been through one codec already."""
+
+_XMP_TAG = 700  # of TIFF
+_XMP_KEY = "XML:com.adobe.xmp"  # of PNG
+
+
+def format_of(path: str | os.PathLike[str]) -> str:
+    """Pillow's name of the format a suffix stands for. Raises `PictureError` on one not written here."""
+    suffix = Path(path).suffix.lower()
+    known = Image.registered_extensions()  # the first call also fills Image.SAVE
+    kind = known.get(suffix, "") if suffix else "PNG"
+    if kind not in WRITTEN or kind not in Image.SAVE:
+        raise PictureError(f"cannot write {path}: '{suffix}' is not a picture format written here; .png always is")
+    return kind
+
+
+def is_picture(path: str | os.PathLike[str]) -> bool:
+    """Whether a file has a suffix of the formats that folders are searched for: those written here, GIF, TGA, MPO."""
+    return Image.registered_extensions().get(Path(path).suffix.lower(), "") in WRITTEN | _READ_ALONE
+
+
+def check_quality(kind: str, quality: float | None) -> None:
+    """Raises `PictureError` on a quality where the format takes none."""
+    if quality is not None and kind not in LOSSY:
+        raise PictureError(f"{kind} has no quality to choose: JPEG, WebP and AVIF have")
+    if quality is not None and quality not in range(1, 101):
+        raise PictureError(f"{kind} has a quality from 1 to 100, and a whole one, not {quality}")
+
+
+def encode(picture: Picture, kind: str, *, quality: float | None = None, warn: Warn) -> bytes:
+    """A file of the format that `format_of` names, with what it keeps of what the picture carries.
+
+    `quality` is from 1 to 100, of JPEG, WebP and AVIF; unless given, little or nothing is lost. Raises `PictureError`
+    where the format does not take the picture or a quality.
+    """
+    check_quality(kind, quality)
+    image = _image(picture, kind, warn)
+    carried = [field for field in NAMES if getattr(picture, field)]
+    if carried and kind not in _CARRYING:
+        warn(f"{kind} holds no {_or(carried)}")
+        carried = []
+    options = dict(_SAVE_OPTIONS.get(kind, {})) if quality is None else {"quality": int(quality)}
+    # what does not fit or is damaged is left out, as little as possible
+    for count in range(len(carried) + 1):
+        for left_out in itertools.combinations(carried, count):
+            kept = picture._replace(**dict.fromkeys({*NAMES} - ({*carried} - {*left_out}), b""))
+            try:
+                buffer = io.BytesIO()
+                image.save(buffer, format=kind, **options, **_carrying(kept, kind))
+            except Exception as error:  # parsers of what anybody's file carries
+                if count == len(carried):
+                    raise PictureError(f"{kind} does not take this picture ({error})") from error
+                continue
+            if left_out:
+                warn(f"{kind} does not take its {_or(left_out)}")
+            return buffer.getvalue()
+    raise AssertionError
+
+
+def as_image(picture: Picture) -> Image.Image:
+    """L, LA, RGB or RGBA."""
+    pixels = picture.pixels
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    if picture.alpha is not None:
+        image.putalpha(Image.fromarray(picture.alpha))
+    return image
+
+
+def _image(picture: Picture, kind: str, warn: Warn) -> Image.Image:
+    image = as_image(picture)
+    if picture.alpha is None or kind in _TRANSPARENT:
+        return image
+    warn(f"{kind} holds no transparency: the picture is laid on white")
+    return on_white(image)
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """LA or RGBA -> L or RGB."""
+    full = image.convert("RGBA")
+    laid = Image.alpha_composite(Image.new("RGBA", full.size, "white"), full).convert("RGB")
+    return laid.getchannel(0) if image.mode == "LA" else laid
+
+
+def _carrying(picture: Picture, kind: str) -> dict[str, Any]:
+    """Pillow's options for what the picture carries."""
+    options: dict[str, Any] = {"icc_profile": picture.icc} if picture.icc else {}
+    if kind == "TIFF" and (picture.exif or picture.xmp):
+        exif = Image.Exif()
+        if picture.exif:
+            exif.load(picture.exif)
+        if picture.xmp:
+            exif[_XMP_TAG] = picture.xmp
+        return options | {"exif": exif}
+    if picture.exif:
+        options["exif"] = with_prefix(picture.exif)
+    if picture.xmp and kind == "PNG":
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add_itxt(_XMP_KEY, picture.xmp.decode())
+    elif picture.xmp:
+        options["xmp"] = picture.xmp
+    return options
+
+
+def _or(fields: Any) -> str:
+    *names, last = (NAMES[field] for field in fields)
+    return f"{', '.join(names)} or {last}" if names else last
+
+
+def as_array(image: Image.Image) -> np.ndarray:
+    """L or RGB -> uint8 [height, width, 1 or 3]."""
+    return np.array(image, np.uint8).reshape(image.height, image.width, -1)

@@ -1,0 +1,162 @@
+"""What pictures carry beside their pixels: read, kept in chunks, given back, and bounded."""
+
+import io
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
+
+from gllmm_jax.errors import BitstreamError, PictureError
+from gllmm_jax.picture import carried, formats, picture
+from gllmm_jax.picture.carried import Picture, from_chunks, to_chunks
+
+RNG = np.random.default_rng(0)
+RGB = RNG.integers(0, 256, (20, 30, 3)).astype(np.uint8)
+ALPHA = RNG.integers(0, 256, (20, 30)).astype(np.uint8)
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6">\xc3\xa4</x:xmpmeta>'
+DAMAGED = b"no EXIF", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff", b"MM\0*\0\0\0\x08\0\1\1\x0f\0\2\0\0\0\x09"
+UPRIGHT_XMP = XMP.replace(b'"6"', b'"1"')
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def exif_of(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "Maker", orientation
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.ISOSpeedRatings: 200}
+    exif[ExifTags.IFD.GPSInfo] = {1: "N", 2: (1.0, 2.0, 3.0)}
+    return exif
+
+
+def facts(exif: bytes) -> dict[int, Any]:
+    """Values of EXIF, those of its inner directories too, and without places in the file."""
+    read = Image.Exif()
+    read.load(exif)
+    inner = ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo
+    return {tag: read.get_ifd(tag) if tag in inner else read[tag] for tag in read}
+
+
+UPRIGHT = {tag: value for tag, value in facts(exif_of(6).tobytes()).items() if tag != ExifTags.Base.Orientation}
+
+
+def a_file(kind: str, exif: Image.Exif) -> io.BytesIO:
+    """A picture that carries all there is, as Pillow writes it."""
+    options: dict[str, Any] = {"exif": exif, "icc_profile": SRGB}
+    if kind == "PNG":
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", XMP.decode())
+    elif kind == "TIFF":
+        options["exif"] = Image.Exif()
+        options["exif"].load(exif.tobytes())
+        options["exif"][700] = XMP
+    else:
+        options["xmp"] = XMP
+    buffer = io.BytesIO()
+    Image.fromarray(RGB).save(buffer, kind, **options)
+    return buffer
+
+
+def no_warning(text: str) -> None:
+    raise AssertionError(text)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF", "TIFF"])
+def test_all_of_it_is_kept_and_the_picture_stands_upright(kind):
+    found = picture.load("x", file=a_file(kind, exif_of(6)))
+    assert found.pixels.shape == (30, 20, 3)
+    assert found.exif.startswith((b"II*", b"MM\0*"))
+    assert facts(found.exif).pop(ExifTags.Base.Orientation, 1) == 1
+    assert {tag: value for tag, value in facts(found.exif).items() if tag != ExifTags.Base.Orientation} == UPRIGHT
+    assert found.xmp == XMP.replace(b'tiff:Orientation="6"', b"")
+    assert (found.icc, found.mode) == (SRGB, "RGB")
+    whole = found._replace(alpha=ALPHA.T)
+    chunks = to_chunks(whole, warn=no_warning)
+    assert set(chunks) == {"exif", "xmpx", "iccp", "alph"}
+    kept = from_chunks(found.pixels, chunks, warn=no_warning)
+    assert kept[2:5] == whole[2:5] and (kept.alpha == ALPHA.T).all()
+    assert set(to_chunks(whole, strip=True, warn=no_warning)) == {"alph"}
+    told: list[str] = []
+    back = picture.load("x", file=io.BytesIO(formats.encode(kept, kind, warn=told.append)))
+    assert (back.xmp, back.icc) == (kept.xmp, kept.icc)
+    assert {tag: value for tag, value in facts(back.exif).items() if tag != ExifTags.Base.Orientation} == UPRIGHT
+    assert back.pixels.shape == (30, 20, 3)  # not turned again
+    if kind == "JPEG":
+        assert (back.alpha, told) == (None, ["JPEG holds no transparency: the picture is laid on white"])
+    elif kind == "AVIF":
+        assert back.alpha is not None and told == []
+    else:
+        assert (back.alpha == ALPHA.T).all() and told == []
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "AVIF"])
+def test_exif_of_an_upright_picture_stays_byte_by_byte(kind):
+    exif = exif_of(1).tobytes() + b"an unknown maker's bytes"
+    buffer = io.BytesIO()
+    xmp = {"xmp": XMP} if kind in ("JPEG", "WEBP") else {}  # which contradicts the EXIF
+    Image.fromarray(RGB).save(buffer, kind, exif=exif, **xmp)
+    found = picture.load("x", file=buffer)
+    assert found.exif == exif.removeprefix(b"Exif\0\0") or kind == "AVIF"
+    assert found.xmp == (UPRIGHT_XMP if xmp else b"")
+    assert {**facts(found.exif), ExifTags.Base.Orientation: 1} == {**UPRIGHT, ExifTags.Base.Orientation: 1}
+
+
+def test_gray_with_alpha(tmp_path):
+    Image.fromarray(np.dstack([RGB[..., 0], ALPHA]), "LA").save(tmp_path / "a.png")
+    found = picture.load(tmp_path / "a.png")
+    assert np.array_equal(found.pixels[..., 0], RGB[..., 0]) and (found.alpha == ALPHA).all()
+    for kind in ("PNG", "TIFF", "WEBP"):
+        with Image.open(io.BytesIO(formats.encode(found, kind, warn=no_warning))) as image:
+            assert (np.asarray(image.getchannel("A")) == ALPHA).all()
+    with Image.open(io.BytesIO(formats.encode(found, "BMP", warn=str))) as image:
+        white = RGB[..., 0] + (255 - RGB[..., 0].astype(float)) * (1 - ALPHA / 255)
+        assert image.mode == "L" and np.abs(np.asarray(image) - white).max() <= 1
+
+
+def test_what_a_format_does_not_take_is_told():
+    whole = Picture(RGB, None, exif_of(1).tobytes()[6:] + bytes(70_000), UPRIGHT_XMP, SRGB)
+    told: list[str] = []
+    back = picture.load("x", file=io.BytesIO(formats.encode(whole, "JPEG", warn=told.append)))
+    assert (back.exif, back.xmp, back.icc, told) == (b"", UPRIGHT_XMP, SRGB, ["JPEG does not take its EXIF"])
+    told.clear()
+    formats.encode(whole, "BMP", warn=told.append)
+    assert told == ["BMP holds no EXIF, XMP or colour profile"]
+    with pytest.raises(PictureError, match="WEBP does not take this picture"):
+        formats.encode(Picture(np.zeros((1, 16384, 3), np.uint8), xmp=XMP), "WEBP", warn=no_warning)
+
+
+def test_output_quality():
+    sizes = [len(formats.encode(Picture(RGB), kind, quality=30, warn=no_warning)) for kind in formats.LOSSY]
+    fine = [len(formats.encode(Picture(RGB), kind, warn=no_warning)) for kind in formats.LOSSY]
+    assert all(size < other for size, other in zip(sizes, fine, strict=True))
+    with pytest.raises(PictureError, match="PNG has no quality to choose: JPEG, WebP and AVIF have"):
+        formats.encode(Picture(RGB), "PNG", quality=30, warn=no_warning)
+
+
+def test_hostile_chunks():
+    most = zlib.compress(bytes(carried.MOST), 9)
+    assert len(from_chunks(RGB, {"xmpx": most}, warn=no_warning).xmp) == carried.MOST
+    for data, why in (
+        (zlib.compress(bytes(carried.MOST + 1), 9), "it has more than 4,194,304 bytes"),
+        (most[:-5], "it is damaged"),
+        (b"plain", "it is damaged"),
+        *((zlib.compress(exif), "it is damaged") for exif in DAMAGED),
+    ):
+        told: list[str] = []
+        assert from_chunks(RGB, {"exif": data}, warn=told.append).exif == b""
+        assert told == [f"its EXIF is left out: {why}"]
+    told = []
+    assert to_chunks(Picture(RGB, xmp=bytes(carried.MOST + 1)), warn=told.append) == {}
+    assert told == ["its XMP of 4,194,305 bytes is left out: the most is 4,194,304"]
+
+
+def test_transparency_that_is_not_the_pictures():
+    alpha = to_chunks(Picture(RGB, ALPHA.T), warn=no_warning)["alph"]
+    with pytest.raises(BitstreamError, match="its transparency is not of the picture's size"):
+        from_chunks(RGB, {"alph": alpha}, warn=no_warning)
+    color, gif = io.BytesIO(), io.BytesIO()
+    Image.fromarray(RGB).save(color, "PNG")
+    Image.fromarray(ALPHA).save(gif, "GIF")
+    for data in (alpha[:-100], b"", color.getvalue(), gif.getvalue()):
+        with pytest.raises(BitstreamError, match="the file is damaged: its transparency"):
+            from_chunks(RGB.transpose(1, 0, 2), {"alph": data}, warn=no_warning)
