@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from gllmm_jax import cli, zoo
-from gllmm_jax.cli import memory
+from gllmm_jax.cli import options
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux keeps the limit")
 
@@ -52,13 +52,13 @@ def test_a_limit_that_is_none(capsys, monkeypatch):
     assert (
         capsys.readouterr().err == "gllmm-jax: --max-memory 0.1 is too little: JAX and weights need 0.6 GB at least\n"
     )
-    monkeypatch.setattr(memory.sys, "platform", "darwin")
+    monkeypatch.setattr(options.sys, "platform", "darwin")
     assert cli.main(["info", zoo.DEFAULT, "--max-memory", "9"]) == 2
     assert capsys.readouterr().err == "gllmm-jax: --max-memory is kept by Linux alone\n"
 
 
 def test_there_and_back_in_little_memory(mu_file, photo, tmp_path):
-    limit = ["--model", str(mu_file), "--max-memory", str(memory.LEAST)]
+    limit = ["--model", str(mu_file), "--max-memory", str(options.LEAST)]
     packed, shown = str(tmp_path / "a.gllm"), str(tmp_path / "a.png")
     for command in (["compress", str(photo), "-o", packed], ["decompress", packed, "-o", shown]):
         done = subprocess.run([sys.executable, "-m", "gllmm_jax", *command, *limit], capture_output=True, text=True)

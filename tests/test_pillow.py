@@ -4,15 +4,16 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 import gllmm_jax.pillow
 from gllmm_jax import BitstreamError
+from tests.codec.profiles import described
 
 
 @pytest.fixture(autouse=True)
 def known(mu_codec, monkeypatch):
-    monkeypatch.setattr(gllmm_jax.pillow, "_codecs", {})
+    monkeypatch.setattr(gllmm_jax.transcode, "_codecs", {})
     return gllmm_jax.pillow.use(mu_codec)
 
 
@@ -32,13 +33,13 @@ def test_there_and_back(mu_codec, photograph, tmp_path, channels):
 
 
 def test_from_memory_and_by_name(mu_codec, mu_file, photograph, monkeypatch):
-    monkeypatch.setattr(gllmm_jax.pillow, "_codecs", {})
+    monkeypatch.setattr(gllmm_jax.transcode, "_codecs", {})
     picture, buffer = Image.fromarray(photograph(20, 20)), io.BytesIO()
     picture.save(buffer, format="GLLM", model=mu_file)
     buffer.seek(0)
     opened = Image.open(buffer)
     assert opened.convert("L").size == (20, 20) and not buffer.closed
-    monkeypatch.setattr(gllmm_jax.pillow, "_codecs", {})
+    monkeypatch.setattr(gllmm_jax.transcode, "_codecs", {})
     with pytest.raises(BitstreamError, match="needs the weights 'mu-random'"):
         Image.open(buffer).load()
 
@@ -47,13 +48,70 @@ def test_damage(mu_codec, photograph, tmp_path):
     data = mu_codec.compress(photograph(20, 20))
     (tmp_path / "cut.gllm").write_bytes(data[:-5])
     (tmp_path / "other.gllm").write_bytes(b"GIF8" + data)
-    with pytest.raises(BitstreamError, match="cut short"):
+    with pytest.raises(BitstreamError, match="cut short") as caught:
         Image.open(tmp_path / "cut.gllm")
+    assert isinstance(caught.value, OSError)
     with pytest.raises(UnidentifiedImageError):
         Image.open(tmp_path / "other.gllm")
 
 
 def test_what_cannot_be_saved(tmp_path):
-    with pytest.raises(OSError, match="cannot write mode RGBA as GLLM"):
-        Image.new("RGBA", (4, 4)).save(tmp_path / "x.gllm")
+    for mode in ("I;16", "F"):
+        with pytest.raises(OSError, match=f"cannot write mode {mode} as GLLM: convert it to RGB or L first"):
+            Image.new(mode, (4, 4)).save(tmp_path / "x.gllm")
+    with pytest.raises(OSError, match=r"the image is in CMYK colours; .* approximately: convert=True"):
+        Image.new("CMYK", (4, 4)).save(tmp_path / "x.gllm")
     assert not (tmp_path / "x.gllm").exists()
+
+
+@pytest.mark.parametrize("options", [{"model": "mistyped"}, {"max_bytes": 3}, {"quality": 30}, {"coder": "none"}])
+def test_a_failed_save_leaves_the_file_that_is_there(mu_codec, photograph, tmp_path, options):
+    path = tmp_path / "x.gllm"
+    path.write_bytes(b"what was there")
+    for format in (None, "gllm"):
+        with pytest.raises(OSError):  # noqa: PT011
+            Image.fromarray(photograph(20, 20)).save(path, format, **{"model": mu_codec, **options})
+    assert path.read_bytes() == b"what was there"
+    Image.fromarray(photograph(20, 20)).save(tmp_path / "other.png")  # other formats are Pillow's own matter
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_all_of_it_is_kept(mu_codec, photograph, tmp_path):
+    exif, xmp = Image.Exif(), b"<x:xmpmeta/>"
+    exif[0x010F], exif[0x0112] = "Maker", 6
+    picture = Image.fromarray(np.dstack([photograph(20, 33), photograph(20, 33, 1)]))
+    picture.save(tmp_path / "a.webp", exif=exif, xmp=xmp, lossless=True, exact=True)
+    with Image.open(tmp_path / "a.webp") as source:
+        source.save(tmp_path / "a.gllm", model=mu_codec)
+    with Image.open(tmp_path / "a.gllm") as opened:
+        assert (opened.size, opened.mode, opened.info["xmp"]) == ((20, 33), "RGBA", xmp)
+        assert (opened.getexif()[0x010F], opened.getexif()[0x0112]) == ("Maker", 1)
+        upright = picture.transpose(Image.Transpose.ROTATE_270)
+        assert np.array_equal(np.asarray(opened)[..., 3], np.asarray(upright)[..., 3])
+        decoded = mu_codec.decompress(mu_codec.compress(np.ascontiguousarray(np.asarray(upright)[..., :3])))
+        assert np.array_equal(np.asarray(opened)[..., :3], decoded)
+    picture.save(tmp_path / "b.gllm", model=mu_codec, exif=exif, xmp=xmp)
+    assert (tmp_path / "b.gllm").read_bytes() == (tmp_path / "a.gllm").read_bytes()
+    picture.save(tmp_path / "c.gllm", model=mu_codec, exif=exif, strip=True)
+    with Image.open(tmp_path / "c.gllm") as opened:
+        assert (opened.size, "exif" in opened.info) == ((20, 33), False)
+    with Image.open(tmp_path / "c.gllm") as opened:
+        assert opened.convert("L").size == (20, 33)
+
+
+def test_a_profile_is_converted_or_refused(mu_codec, photograph, tmp_path):
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    picture = Image.fromarray(photograph(20, 20))
+    with pytest.raises(OSError, match="the image has the colour profile 'Swapped'; to turn it into sRGB: convert=True"):
+        picture.save(tmp_path / "a.gllm", model=mu_codec, icc_profile=described("RGB "))
+    picture.save(tmp_path / "a.gllm", model=mu_codec, icc_profile=described("RGB "), convert=True)
+    picture.save(tmp_path / "b.gllm", model=mu_codec, icc_profile=lab)
+    assert (tmp_path / "a.gllm").read_bytes() != (tmp_path / "b.gllm").read_bytes()
+    assert (tmp_path / "b.gllm").read_bytes() == mu_codec.compress(photograph(20, 20))
+
+
+def test_an_option_that_nobody_knows(mu_codec, photograph):
+    buffer = io.BytesIO()
+    with pytest.warns(UserWarning, match="GLLM has no option 'qualty': it is passed over"):
+        Image.fromarray(photograph(20, 20)).save(buffer, "GLLM", model=mu_codec, qualty=30)
+    assert buffer.getvalue() == mu_codec.compress(photograph(20, 20))

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from gllmm_jax import __version__, zoo
 from gllmm_jax.cli import learn, measure, models, pictures
 from gllmm_jax.cli.common import DEBUG, FAILED, PROGRAM, say, sentence
-from gllmm_jax.cli.memory import limited
+from gllmm_jax.cli.options import limited
 
 
 def main(argv: Sequence[str] | None = None) -> int:

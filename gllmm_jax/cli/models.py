@@ -6,7 +6,7 @@ from typing import Any
 
 from gllmm_jax import zoo
 from gllmm_jax.cli.common import a_path, add_command, add_json, harmless, opened, print_json, read_stream, say
-from gllmm_jax.cli.memory import add_max_memory
+from gllmm_jax.cli.options import add_max_memory
 
 
 def add_commands(commands: Any) -> None:

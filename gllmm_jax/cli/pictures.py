@@ -23,8 +23,7 @@ from gllmm_jax.cli.common import (
     say,
     uncollected,
 )
-from gllmm_jax.cli.memory import add_max_memory
-from gllmm_jax.cli.options import add_files, add_lof, add_max_pixels, add_wish, percent, suffix
+from gllmm_jax.cli.options import add_files, add_lof, add_max_memory, add_max_pixels, add_wish, percent, suffix
 from gllmm_jax.cli.pairs import Pair, plan
 from gllmm_jax.cli.progress import Bar
 from gllmm_jax.cli.runs import Done, run
