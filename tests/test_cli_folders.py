@@ -122,7 +122,7 @@ def test_a_bad_picture_does_not_end_a_run_and_a_second_one_goes_on(capsys, photo
 
 def test_what_no_picture_would_survive_is_told_once(capsys, here, monkeypatch):
     out, err = run(capsys, "compress", "in", "-o", "out", "--model", "tiny", status=2)
-    assert (out, err) == ([], ["gllmm-jax: there is no model 'tiny'; installed: mu-random"])
+    assert (out, err) == ([], ["gllmm-jax: there is no model 'tiny'; there are: mu-random"])
     monkeypatch.setattr(files, "make_folder", lambda path: (_ for _ in ()).throw(files.WriteError(f"not {path}")))
     assert run(capsys, "compress", "in", "-o", "out", status=2)[1] == ["gllmm-jax: not out"]
     assert len(run(capsys, "decompress", "in/a.png", "more/a.png", "--format", "xyz", status=2)[1]) == 1

@@ -101,10 +101,17 @@ __main__.main()
 """
 
 
-@pytest.mark.parametrize("code", [ENTRY, STOPPED.format("SIGINT"), STOPPED.format("SIGTERM")])
-def test_a_storm_of_signals(code):
+@pytest.mark.parametrize(
+    ("code", "status", "said"),
+    [
+        (ENTRY, 130, "interrupted"),
+        (STOPPED.format("SIGINT"), 130, "interrupted"),
+        (STOPPED.format("SIGTERM"), 143, "terminated"),
+    ],
+)
+def test_a_storm_of_signals(code, status, said):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (130, "gllmm-jax: interrupted\n")
+    assert (done.returncode, done.stderr) == (status, f"gllmm-jax: {said}\n")
 
 
 def test_interruption_is_left_to_the_caller(monkeypatch, photo, tmp_path):

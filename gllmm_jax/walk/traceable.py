@@ -6,12 +6,13 @@ numbers are the same: `pack` gives the stream that `latents.encode_latents` give
     >>> import functools
     >>> import gllmm_jax, jax, jax.numpy as jnp
     >>> from gllmm_jax.walk import traceable
-    >>> codec = gllmm_jax.load("light-msp-0.0130")
+    >>> codec = gllmm_jax.load("light-0.0130")
     >>> encode = jax.jit(jax.vmap(functools.partial(traceable.encode_latents, codec.twin)))
-    >>> y_hat, z_hat = jnp.zeros((2, 4, 4, codec.config.latents), jnp.int32), jnp.zeros((2, 0, 0, 0), jnp.int32)
-    >>> streams = encode(y_hat, z_hat)  # of a batch; this model has no z
+    >>> y_hat = jnp.zeros((2, 4, 4, codec.config.latents), jnp.int32)  # of a batch of two
+    >>> z_hat = jnp.zeros((2, 1, 1, codec.config.hyper), jnp.int32)
+    >>> streams = encode(y_hat, z_hat)
     >>> decode = jax.jit(jax.vmap(functools.partial(traceable.decode_latents, codec.twin)))
-    >>> y_again, _, whole = decode(streams)
+    >>> y_again, z_again, whole = decode(streams)
     >>> bool((y_again == y_hat).all() and whole.all())
     True
 """
