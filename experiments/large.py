@@ -53,9 +53,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         source, file, back = (Path(folder) / name for name in ("picture.bmp", "picture.gllm", "back.bmp"))
         picture(arguments.side).save(source)
-        run("compress", source, "-o", file, "--model", arguments.model)
-        print(f"{file.stat().st_size:,} bytes")
         limit = max(MAX_PIXELS, arguments.side**2)
+        run("compress", source, "-o", file, "--model", arguments.model, "--max-pixels", str(limit))
+        print(f"{file.stat().st_size:,} bytes")
         run("decompress", file, "-o", back, "--model", arguments.model, "--max-pixels", str(limit))
 
 
