@@ -29,7 +29,8 @@ def main() -> NoReturn:
 def _leave(number: int = signal.SIGINT, *_: Any) -> NoReturn:
     # An exception would be raised wherever the signal arrives, also in the callbacks of a compiler at work: that
     # swallows it, or crashes. Tidying up under one crashes too.
-    signal.signal(number, signal.SIG_IGN)  # said once
+    for other in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(other, signal.SIG_IGN)  # said once
     said, status = (b"interrupted", INTERRUPTED) if number == signal.SIGINT else (b"terminated", TERMINATED)
     files = sys.modules.get("gllmm_jax.files")
     if files is not None and hasattr(files, "discard_unfinished"):  # imported, and to its end

@@ -95,7 +95,7 @@ def test_short_work_needs_no_bar(terminal, monkeypatch):
 def test_nobody_looks_at_a_pipe_or_at_what_is_closed(capsys, monkeypatch, tmp_path):
     def is_shown():
         with progress.bar() as show:
-            return show.compiler is not None
+            return show.live
 
     assert not is_shown()
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)

@@ -67,7 +67,7 @@ class Bar:
         self._pictures, self._done, self._start = pictures, 0, time.time()
         self._last = self._start  # when a picture was done
         self._now = (stage, 0, 1, self._start)  # stage, parts done, of how many, since when
-        self._compiler = compiler
+        self._compiler, self.live = compiler, compiler is not None
         self.drawn = threading.RLock()
         self.clear: Callable[[], object] = lambda: None
 
