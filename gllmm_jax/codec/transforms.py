@@ -158,7 +158,7 @@ def _bits(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array, 
 @latest(PROGRAMS, static=1)
 def _progressive_bits(config: ModelConfig, params: Any, y_hat: jax.Array) -> jax.Array:
     """Bits of all of y_hat [h, w, M]."""
-    bits = apply(config, params, y_hat[None].astype(jnp.float32), None, method=Model.bits)
+    bits = apply(config, params, y_hat[None].astype(jnp.float32), jnp.zeros((1, 0, 0, 0)), method=Model.bits)
     return bits[0][0] + bits[1][0]
 
 

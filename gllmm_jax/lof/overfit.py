@@ -177,7 +177,7 @@ class _Window:
     def _search(self, method: Search, seed: int) -> Flips | StraightThrough | Gumbel:
         if method == "greedy":
             return Flips(self._judge, seed=seed)
-        y = apply(self._config, self._params, self._pixels[None] / 255, method=Model.analysis)
+        y = apply(self._config, self._params, jnp.asarray(self._pixels[None] / 255), method=Model.analysis)
         more = [(0, -n % HYPER_STRIDE) for n in y.shape[1:3]]
         z = apply(self._config, self._params, jnp.pad(y, ((0, 0), *more, (0, 0)), "edge"), method=Model.hyper_analysis)
         # unrounded, where that is what the given latents come from

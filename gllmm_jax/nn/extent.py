@@ -29,5 +29,5 @@ def within(size: jax.Array, room: int) -> contextlib.AbstractContextManager[Any]
 
 
 def _bounded(x: jax.Array, size: jax.Array) -> jax.Array:
-    rows, columns = (jnp.arange(side) < end for side, end in zip(x.shape[1:3], size, strict=True))
+    rows, columns = (jnp.arange(side, dtype=jnp.int32) < end for side, end in zip(x.shape[1:3], size, strict=True))
     return jnp.where((rows[:, None] & columns[None])[None, :, :, None], x, jnp.zeros((), x.dtype))

@@ -134,8 +134,8 @@ def hyper_synthesis(layers: dict[str, Layer], z_hat: jax.Array, size: tuple[jax.
         x = (upsample if up else conv)(x, layers[name], leaky=name != HYPER[-1])
         zoom *= 2 if up else 1
         # beyond the picture lies the zero border that each layer expects
-        rows = jnp.arange(x.shape[0])[:, None, None] < zoom * size[0]
-        x = jnp.where(rows & (jnp.arange(x.shape[1])[None, :, None] < zoom * size[1]), x, 0.0)
+        rows = jnp.arange(x.shape[0], dtype=jnp.int32)[:, None, None] < zoom * size[0]
+        x = jnp.where(rows & (jnp.arange(x.shape[1], dtype=jnp.int32)[None, :, None] < zoom * size[1]), x, 0.0)
     return x
 
 
@@ -189,7 +189,7 @@ def features(config: ModelConfig, net: Nets, mixed: jax.Array, size: tuple[jax.A
     Returns: integer-valued float32 [h, w, F]; what lies outside `size` has no meaning.
     """
     assert config.msp is not None
-    rows, columns = (jnp.arange(side) < end for side, end in zip(mixed.shape, size, strict=False))
+    rows, columns = (jnp.arange(side, dtype=jnp.int32) < end for side, end in zip(mixed.shape, size, strict=False))
     inside = rows[:, None, None] & columns[None, :, None]
     limit = jnp.tile(net.y_limit, config.msp.block[0] * config.msp.block[1])[None, None, :]
     x = jnp.where(inside, jnp.clip(mixed, -limit, limit), 0).astype(jnp.float32)
