@@ -181,9 +181,8 @@ class _Window:
         more = [(0, -n % HYPER_STRIDE) for n in y.shape[1:3]]
         z = apply(self._config, self._params, jnp.pad(y, ((0, 0), *more, (0, 0)), "edge"), method=Model.hyper_analysis)
         # unrounded, where that is what the given latents come from
-        begin = Latents(
-            *(jnp.where(jnp.round(a[0]) == b, a[0], b) for a, b in zip((y, z), self._judge.best[:2], strict=True))
-        )
+        given = (jnp.asarray(plane, y.dtype) for plane in self._judge.best[:2])
+        begin = Latents(*(jnp.where(jnp.round(a[0]) == b, a[0], b) for a, b in zip((y, z), given, strict=True)))
         if method == "gumbel":
             return Gumbel(self._judge, begin, seed=seed)
         return StraightThrough(self._judge, begin)
