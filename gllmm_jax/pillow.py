@@ -125,7 +125,7 @@ def _as_oserror() -> Iterator[None]:
         raise
     except BitstreamError as error:
         raise UnreadableError(str(error)) from error
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, TypeError, SyntaxError) as error:  # the last of Pillow, on damaged EXIF
         raise GllmError(str(error)) from error
 
 

@@ -10,33 +10,37 @@ import jax
 import numpy as np
 
 
-def latest(most: int, *, static: int = 0, **options: Any) -> Callable[[Callable[..., Any]], "Latest"]:
+def latest(most: int, *, static: int = 0, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Decorator like `jax.jit` that keeps the programs of the `most` latest shapes of arguments, and no others.
 
-    The first `static` arguments are part of the program; `options` are those of `jax.jit`.
+    The first `static` arguments are part of the program; `options` are those of `jax.jit`. Arguments are given by
+    place. The function may be called from several threads. `function.programs` are its `Latest`.
     """
-    return lambda function: Latest(function, most, static, options)
+
+    def decorated(function: Callable[..., Any]) -> Any:
+        programs = Latest(function, most, static, options)
+
+        @functools.wraps(function)
+        def call(*arguments: Any) -> Any:
+            return programs.program(*arguments)(*arguments)
+
+        call.__dict__["programs"] = programs
+        return call
+
+    return decorated
 
 
 class Latest:
-    """See `latest`. May be called from several threads."""
+    """The programs of a function; see `latest`."""
 
     def __init__(self, function: Callable[..., Any], most: int, static: int, options: dict[str, Any]) -> None:
-        self.__wrapped__, self.__doc__ = function, function.__doc__
+        self._function = function
         self._most, self._static, self._options = most, static, options
         self._programs: collections.OrderedDict[Any, Any] = collections.OrderedDict()
         self._lock = threading.Lock()
 
-    def __call__(self, *arguments: Any) -> Any:
-        return self.program(*arguments)(*arguments)
-
     def __len__(self) -> int:
         return len(self._programs)
-
-    def clear(self) -> None:
-        """Forget all programs."""
-        with self._lock:
-            self._programs.clear()
 
     def program(self, *arguments: Any) -> Any:
         """The jitted function for arguments like these, which may be `jax.ShapeDtypeStruct`s."""
@@ -51,8 +55,8 @@ class Latest:
         return found
 
     def _jitted(self) -> Any:
-        @functools.wraps(self.__wrapped__)
+        @functools.wraps(self._function)
         def own(*arguments: Any) -> Any:  # its programs go when it goes
-            return self.__wrapped__(*arguments)
+            return self._function(*arguments)
 
         return jax.jit(own, static_argnums=tuple(range(self._static)), **self._options)

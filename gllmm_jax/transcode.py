@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from gllmm_jax import files, zoo
@@ -76,10 +77,13 @@ def write(
 
     A `.gllm` file is made by `model`, at a `quality` from 0 to 100 or another wish of `Codec.encode`; of JPEG, WebP and
     AVIF `quality` is a whole number from 1 to 100. `strip` leaves EXIF, XMP and profile out. A file that is there is
-    replaced with `force` alone. Raises `files.WriteError`, `PictureError`, `ValueError` on a wish out of reach.
+    replaced with `force` alone. Raises `files.WriteError`, `PictureError`, `ValueError` on other arrays or where a wish
+    is out of reach.
     """
     files.check_free(path, force=force)
-    whole = whole if isinstance(whole, Picture) else Picture(as_image(whole))
+    whole = whole if isinstance(whole, Picture) else Picture(np.asarray(whole))
+    whole = whole._replace(pixels=as_image(whole.pixels))
+    carried.check_alpha(whole)
     if Path(path).suffix.lower() == SUFFIX:
         options = {"estimate": False, "quality": quality, **options}
         files.write(path, encode(use(model), whole, strip=strip, warn=warnings.warn, **options).data)

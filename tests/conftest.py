@@ -44,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     JAX 0.5.3 cannot share programs. XLA compiles quickly, unless it is given flags; an empty $XLA_FLAGS has it compile
     as it does for a user.
     """
+    os.environ.pop(zoo.PLACES, None)
     for name, value in STRICT.items():
         os.environ[name.upper()] = value
         jax.config.update(name, value)

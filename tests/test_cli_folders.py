@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -140,3 +141,17 @@ def test_large_pictures_are_worked_on_one_at_a_time():
         assert not begun
     other.join(5)
     assert begun
+
+
+def test_pipes_are_passed_over_and_links_followed_once(here):
+    os.mkfifo("in/waits.png")
+    Path("in/sub/up").symlink_to("..")
+    Path("in/lost.png").symlink_to("nowhere.png")
+    expected = {"in/a.png", "in/lost.png", "in/sub/b.JPG"}  # a link to nowhere is told of when it is read
+    assert set(planned("in", output="out")) == expected
+    assert set(planned("in/**/*.[pJ]*", output="out")) == expected | {"in/waits.png"}  # this one was named
+
+
+def test_a_folder_that_is_missing_is_told_before_the_work(here):
+    with pytest.raises(files.WriteError, match=r"^there is no folder none for a\.gllm$"):
+        planned("in/a.png", output="none/a.gllm")

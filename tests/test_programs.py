@@ -29,13 +29,13 @@ def test_the_latest_are_kept():
     double("a", np.ones(2, np.float32))
     double("b", np.ones(2, np.float32))
     double("b", np.ones(2, np.int32))
-    assert traced[3:] == [("a", 2), ("b", 2), ("b", 2)] and len(double) == 2
+    assert traced[3:] == [("a", 2), ("b", 2), ("b", 2)] and len(double.programs) == 2
 
 
 def test_a_program_that_goes_leaves_nothing_behind():
     double, _ = doubling()
     double("a", np.ones(1, np.float32))
-    gone = weakref.ref(double.program("a", np.ones(1, np.float32)))
+    gone = weakref.ref(double.programs.program("a", np.ones(1, np.float32)))
     assert gone() is not None
     for n in (2, 3):
         double("a", np.ones(n, np.float32))
@@ -46,6 +46,6 @@ def test_a_program_that_goes_leaves_nothing_behind():
 def test_a_program_made_beforehand_is_the_one_that_runs():
     double, traced = doubling()
     shape = jax.ShapeDtypeStruct((4,), np.float32)
-    double.program("a", shape).lower("a", shape).compile()
+    double.programs.program("a", shape).lower("a", shape).compile()
     double("a", np.ones(4, np.float32))
     assert traced == [("a", 4)]

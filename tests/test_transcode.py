@@ -64,3 +64,13 @@ def test_what_is_refused(mu_codec, photo, photograph, tmp_path):
     with pytest.raises(BitstreamError, match="more than the limit of 399"):
         gllmm_jax.read(tmp_path / "a.gllm", max_pixels=399)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.gllm", "photo.png"]
+
+
+@pytest.mark.parametrize("suffix", ["gllm", "png"])
+def test_parts_of_two_pictures_are_refused(mu_codec, photograph, tmp_path, suffix):
+    whole = gllmm_jax.transcode.Picture(photograph(20, 20), photograph(40, 20, 1)[..., 0])
+    with pytest.raises(PictureError, match=r"has to be uint8 of \(20, 20\)"):
+        gllmm_jax.write(tmp_path / f"a.{suffix}", whole, model=mu_codec)
+    with pytest.raises(ValueError, match="uint8"):
+        gllmm_jax.write(tmp_path / f"a.{suffix}", whole._replace(pixels=photograph(40, 20) / 255), model=mu_codec)
+    assert not list(tmp_path.iterdir())

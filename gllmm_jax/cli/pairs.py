@@ -49,13 +49,15 @@ def plan(
     """The pairs of PATH... and -o. Outputs that are not named have `suffix`; of folders, `wanted` files are taken.
 
     Raises `ValueError` where a name is missing, no file is found, or two inputs have one output; `files.WriteError`
-    where a single output is there already, or the folder cannot be made.
+    where a single output is there already or has no folder to lie in.
     """
     found, many = _found(paths, wanted), len(paths) > 1 or os.path.isdir(paths[0]) or _is_pattern(paths[0])
     if not many:
         pair, folder = _single(found[0], output, suffix)
         if pair.output != STANDARD:
             files.check_free(pair.output, force=force)
+            if folder is None and not pair.output.parent.is_dir():
+                raise files.WriteError(f"there is no folder {pair.output.parent} for {pair.output.name}")
             _check_apart([pair])
         return Plan([pair], many, folder, 0)
     folder = None if output is None else _folder(output)
@@ -129,7 +131,9 @@ def _found(paths: list[str], wanted: Callable[[Path], bool]) -> list[_Found]:
                 f"no file matches {text}" if _is_pattern(text) else f"the folder {text} has no file of a kind read here"
             )
         for one in behind:
-            found.setdefault(os.path.abspath(one.source), one)
+            file = os.path.realpath(one.source)  # links may lead in circles: better the name that has none
+            if file not in found or os.path.abspath(found[file].source) != file == os.path.abspath(one.source):
+                found[file] = one
     return list(found.values())
 
 
@@ -154,8 +158,13 @@ def _below(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and wanted(path := Path(where, name)):
+            if not name.startswith(".") and wanted(path := Path(where, name)) and not _is_special(path):
                 yield path
+
+
+def _is_special(path: Path) -> bool:
+    """A pipe or a device: whoever opens one may wait for ever. A link to nowhere is told of when it is read."""
+    return path.exists() and not path.is_file()
 
 
 def _is_pattern(text: str) -> bool:

@@ -103,7 +103,8 @@ def _write(output: Path, data: bytes, plan: Plan, force: bool) -> None:
 def _about(pair: Pair, error: Exception) -> str:
     """One line that names the file."""
     text = sentence(error)
-    return text if str(pair.source) in text or str(pair.output) in text else f"{pair.source}: {text}"
+    named = any(text.startswith((f"{path}:", f"{path} ")) or f" {path}" in text for path in pair)
+    return text if named else f"{pair.source}: {text}"
 
 
 def _summary(done: list[Done], plan: Plan, seconds: float) -> dict[str, Any]:

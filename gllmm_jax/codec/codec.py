@@ -201,7 +201,8 @@ class Codec(LatentCodec):
     def _expecting(self, header: container.Header, progress: Progress) -> Progress:
         """`progress` that has the synthesis compiled beside the walk, once part of y has decoded.
 
-        A file that is refused before that costs no compilation.
+        A file that is refused before that costs no compilation. A walk of one part, as of small pictures, has nothing
+        compiled beside it.
         """
         room = transforms.room(self.latent_size(header.height, header.width))
 

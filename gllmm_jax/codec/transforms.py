@@ -2,11 +2,10 @@
 
 A program serves all planes up to its own size (`nn.extent`), and there are few sizes. The largest is that of a window:
 larger pictures go through in windows (`order.windows`), so memory is a window's and the picture's own. The latest few
-programs are kept.
+programs are kept. Pictures in batches and the float estimate of a progressive model have a program for each size.
 """
 
 import contextlib
-import functools
 from typing import Any
 
 import jax
@@ -100,7 +99,7 @@ def compile_synthesis(config: ModelConfig, params: Any, room: Room) -> None:
     window = jax.ShapeDtypeStruct((*room, config.latents), jnp.int32)
     with contextlib.suppress(Exception):
         arguments = config, params, window, False, np.array(room, np.int32)
-        _shown.program(*arguments).lower(*arguments).compile()
+        _shown.programs.program(*arguments).lower(*arguments).compile()
 
 
 def room(size: tuple[int, int], unit: int = 1) -> Room:
@@ -194,6 +193,6 @@ def _synthesis(config: ModelConfig, params: Any, y_hat: jax.Array, gray: jax.Arr
     return jnp.round(jnp.clip(x_hat, 0, 1) * 255).astype(jnp.uint8)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@latest(PROGRAMS, static=1)
 def _synthesis_of_many(config: ModelConfig, params: Any, y_hat: jax.Array, gray: jax.Array) -> jax.Array:
     return jax.vmap(_synthesis, (None, None, 0, 0))(config, params, y_hat, gray)

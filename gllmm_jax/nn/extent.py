@@ -15,7 +15,8 @@ import jax.numpy as jnp
 def within(size: jax.Array, room: int) -> contextlib.AbstractContextManager[Any]:
     """Context in which convolutions see zeros beyond `size` int [2], rows and columns of a plane that has `room` rows.
 
-    `size` may be traced. An input with twice as many rows as `room` ends at twice the size, and so on.
+    `size` may be traced. An input with twice as many rows as `room` ends at twice the size, and so on. The masked
+    context is no layer of Flax's and is left alone: what it sees has to be zero there already.
     """
 
     def bounded(call: Any, arguments: Any, options: Any, context: nn.module.InterceptorContext) -> Any:

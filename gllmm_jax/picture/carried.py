@@ -10,20 +10,21 @@ Chunks are optional ones of a `.gllm` file: whoever does not know them reads on.
 | `alph` | alpha, 255 is opaque, as a gray PNG of the picture's size |
 """
 
+import contextlib
 import io
 import re
 import threading
 import warnings
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from gllmm_jax.errors import BitstreamError
+from gllmm_jax.errors import BitstreamError, PictureError
 
-ALONE = threading.Lock()
+ALONE = threading.RLock()
 """Held while Pillow's limit or Python's warnings are changed, which are the whole process's."""
 
 MOST = 1 << 22
@@ -65,10 +66,15 @@ class Picture(NamedTuple):
 def upright(image: Image.Image) -> tuple[Image.Image, bytes, bytes]:
     """A loaded image turned as its orientation says, its EXIF and its XMP, which say from then on
     that it stands upright."""
-    exif, raw = image.getexif(), image.info.get("exif")
+    raw = image.info.get("exif")
+    try:
+        exif = image.getexif()
+    except Exception:  # as parsers do: the picture is whole
+        image.info.pop("exif", None)
+        exif = Image.Exif()
     turned = exif.get(ExifTags.Base.Orientation) in range(2, 9)
     if raw is None and hasattr(image, "tag_v2"):
-        raw = _of_tiff(exif)
+        raw = of_the_picture(exif)
     elif raw is None and "Raw profile type exif" in image.info:  # of an old PNG
         raw = exif.tobytes()
     image = ImageOps.exif_transpose(image)
@@ -81,7 +87,18 @@ def upright(image: Image.Image) -> tuple[Image.Image, bytes, bytes]:
     return image, (raw or b"").removeprefix(_PREFIX), _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
 
 
-def _of_tiff(exif: Image.Exif) -> bytes:
+@contextlib.contextmanager
+def no_limit() -> Iterator[None]:
+    """Without Pillow's limit of pixels. To be used while `ALONE` is held."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def of_the_picture(exif: Image.Exif) -> bytes:
+    """EXIF of what tells of the picture, without what a TIFF says of its own layout."""
     kept = Image.Exif()
     for tag in _TIFF_TAGS:
         if tag in exif:
@@ -98,20 +115,33 @@ def with_prefix(exif: bytes) -> bytes:
 
 
 def to_chunks(picture: Picture, *, strip: bool = False, warn: Warn) -> dict[str, bytes]:
-    """Chunks of a file by name; with `strip` transparency alone."""
+    """Chunks of a file by name; with `strip` transparency alone.
+
+    Raises `PictureError` on transparency that is not uint8 of the picture's size.
+    """
+    check_alpha(picture)
     chunks = {}
     for field, name in _CHUNKS.items():
         data = getattr(picture, field)
         if data and not strip:
-            if len(data) > MOST:
-                warn(f"its {NAMES[field]} of {len(data):,} bytes is left out: the most is {MOST:,}")
-            else:
+            try:
+                _check(field, data)
                 chunks[name] = zlib.compress(data, 9)
+            except ValueError as error:
+                warn(f"its {NAMES[field]} is left out: {error}")
     if picture.alpha is not None:
         buffer = io.BytesIO()
         Image.fromarray(picture.alpha).save(buffer, "PNG", optimize=True)
         chunks[ALPHA] = buffer.getvalue()
     return chunks
+
+
+def check_alpha(picture: Picture) -> None:
+    """Raises `PictureError` on transparency that is not uint8 of the picture's size."""
+    alpha = picture.alpha
+    if alpha is not None and (alpha.shape != picture.pixels.shape[:2] or alpha.dtype != np.uint8):
+        size = picture.pixels.shape[:2]
+        raise PictureError(f"alpha is {alpha.dtype} of the shape {alpha.shape}, and has to be uint8 of {size}")
 
 
 def from_chunks(pixels: np.ndarray, chunks: Mapping[str, bytes], *, warn: Warn) -> Picture:
@@ -130,19 +160,23 @@ def beside(chunks: Mapping[str, bytes], *, warn: Warn) -> dict[str, bytes]:
         if name in chunks:
             try:
                 data = _inflated(chunks[name])
-                if field == "exif":
-                    _check_exif(data)
+                _check(field, data)
                 fields[field] = data
             except ValueError as error:
                 warn(f"its {NAMES[field]} is left out: {error}")
     return fields
 
 
-def _check_exif(data: bytes) -> None:
-    # not all of Pillow's writers take what is damaged, and programs that read their files may trust them
+def _check(field: str, data: bytes) -> None:
+    # not all of Pillow's writers take damaged EXIF, and programs that read their files may trust it
+    if len(data) > MOST:
+        raise ValueError(f"it has more than {MOST:,} bytes")
+    if field != "exif":
+        return
     try:
         with ALONE, warnings.catch_warnings():
             warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", message="Metadata Warning")  # more numbers than a tag has
             exif = Image.Exif()
             exif.load(data)
             for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
@@ -158,18 +192,16 @@ def _inflated(data: bytes) -> bytes:
         found = inflate.decompress(data, MOST + 1)
     except zlib.error as error:
         raise ValueError("it is damaged") from error
-    if len(found) > MOST:
-        raise ValueError(f"it has more than {MOST:,} bytes")
-    if not inflate.eof:
+    if len(found) <= MOST and not inflate.eof:
         raise ValueError("it is damaged")
     return found
 
 
 def _alpha(data: bytes, size: tuple[int, ...]) -> np.ndarray:
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            if (image.mode, image.size) == ("L", (size[1], size[0])):
-                return np.asarray(image)
+        with ALONE, no_limit(), Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            if (image.mode, image.size) == ("L", (size[1], size[0])):  # no larger than its picture
+                return np.array(image)
     except Exception as error:  # a broken file may raise nearly anything from the format's parser
         raise BitstreamError("the file is damaged: its transparency cannot be read") from error
     raise BitstreamError("the file is damaged: its transparency is not of the picture's size")

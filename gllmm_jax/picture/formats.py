@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from gllmm_jax.errors import PictureError
-from gllmm_jax.picture.carried import NAMES, Picture, Warn, with_prefix
+from gllmm_jax.picture.carried import NAMES, Picture, Warn, of_the_picture, with_prefix
 
 WRITTEN = frozenset({"PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "JPEG2000"})
 """Formats that hold 24 bits a pixel. Pillow would cut colours or sizes in silence for others."""
@@ -26,7 +26,7 @@ _CARRYING = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF")
 
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
-    "WEBP": {"lossless": True},
+    "WEBP": {"lossless": True, "exact": True},
     "AVIF": {"quality": 95, "subsampling": "4:4:4"},
 }
 """Where a format may lose something, lose little: the picture has been through one codec already."""
@@ -116,9 +116,10 @@ def _carrying(picture: Picture, kind: str) -> dict[str, Any]:
     """Pillow's options for what the picture carries."""
     options: dict[str, Any] = {"icc_profile": picture.icc} if picture.icc else {}
     if kind == "TIFF" and (picture.exif or picture.xmp):
-        exif = Image.Exif()
+        found, exif = Image.Exif(), Image.Exif()
         if picture.exif:
-            exif.load(picture.exif)
+            found.load(picture.exif)
+            exif.load(of_the_picture(found))
         if picture.xmp:
             exif[_XMP_TAG] = picture.xmp
         return options | {"exif": exif}

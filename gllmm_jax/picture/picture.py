@@ -119,11 +119,13 @@ def _opened(
 ) -> Iterator[ImageFile.ImageFile]:
     """Pillow's many ways to fail, as one."""
     try:
-        with carried.ALONE, warnings.catch_warnings(), _no_limit():
+        with carried.ALONE, warnings.catch_warnings(), carried.no_limit():
             warnings.simplefilter("ignore")  # odd metadata
             if file is None and os.path.isfile(path) and is_compressed(path):  # a pipe can be read only once
                 raise PictureError(f"{path} is compressed already")
             with Image.open(path if file is None else file) as image:
+                if image.format == "GLLM":  # from a pipe, where Pillow has learned to open such files
+                    raise PictureError(f"{path} is compressed already")
                 if max_pixels is not None and image.width * image.height > max_pixels:
                     raise PictureError(
                         f"{path} has {image.width:,} x {image.height:,} pixels, more than the limit of {max_pixels:,}: "
@@ -145,16 +147,6 @@ def _opened(
         if isinstance(error, OSError) and error.strerror:  # of the system
             raise PictureError(f"cannot read {path}: {error.strerror.lower()}") from error
         raise PictureError(f"{path} is a damaged or incomplete picture ({error})") from error
-
-
-@contextlib.contextmanager
-def _no_limit() -> Iterator[None]:
-    """Without Pillow's limit of pixels."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
 
 
 def is_compressed(path: str | os.PathLike[str]) -> bool:

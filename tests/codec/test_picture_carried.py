@@ -147,11 +147,11 @@ def test_hostile_chunks():
         assert told == [f"its EXIF is left out: {why}"]
     told = []
     assert to_chunks(Picture(RGB, xmp=bytes(carried.MOST + 1)), warn=told.append) == {}
-    assert told == ["its XMP of 4,194,305 bytes is left out: the most is 4,194,304"]
+    assert told == ["its XMP is left out: it has more than 4,194,304 bytes"]
 
 
 def test_transparency_that_is_not_the_pictures():
-    alpha = to_chunks(Picture(RGB, ALPHA.T), warn=no_warning)["alph"]
+    alpha = to_chunks(Picture(RGB.transpose(1, 0, 2), ALPHA.T), warn=no_warning)["alph"]
     with pytest.raises(BitstreamError, match="its transparency is not of the picture's size"):
         from_chunks(RGB, {"alph": alpha}, warn=no_warning)
     color, gif = io.BytesIO(), io.BytesIO()
@@ -160,3 +160,41 @@ def test_transparency_that_is_not_the_pictures():
     for data in (alpha[:-100], b"", color.getvalue(), gif.getvalue()):
         with pytest.raises(BitstreamError, match="the file is damaged: its transparency"):
             from_chunks(RGB.transpose(1, 0, 2), {"alph": data}, warn=no_warning)
+
+
+@pytest.mark.parametrize(("tag", "value"), [(256, 4000), (257, 3000), (262, 6), (284, 2), (338, 0), (339, 3)])
+def test_exif_does_not_lay_out_a_tiff(tag, value):
+    """A camera's own EXIF may say how large a picture was, or how its samples lay."""
+    exif = exif_of(1)
+    exif[tag] = value
+    with Image.open(io.BytesIO(formats.encode(Picture(RGB, exif=exif.tobytes()), "TIFF", warn=no_warning))) as image:
+        assert np.array_equal(np.asarray(image), RGB) and image.getexif()[ExifTags.Base.Make] == "Maker"
+
+
+def test_transparency_has_the_limit_of_its_picture(monkeypatch):
+    chunks = to_chunks(Picture(RGB, ALPHA), warn=no_warning)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    alpha = from_chunks(RGB, chunks, warn=no_warning).alpha
+    assert alpha is not None and np.array_equal(alpha, ALPHA) and alpha.flags.writeable
+    assert Image.MAX_IMAGE_PIXELS == 10
+
+
+@pytest.mark.parametrize("alpha", [ALPHA[:10], ALPHA.astype(float), ALPHA > 100])
+def test_transparency_of_another_picture_is_refused(alpha):
+    with pytest.raises(PictureError, match=r"has to be uint8 of \(20, 30\)"):
+        to_chunks(Picture(RGB, alpha), warn=no_warning)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_damaged_exif_costs_no_picture(kind, tmp_path):
+    """It is left out when the picture is packed, and that is said then."""
+    Image.fromarray(RGB).save(tmp_path / "a", kind, exif=b"Exif\0\0garbage!", lossless=True)
+    found, said = picture.load(tmp_path / "a"), []
+    assert np.array_equal(found.pixels, RGB)
+    assert to_chunks(found, warn=said.append) == {}
+    assert said == ["its EXIF is left out: it is damaged"]
+
+
+def test_webp_without_loss_keeps_colours_that_nobody_sees():
+    data = formats.encode(Picture(RGB, np.zeros_like(ALPHA)), "WEBP", warn=no_warning)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))[..., :3], RGB)
