@@ -201,6 +201,8 @@ def apply(config: ModelConfig, params: Any, *arrays: Any, method: Callable[..., 
     Without a `method` it is `Model.__call__`: `apply(config, params, x, key)` -> `Output` with training's noise, and
     `apply(config, params, x)` as the codec sees it; `objective.rate_distortion` makes a loss of either.
     """
+    # a layer takes arrays of JAX alone
+    params, arrays = jax.tree.map(lambda a: jnp.asarray(a) if isinstance(a, np.ndarray) else a, (params, arrays))
     return Model(config).apply({"params": params}, *arrays, method=method)
 
 

@@ -101,7 +101,7 @@ def test_what_is_frozen_stays(params, images):
 
 
 def test_bfloat16_is_near_and_its_gradients_are_single(params, images):
-    x, key = images / np.float32(255), jax.random.PRNGKey(1)
+    x, key = jnp.asarray(images / np.float32(255)), jax.random.PRNGKey(1)
 
     def at(compute):
         config = dataclasses.replace(CONFIG, compute=compute)

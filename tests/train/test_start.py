@@ -73,13 +73,13 @@ def test_further_latents_code_what_the_first_leave(more, photograph):
 
     def linear(params, blocks):  # a picture's blocks through both linear parts
         a, s = params["g_a"]["linear"], params["g_s"]["linear"]
-        y = blocks @ a["kernel"] / 768**0.5 * jnp.exp(a["log_gain"]) + a["bias"]
+        y = blocks @ a["kernel"] / 768**0.5 * jnp.exp(a["log_gain"])[None] + a["bias"][None]
         y = y.at[:, :12].set(0.0)
-        return y * jnp.exp(s["log_gain"]) @ s["kernel"] / 768**0.5 + s["bias"]
+        return y * jnp.exp(s["log_gain"])[None] @ s["kernel"] / 768**0.5 + s["bias"][None]
 
     image = pictures[0] / np.float32(255) - 0.5
     blocks = jnp.asarray(image.reshape(6, 16, 6, 16, 3).swapaxes(1, 2).reshape(36, 768))
-    rest = blocks - params["g_s"]["linear"]["bias"]
+    rest = blocks - params["g_s"]["linear"]["bias"][None]
     known = np.linalg.qr(np.asarray(first).T)[0]
     rest = rest - rest @ known @ known.T
     left = blocks - linear(params, blocks)
