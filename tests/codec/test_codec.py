@@ -11,7 +11,7 @@ from gllmm_jax.codec.codec import Codec, latents_crc32
 from gllmm_jax.codec.export import make_weights
 from gllmm_jax.container import container
 from gllmm_jax.errors import BitstreamError
-from gllmm_jax.nn.model import Model
+from gllmm_jax.nn.model import Model, apply
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.walk import latents
 
@@ -73,8 +73,7 @@ def test_latents_of_ones_own(mu_codec, photograph):
 def test_gray_is_the_mean_of_the_three_planes(mu_codec, photograph):
     data = mu_codec.compress(photograph(20, 20, 1))
     y_hat, _ = latents.decode_latents(mu_codec.twin, container.unpack(data)[1], (2, 2))
-    variables = {"params": mu_codec.params}
-    x_hat = Model(mu_codec.config).apply(variables, y_hat[None].astype(np.float32), method=Model.synthesis)
+    x_hat = apply(mu_codec.config, mu_codec.params, y_hat[None].astype(np.float32), method=Model.synthesis)
     gray = np.clip(np.asarray(x_hat)[0, :20, :20].mean(-1) * 255, 0, 255)
     assert np.abs(mu_codec.decompress(data)[..., 0] - gray).max() < 0.6
 
