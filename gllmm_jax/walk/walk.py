@@ -26,8 +26,11 @@ from gllmm_jax.walk.coder import Outliers
 CHUNK = 256
 """Positions that the encoder evaluates at once, where no group has more."""
 
-CHUNKS = 16
+CHUNKS = 64
 """How many times that, before what was found leaves the device."""
+
+FEW = 16
+"""The same of smaller pictures, which need no room for more."""
 
 SEGMENT = 64
 """Groups that the decoder takes at once."""
@@ -117,7 +120,8 @@ def decide(
 def _known_pieces(part: Part) -> list[Schedule]:
     # an encoder may take any groups
     size = bucket(min(max(CHUNK, part.schedule.rows.shape[1]), part.most))  # which `segments` leaves as it is
-    return segments(chunks(part.schedule.order(), size), CHUNKS)
+    known = chunks(part.schedule.order(), size)
+    return segments(known, CHUNKS if len(known.counts) > FEW else min(FEW, CHUNKS))
 
 
 def _distribute(program: Program, known: Any, part: Any, plane: jax.Array) -> loops.Distribute:
