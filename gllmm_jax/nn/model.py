@@ -199,8 +199,8 @@ def apply(config: ModelConfig, params: Any, *arrays: Any, method: Callable[..., 
     """`method` of the config's model, at `params` (a tree as of `init_params`) and `arrays`: a pure function.
 
     Without a `method` it is `Model.__call__`: `apply(config, params, x, key)` -> `Output` with training's noise, and
-    `apply(config, params, x)` as the codec sees it; `objective.rate_distortion` makes a loss of either. NumPy arrays will
-    do too.
+    `apply(config, params, x)` as the codec sees it; `objective.rate_distortion` makes a loss of either. NumPy's
+    arrays will do.
     """
     # a layer takes arrays of JAX alone
     params, arrays = jax.tree.map(lambda a: jnp.asarray(a) if isinstance(a, np.ndarray) else a, (params, arrays))
