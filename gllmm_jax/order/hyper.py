@@ -18,7 +18,7 @@ from gllmm_jax.twin import exact
 from gllmm_jax.twin.integer import Twin, z_support
 
 PROGRAMS = 16
-"""Sizes of z whose program is kept: of about 10 MB each."""
+"""Sizes of z whose program is kept."""
 
 
 class Hyper(NamedTuple):

@@ -36,7 +36,7 @@ SEGMENT = 64
 """Groups that the decoder takes at once."""
 
 PROGRAMS = 24
-"""Programs of each kind that are kept: of about 10 MB each where they decode."""
+"""Programs of each kind that are kept."""
 
 
 def intervals(stages: Sequence[Stage], y_hat: np.ndarray, tick: Tick = silent) -> tuple[Intervals, Outliers]:
