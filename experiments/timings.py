@@ -121,6 +121,7 @@ def main() -> None:
     which.add_argument("--preset", choices=sorted(PRESETS), help="random weights of this preset")
     parser.add_argument("--size", type=int, nargs=2, default=(512, 768), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--image", type=Path, help="a photograph in place of the stand-in")
+    parser.add_argument("--entropy", metavar="DEVICE", help="where the exact path runs: cpu, gpu")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--many", type=int, default=8, metavar="N", help="pictures at once (0: leave that out)")
     parser.add_argument("--tiles", type=int, default=128, metavar="N", help="tiles of 64x64 (0: leave that out)")
@@ -133,7 +134,7 @@ def main() -> None:
             model = str(folder / "random.npz")
             random_weights(arguments.preset, Path(model))
         image = picture.read(arguments.image) if arguments.image else stand_in(*arguments.size)
-        codec = load(model)
+        codec = load(model, entropy=arguments.entropy)
         print(f"{codec.name}, {image.shape[0]}x{image.shape[1]}, JAX {jax.__version__}, {jax.devices()[0]}\n")
         stages(codec, image, arguments.repeats)
         if arguments.many:

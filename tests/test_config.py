@@ -61,6 +61,8 @@ def test_the_light_transforms_take_three_widths():
         ("decay", 0.0, "above 0 and at most 1"),
         ("settle", 1.0, "at least 0 and below 1"),
         ("augment", True, "False unless the training set is resident"),
+        ("steps_per_call", 0, "1, or more where the training set is resident"),
+        ("steps_per_call", 2, "1, or more where the training set is resident"),
         ("batch", 0, COUNT),
         ("batch", 1.5, COUNT),
         ("crop", 0, "a multiple of 64 pixels"),

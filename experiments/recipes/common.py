@@ -36,6 +36,7 @@ def launch(about: str | None, model: Callable[[Any], ModelConfig], **settings: A
         ("schedule", str),
         ("optimizer", str),
         ("compute", str),
+        ("steps_per_call", int),
     ):
         default = settings.get(name, getattr(TrainConfig, name))
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help="(%(default)s)")

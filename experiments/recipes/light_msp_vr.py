@@ -29,6 +29,7 @@ if __name__ == "__main__":
         compute="bfloat16",
         resident=True,
         augment=True,
+        steps_per_call=8,
         validate_minutes=2.0,
         minutes=2.0,
     )

@@ -62,13 +62,15 @@ def _add_train(commands: Any) -> None:
     parser.add_argument(
         "--resident", action="store_true", help="keep all photographs in device memory and draw crops there"
     )
+    spare = "with --resident: spare the host, where the accelerator waits for it (%(default)s)"
+    parser.add_argument("--steps-per-call", type=positive, default=TrainConfig.steps_per_call, metavar="N", help=spare)
     add_together(parser)
 
 
 def train(arguments: argparse.Namespace) -> int:
     """Photographs -> checkpoints. A run that was stopped is saved, and reported as any interrupted command is."""
     fields = ("data", "lmbda", "batch", "crop", "learning_rate", "optimizer", "seed", "minutes", "steps", "init",
-              "validate_minutes", "resident")  # fmt: skip
+              "validate_minutes", "resident", "steps_per_call")  # fmt: skip
     preset, arguments.lmbda = _model(PRESETS[arguments.preset], arguments.lmbda)
     config = TrainConfig(**{field: getattr(arguments, field) for field in fields})
     cache.enable()

@@ -44,6 +44,7 @@ class TrainConfig:
     frozen: tuple[str, ...] = ()  # of PARTS: not trained
     resident: bool = False  # keep the whole training set in device memory and draw crops there
     augment: bool = False  # of a resident set: crops also scaled down, transposed, and with other contrast and colours
+    steps_per_call: int = 1  # of a resident set: so many steps in one call of the device, which saves the host's part
     seed: int = 0
     minutes: float | None = None
     steps: int | None = None
@@ -75,6 +76,10 @@ class TrainConfig:
             decay=(0 < self.decay <= 1, "above 0 and at most 1"),
             settle=(0 <= self.settle < 1, "at least 0 and below 1"),
             augment=(not self.augment or self.resident, "False unless the training set is resident"),
+            steps_per_call=(
+                is_count(self.steps_per_call) and (self.steps_per_call == 1 or self.resident),
+                "1, or more where the training set is resident",
+            ),
             optimizer=(self.optimizer in get_args(Optimizer), " or ".join(get_args(Optimizer))),
             compute=(self.compute in get_args(Compute), " or ".join(get_args(Compute))),
             noise=(0 <= self.noise <= 1, "from 0 to 1"),

@@ -16,44 +16,49 @@ PATIENCE = 20
 
 
 class Meter:
-    """Adds up metrics one step late, so that the host never waits for the step it has just started.
+    """Adds up metrics one call late, so that the host never waits for the step it has just started.
 
-    Skipped steps count in the mean of `skipped` alone.
+    A call is one step or several, and its metrics are means over the steps that were not skipped. Skipped steps count
+    in the mean of `skipped` alone.
     """
 
     def __init__(self, batch: int):
         self._batch = batch
-        self._skipped = 0  # in a row
-        self._pending: tuple[int, Mapping[str, jax.Array]] | None = None
+        self._in_a_row = 0  # steps that were skipped
+        self._pending: tuple[int, int, Mapping[str, jax.Array]] | None = None
         self.restart()
 
     def restart(self) -> None:
         """Begin a new window."""
         self._sums: dict[str, float] = {}
-        self._count = self._left_out = 0
+        self._count = self._skipped = 0.0
         self._started = time.monotonic()
 
-    def add(self, step: int, metrics: Mapping[str, jax.Array]) -> None:
-        """Take the metrics of `step`, still being computed. Raises `NonFiniteError` for those of the step before."""
+    def add(self, step: int, metrics: Mapping[str, jax.Array], steps: int = 1) -> None:
+        """Take the metrics of the `steps` up to `step`, still being computed.
+
+        Raises `NonFiniteError` for those of the call before.
+        """
         self.settle()
-        self._pending = (step, metrics)
+        self._pending = (step, steps, metrics)
 
     def settle(self) -> None:
-        """Wait for the metrics of the last step. Raises `NonFiniteError`."""
+        """Wait for the metrics of the last call. Raises `NonFiniteError`."""
         if self._pending is None:
             return
-        (step, metrics), self._pending = self._pending, None
+        (step, steps, metrics), self._pending = self._pending, None
         values = {name: float(value) for name, value in jax.device_get(dict(metrics)).items()}
         bad = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
-        self._skipped = self._skipped + 1 if values.get("skipped") else 0
-        if bad and not 0 < self._skipped < PATIENCE:
-            in_a_row = f", as in the {self._skipped} steps to it" if self._skipped else ""
+        skipped = values.get("skipped", 0.0)
+        self._in_a_row = self._in_a_row + steps if skipped == 1 else 0
+        if bad and not 0 < self._in_a_row < PATIENCE:
+            in_a_row = f", as in the {self._in_a_row} steps to it" if self._in_a_row else ""
             raise NonFiniteError(f"at step {step} {', '.join(bad)}{in_a_row}")
-        if bad:
-            self._left_out += 1
-            return
-        self._sums = {name: self._sums.get(name, 0.0) + value for name, value in values.items()}
-        self._count += 1
+        self._skipped += steps * skipped
+        if not bad:
+            taken = steps * (1 - skipped)
+            self._sums = {name: self._sums.get(name, 0.0) + taken * value for name, value in values.items()}
+            self._count += taken
 
     def means(self) -> dict[str, float]:
         """Means of the window, with `images_per_second`; empty before the first step has settled."""
@@ -61,4 +66,4 @@ class Meter:
             return {}
         speed = self._count * self._batch / max(1e-9, time.monotonic() - self._started)
         means = {name: total / self._count for name, total in self._sums.items()}
-        return means | {"images_per_second": speed, "skipped": self._left_out / (self._count + self._left_out)}
+        return means | {"images_per_second": speed, "skipped": self._skipped / (self._count + self._skipped)}

@@ -112,9 +112,11 @@ class Run:
             images = next(self._batches)
             if isinstance(images, np.ndarray):
                 images = share_out(self._mesh, images)
-            self._state, metrics = step(self._state, images, np.float32(progress))
-            self._step += 1
-            meter.add(self._step, metrics)
+            count = self._steps_of_call()
+            several = (count,) if config.steps_per_call > 1 else ()
+            self._state, metrics = step(self._state, images, np.float32(progress), *several)
+            self._step += count
+            meter.add(self._step, metrics, count)
             log.progress.update(self.progress(), self._step, meter.means())
             if time.monotonic() - reported >= REPORT_SECONDS:
                 self._report(meter, log)
@@ -145,6 +147,10 @@ class Run:
         if isinstance(log, Log):
             write_summary(outcome.folder, self._now(), outcome.message)
         return outcome
+
+    def _steps_of_call(self) -> int:
+        most, steps = self._record.train.steps_per_call, self._record.train.steps
+        return most if steps is None else min(most, steps - self._step)
 
     def _agree(self, stop: list[str], due: bool = False) -> tuple[float, bool, bool]:
         """How far the run is, whether it has to stop, whether validation is due: as the first process to say so."""

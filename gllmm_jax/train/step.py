@@ -185,16 +185,33 @@ def make_train_step(
     `state_sharding`, a sharding or a tree of them in the shape of `TrainState` (`train.mesh`), is what the state has
     when it comes and keeps; images are shared out by their own sharding. With `draw` the step takes in place of images
     what that makes them from: `draw(given, state.key, state.step)`.
+
+    Where `config.steps_per_call` is more than one, a fourth argument is how many steps the call takes, all at the same
+    progress, on images of `draw` anew. Metrics are then means over those that were not skipped, and `skipped` is the
+    share of the others.
     """
     update = make_update(model, config)
 
     def drawn(state: TrainState, given: Any, progress: jax.Array) -> tuple[TrainState, Metrics]:
         return update(state, given if draw is None else draw(given, state.key, state.step), progress)
 
+    def several(state: TrainState, given: Any, progress: jax.Array, count: jax.Array) -> tuple[TrainState, Metrics]:
+        def one(_: jax.Array, carried: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
+            state, metrics = drawn(carried[0], given, progress)
+            taken = {name: jnp.where(metrics["skipped"] > 0, 0.0, value) for name, value in metrics.items()}
+            return state, jax.tree.map(jnp.add, carried[1], taken | {"skipped": metrics["skipped"]})
+
+        nothing = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(drawn, state, given, progress)[1])
+        state, sums = lax.fori_loop(0, count, one, (state, nothing))
+        skipped, count = sums["skipped"], count.astype(jnp.float32)
+        return state, {name: total / (count - skipped) for name, total in sums.items()} | {"skipped": skipped / count}
+
     kept = None if state_sharding is None else (state_sharding, None)
-    compiled = jax.jit(drawn, donate_argnums=0, out_shardings=kept)
+    compiled = jax.jit(drawn if config.steps_per_call == 1 else several, donate_argnums=0, out_shardings=kept)
     # of one type whatever is given: a Python float would compile a second program
-    return lambda state, images, progress: compiled(state, images, jnp.asarray(progress, jnp.float32))
+    return lambda state, images, progress, *count: compiled(
+        state, images, jnp.asarray(progress, jnp.float32), *(jnp.asarray(number, jnp.int32) for number in count)
+    )
 
 
 def make_eval_step(model: ModelConfig, config: TrainConfig) -> Callable[..., Metrics]:

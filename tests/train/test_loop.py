@@ -44,10 +44,10 @@ def stop_after(monkeypatch):
 
     def arrange(stop, number=signal.SIGTERM):
         class Meter(run.Meter):
-            def add(self, step, metrics):
+            def add(self, step, metrics, steps=1):
                 if step == stop:
                     os.kill(os.getpid(), number)
-                super().add(step, metrics)
+                super().add(step, metrics, steps)
 
         monkeypatch.setattr(run, "Meter", Meter)
 

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gllmm_jax.nn.model import init_params
 from gllmm_jax.train import loop, run
 from gllmm_jax.train.data import Batches
 from gllmm_jax.train.mesh import make_mesh
 from gllmm_jax.train.resident import Resident, Store, draw, load, place_of
+from gllmm_jax.train.step import create_state
 from tests.train.test_processes import latest
 from tests.train.worker import TINY, config
 
@@ -85,10 +87,10 @@ def test_broken_files_are_left_out_and_a_batch_needs_as_many(folder, files, capl
 
 def test_a_run_stops_and_goes_on_as_if_it_had_not(folder, tmp_path, monkeypatch):
     class Meter(run.Meter):
-        def add(self, step, metrics):
+        def add(self, step, metrics, steps=1):
             if step == 3:
                 signal.raise_signal(signal.SIGTERM)
-            super().add(step, metrics)
+            super().add(step, metrics, steps)
 
     train_config = dataclasses.replace(config(folder, 6), resident=True)
     with monkeypatch.context() as patch:
@@ -100,6 +102,36 @@ def test_a_run_stops_and_goes_on_as_if_it_had_not(folder, tmp_path, monkeypatch)
     assert record.data == record_of_two.data and set(record.data) == {"files"}
     for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(two.params), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_several_steps_in_a_call_are_the_same_steps(folder, files):
+    one = dataclasses.replace(config(folder, 9), resident=True, learning_rate=1e-3)
+    store, mesh = load(files, crop=64, batch=one.batch), make_mesh()
+    several = dataclasses.replace(one, steps_per_call=3)
+    params = init_params(TINY, jax.random.key(0))
+    states = [create_state(one, params, jax.random.key(1)) for _ in range(2)]
+    step, seen = run.train_step(TINY, one, mesh, False), []
+    for _ in range(3):
+        states[0], metrics = step(states[0], store, 0.5)
+        seen.append(metrics)
+    states[1], metrics = run.train_step(TINY, several, mesh, False)(states[1], store, 0.5, 3)
+    assert int(states[1].step) == 3 and float(metrics["skipped"]) == 0
+    for name in metrics:
+        np.testing.assert_allclose(metrics[name], np.mean([row[name] for row in seen]), rtol=1e-4, err_msg=name)
+    for a, b in zip(*map(jax.tree.leaves, (states[0].ema, states[1].ema)), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    broken = jax.tree.map(lambda a: a * jnp.nan, states[1].params["prior"])
+    left, metrics = run.train_step(TINY, several, mesh, False)(
+        states[1]._replace(params=states[1].params | {"prior": broken}), store, 0.5, 2
+    )
+    assert int(left.step) == 5 and float(metrics["skipped"]) == 1 and np.isnan(metrics["loss"])
+
+
+def test_a_run_ends_where_its_steps_do_whatever_a_call_takes(folder, tmp_path):
+    train_config = dataclasses.replace(config(folder, 5), resident=True, steps_per_call=3)
+    outcome = loop.train(TINY, train_config, tmp_path, show=False)
+    assert outcome.finished and outcome.step == 5
+    assert int(latest(folder, tmp_path, 5)[0].step) == 5
 
 
 def test_a_run_may_leave_device_memory(folder, caplog):
