@@ -1,8 +1,8 @@
 """Entropy models trained behind the transforms of trained weights, from nothing, in turn: what each is worth.
 
-    python experiments/entropy_behind.py --data PHOTOGRAPHS --weights light-vr-2 -o rows.jsonl \\
+    python experiments/entropy_behind.py --data PHOTOGRAPHS --weights light-vr-3 -o rows.jsonl \\
         "context" "msp: msp={}" "msp, F 128: msp={'width': 128}" "noise: rounded=False"
-    python experiments/entropy_behind.py --data PHOTOGRAPHS --weights light-vr-2 -o rows.jsonl --table
+    python experiments/entropy_behind.py --data PHOTOGRAPHS --weights light-vr-3 -o rows.jsonl --table
 
 A run is named, and what it changes comes after a colon: fields of the model, or `steps`, `batch`, `learning_rate`,
 `rounded` (whether y is rounded in training, as in a file, or noisy). g_a of every training photograph, and of its

@@ -74,7 +74,7 @@ def main() -> None:
     """The runs, a JSON line each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", required=True)
-    parser.add_argument("--init", default="light-vr-2")
+    parser.add_argument("--init", default="light-vr-3")
     parser.add_argument("--seconds", type=float, default=590.0)
     parser.add_argument("--held-out", type=int, default=40, help="crops to judge on (%(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True)

@@ -22,7 +22,7 @@ from gllmm_jax import archive, files
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.presets import PRESETS
 
-DEFAULT = "light-vr-2"
+DEFAULT = "light-vr-3"
 FORMAT = 1
 FOLDER = Path(__file__).parent / "weights"
 PLACES = "GLLMM_JAX_WEIGHTS"

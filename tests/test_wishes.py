@@ -102,4 +102,4 @@ def test_a_run_over_a_range(tmp_path, capsys):
     assert "serves a range of lambdas: give two" in fails(capsys, *arguments, "--lmbda", "0.01")
     with pytest.raises(SystemExit):
         main([*map(str, arguments), "--lmbda", "0.01:x"])
-    assert zoo.DEFAULT == "light-vr-2"
+    assert zoo.DEFAULT == "light-vr-3"

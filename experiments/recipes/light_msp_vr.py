@@ -1,6 +1,6 @@
 """The progressive entropy model (MSP) for every quality, behind transforms of `light-vr` that stay as they are.
 
-    python experiments/recipes/light_msp_vr.py --data PHOTOGRAPHS --workdir runs/msp --init light-vr-2 --minutes 2
+    python experiments/recipes/light_msp_vr.py --data PHOTOGRAPHS --workdir runs/msp --init light-vr-3 --minutes 2
 
 The weights to start from need as many latents as `light-vr` has. Pictures stay the same, only the rate is learned. For
 an accelerator: bfloat16, the whole set in device memory. Cost: as many minutes as are given, and one of compiling. To
@@ -19,7 +19,7 @@ if __name__ == "__main__":
         __doc__,
         lambda _: dataclasses.replace(PRESETS["light-vr"], preset="light-msp-vr", msp=Progressive()),
         lmbda=(0.0008, 0.12),
-        init="light-vr-2",
+        init="light-vr-3",
         frozen=("g_a", "g_s", "gain"),
         batch=32,
         crop=256,

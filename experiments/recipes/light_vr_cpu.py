@@ -1,6 +1,6 @@
 """`light-vr` on a few cores, from weights that may have fewer latents: the further ones are learned beside the others.
 
-    python experiments/recipes/light_vr_cpu.py --data PHOTOGRAPHS --workdir runs/vr --init light-vr-2 --minutes 1200
+    python experiments/recipes/light_vr_cpu.py --data PHOTOGRAPHS --workdir runs/vr --init light-vr-3 --minutes 1200
 
 The rate is constant but for the last fifth of the run, so the run may be made longer. The averaged weights are good at
 all times. Cost: as many minutes as are given. To expect: experiments/RESULTS.md has what ten minutes give.

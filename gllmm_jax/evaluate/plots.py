@@ -144,15 +144,22 @@ def _roughness(gray: np.ndarray) -> np.floating:
 
 
 def _name_ends(axes: Any, ends: Sequence[tuple[str, float, float]], colours: Mapping[str, str]) -> None:
-    """Write each curve's name at its end, (name, bpp, psnr), moved up where it would lie on another's."""
-    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    placed: list[tuple[float, float]] = []
-    for name, bpp, psnr in sorted(ends, key=lambda end: end[2]):
-        near = [y for x, y in placed if abs(x - bpp) < 0.2 * (right - left)]
-        place = max([psnr, *(y + 0.045 * (high - low) for y in near)])
-        placed.append((bpp, place))
-        weight = "bold" if name in colours else "normal"
-        axes.text(bpp, place, f"   {name}", va="center", color=colours.get(name, INK), fontweight=weight)
+    """Write each curve's name right of the plot, with a line to its end (name, bpp, psnr), apart from the others."""
+    low, high = axes.get_ylim()
+    gap, place = 0.05 * (high - low), high
+    for name, bpp, psnr in sorted(ends, key=lambda end: -end[2]):
+        place = min(psnr, place - gap)
+        colour = colours.get(name, INK)
+        axes.annotate(
+            name,
+            (bpp, psnr),
+            (1.02, place),
+            textcoords=axes.get_yaxis_transform(),
+            va="center",
+            color=colour,
+            fontweight="bold" if name in colours else "normal",
+            arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), "color": colours.get(name, PALE), "linewidth": 0.8},
+        )
 
 
 def _picture(axis: Any, image: np.ndarray | None, caption: str = "") -> None:

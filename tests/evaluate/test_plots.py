@@ -20,7 +20,7 @@ def test_rate_distortion_names_its_curves_and_keeps_names_apart():
     axes = figure.axes[0]
     assert all(name in words(figure) for name in curves)
     heights = sorted(text.get_position()[1] for text in axes.texts)
-    assert np.diff(heights).min() > 0.1
+    assert np.diff(heights).min() > 0.1 and axes.get_ylim()[0] < heights[0] and heights[-1] < axes.get_ylim()[1]
     assert axes.get_xlim()[1] < 2
 
 
