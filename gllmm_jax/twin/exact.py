@@ -5,8 +5,7 @@ twin is made, so each partial sum is exact in any order, fused or not, on any de
 products: a library convolution may choose Winograd or FFT, which are not exact.
 """
 
-import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
@@ -20,6 +19,21 @@ from gllmm_jax.prob.tables import IntegerMixture
 from gllmm_jax.twin.wiring import EVEN, HYPER, ODD
 
 SATURATION = 1 << 16  # so that 205 times an activation stays below 2^24
+
+
+_INT = jnp.int32  # of numbers that would be wider where JAX is told to keep 64 bits
+
+PHASES = [
+    place
+    for _, *place in sorted(
+        (3 * p + q, row, column, i, j)
+        for row, rows in enumerate((EVEN, ODD))
+        for column, columns in enumerate((EVEN, ODD))
+        for p, i in rows
+        for q, j in columns
+    )
+]
+"""Of each tap of an up-convolution: row and column of the phase it is part of, and how far down and right it reads."""
 
 
 class Layer(NamedTuple):
@@ -56,10 +70,6 @@ def nets(arrays: Mapping[str, np.ndarray]) -> Nets:
     return Nets(layers, *jax.device_put((integer("y.limit"), integer("powers"), integer("families").ravel())))
 
 
-LARGE = 1 << 22
-"""Numbers of a plane from which a convolution takes its taps one after the other."""
-
-
 def dot(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Exact product of integer-valued float32 [..., in] and [in, out]: never TF32 or bfloat16."""
     return lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())), precision=lax.Precision.HIGHEST)
@@ -84,38 +94,34 @@ def dense(x: jax.Array, layer: Layer, *, leaky: bool) -> jax.Array:
     return requantise(dot(x, kernel), layer, leaky=leaky)
 
 
-def _total(products: Iterable[tuple[jax.Array, jax.Array]]) -> jax.Array:
-    return functools.reduce(jnp.add, (dot(x, kernel) for x, kernel in products))
-
-
 def conv(x: jax.Array, layer: Layer, *, leaky: bool, plus: jax.Array | None = None) -> jax.Array:
     """3x3 convolution of [h, w, in] with a border of zeros -> [h, w, out]; `requantise` adds `plus`."""
     h, w, channels = x.shape
     x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
-    if h * w * channels < LARGE:
-        windows = [x[i : i + h, j : j + w] for i in range(3) for j in range(3)]
-        total = _total(zip(windows, layer.kernel, strict=True))
-    else:  # XLA would hold all nine at once
 
-        def tap(t: jax.Array, total: jax.Array) -> jax.Array:
-            window = lax.dynamic_slice(x, (lax.div(t, 3), lax.rem(t, 3), 0), (h, w, channels))
-            return total + dot(window, layer.kernel[t])
+    # a loop: nine products side by side take twice as long to compile, and the memory of nine windows
+    def tap(t: jax.Array, total: jax.Array) -> jax.Array:
+        window = lax.dynamic_slice(x, (lax.div(t, _INT(3)), lax.rem(t, _INT(3)), _INT(0)), (h, w, channels))
+        return total + dot(window, layer.kernel[t])
 
-        total = lax.fori_loop(0, 9, tap, jnp.zeros((h, w, layer.kernel.shape[-1]), jnp.float32))
+    total = lax.fori_loop(_INT(0), _INT(9), tap, jnp.zeros((h, w, layer.kernel.shape[-1]), jnp.float32))
     return requantise(total, layer, leaky=leaky, plus=plus)
 
 
 def upsample(x: jax.Array, layer: Layer, *, leaky: bool) -> jax.Array:
     """3x3 up-convolution by 2, [h, w, in] -> [2h, 2w, out]: the four phases of a convolution of the dilated input."""
-    h, w, _ = x.shape
-    x = jnp.pad(x, ((0, 1), (0, 1), (0, 0)))
+    (h, w, channels), out = x.shape, layer.kernel.shape[-1]
+    x, phases = jnp.pad(x, ((0, 1), (0, 1), (0, 0))), jnp.asarray(PHASES, jnp.int32)
 
-    def phase(rows, columns):
-        taps = [(3 * p + q, i, j) for p, i in rows for q, j in columns]
-        return requantise(_total((x[i : i + h, j : j + w], layer.kernel[t]) for t, i, j in taps), layer, leaky=leaky)
+    def tap(t: jax.Array, total: jax.Array) -> jax.Array:
+        row, column, i, j = phases[t]
+        window = lax.dynamic_slice(x, (i, j, _INT(0)), (h, w, channels))
+        place = row, column, _INT(0), _INT(0), _INT(0)
+        more = lax.dynamic_slice(total, place, (1, 1, h, w, out)) + dot(window[None, None], layer.kernel[t])
+        return lax.dynamic_update_slice(total, more, place)
 
-    rows = [jnp.stack([phase(r, c) for c in (EVEN, ODD)], axis=2) for r in (EVEN, ODD)]
-    return jnp.stack(rows, axis=1).reshape(2 * h, 2 * w, -1)
+    total = lax.fori_loop(_INT(0), _INT(9), tap, jnp.zeros((2, 2, h, w, out), jnp.float32))
+    return requantise(total.transpose(2, 0, 3, 1, 4).reshape(2 * h, 2 * w, out), layer, leaky=leaky)
 
 
 def hyper_synthesis(layers: dict[str, Layer], z_hat: jax.Array, size: tuple[jax.Array, jax.Array]) -> jax.Array:
