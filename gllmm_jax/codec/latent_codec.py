@@ -62,7 +62,9 @@ class LatentCodec:
         self._twin = self.twin = integer.twin_from_arrays(weights.config, dict(weights.tables))
         self.fingerprints = of_weights(weights)
         self.index: int | None = None
-        if self.config.rate is not None:
+        if self.config.rate is None:
+            self._move_twin()
+        else:
             self._choose(index_of(DEFAULT))
 
     def at(self, quality: float) -> Self:
@@ -91,7 +93,14 @@ class LatentCodec:
         if not has_anchors(self._params, self.config.rate):
             problem = misfit(self.config, self._params)
             raise zoo.WeightsError(f"the parameters of '{self.name}' do not fit its config: {problem}")
-        self.params = at_quality(self._params, np.float32(index))
+        with placement.on(self.transforms):
+            self.params = at_quality(self._params, np.float32(index))
+        self._move_twin()
+
+    def _move_twin(self) -> None:
+        # or its networks lie wherever they are first used, and are copied from there at each later call
+        with placement.on(self.entropy):
+            _ = self.twin.nets
 
     @property
     def quality(self) -> float | None:

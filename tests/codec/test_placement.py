@@ -35,19 +35,19 @@ def watched(arrays):
 weights = sys.argv[1]
 picture, data, shown = np.load(sys.argv[2]).values()
 data = data.tobytes()
-with jax.transfer_guard_device_to_device("disallow"):
-    codec = gllmm_jax.load(weights, transforms=first, entropy="cpu:2")
-    assert codec.compress(picture) == data
-    assert np.array_equal(codec.decompress(data), shown)
-    assert codec.decompress_many([data] * 3)[2].shape == picture.shape
-    jax.device_get = watched
-    together = codec.decompress_many([data] * 3, batch=3)[2]
-    jax.device_get = get
-    assert fetched == {second}, fetched
-    assert np.allclose(together, shown.astype(int), atol=1)  # equal up to rounding
-    codec.encode(picture, refine=Overfit(steps=1))
-assert {d for leaf in jax.tree.leaves(codec.params) for d in leaf.devices()} == {first}
+jax.config.update("jax_transfer_guard_device_to_device", "disallow")  # in every thread
+codec = gllmm_jax.load(weights, transforms=first, entropy="cpu:2")
 assert {d for leaf in jax.tree.leaves(codec.twin.nets) for d in leaf.devices()} == {second}
+assert codec.compress(picture) == data
+assert np.array_equal(codec.decompress(data), shown)
+assert codec.decompress_many([data] * 3)[2].shape == picture.shape
+jax.device_get = watched
+together = codec.decompress_many([data] * 3, batch=3)[2]
+jax.device_get = get
+assert fetched == {second}, fetched
+assert np.allclose(together, shown.astype(int), atol=1)  # equal up to rounding
+codec.encode(picture, refine=Overfit(steps=1))
+assert {d for leaf in jax.tree.leaves(codec.params) for d in leaf.devices()} == {first}
 left = {d for array in jax.live_arrays() for d in array.devices()}
 assert left == {first, second}, left
 print("placed")
@@ -60,6 +60,29 @@ def test_each_array_is_where_it_should_be(mu_file, mu_codec, photograph, tmp_pat
     data = mu_codec.compress(picture)
     np.savez(tmp_path / "plain.npz", picture, np.frombuffer(data, np.uint8), mu_codec.decompress(data))
     command = [sys.executable, "-c", RUN, str(mu_file), str(tmp_path / "plain.npz")]
+    environment = {**os.environ, "XLA_FLAGS": THREE, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout == "placed\n", done.stderr
+
+
+MANY_QUALITIES = """
+import sys
+import jax
+import gllmm_jax
+
+jax.config.update("jax_transfer_guard_device_to_device", "disallow")
+_, first, second = jax.devices()
+codec = gllmm_jax.load(sys.argv[1], transforms=first, entropy=second)
+for chosen in (codec, codec.at(90)):
+    assert {d for leaf in jax.tree.leaves(chosen.params) for d in leaf.devices()} == {first}
+    assert {d for leaf in jax.tree.leaves(chosen.twin.nets) for d in leaf.devices()} == {second}
+print("placed")
+"""
+
+
+def test_each_quality_is_where_it_should_be():
+    """Nothing comes by way of JAX's default device, and the twin is in its place before anybody uses it."""
+    command = [sys.executable, "-c", MANY_QUALITIES, str(ROOT / "tests" / "golden" / "light-vr-golden.npz")]
     environment = {**os.environ, "XLA_FLAGS": THREE, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.stdout == "placed\n", done.stderr
