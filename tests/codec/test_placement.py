@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import gllmm_jax
-from gllmm_jax import placement
+from gllmm_jax import placement, zoo
+from gllmm_jax.cli import main
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -95,6 +96,16 @@ def test_names_of_devices(mu_file, mu_weights):
         gllmm_jax.load(mu_file, transforms="gpux")
     assert gllmm_jax.load(mu_weights, transforms="cpu").transforms == jax.devices("cpu")[0]
     assert placement.device("cpu:0") == placement.device(jax.devices("cpu")[0]) == jax.devices("cpu")[0]
+
+
+@pytest.mark.parametrize("option", ["--transforms", "--entropy"])
+def test_every_command_passes_its_devices_on(mu_file, mu_codec, photo, tmp_path, monkeypatch, capsys, option):
+    monkeypatch.setenv(zoo.PLACES, str(mu_file.parent))
+    data = tmp_path / "small.gllm"
+    data.write_bytes(mu_codec.compress(np.zeros((8, 8, 3), np.uint8)))
+    for command in (["compress", photo, "--model", mu_file], ["decompress", data], ["evaluate", photo]):
+        assert main([*map(str, command), option, "cpu:7"]) == 2
+        assert "there is no device 'cpu:7'; JAX sees cpu:0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", ["cpu:-1", "cpu:", "cpu:0:0", "cpu: 0", "cpu:0\n", "cpu:" + 5000 * "9", ":0", "", 0])
