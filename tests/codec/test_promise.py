@@ -48,6 +48,7 @@ def test_a_later_arithmetic_leaves_the_first_readable(mu_codec, image, monkeypat
 
     monkeypatch.setitem(arithmetic.DECODERS, 2, backwards)
     assert np.array_equal(mu_codec.decompress(later), mu_codec.decompress(data))
+    assert np.array_equal(mu_codec.decompress_many([later] * 2, batch=2)[1], mu_codec.decompress(data))
 
 
 def test_another_synthesis_is_told_and_may_be_accepted(mu_codec, retrained, image):
