@@ -15,6 +15,9 @@ class Distributions(Protocol):
 
     Symbols are whole numbers; cumulative frequencies are int32 in 1/65536. All of it is integer arithmetic, so that
     encoder and decoder find the same numbers. Any class with these three methods will do.
+
+    The decoder cuts single steps of L symbols out of a group. Their arrays have no P: they are [C, L], and the methods
+    take and give [L]. So count axes from the end, as in `[..., 0, :]`.
     """
 
     def support(self) -> tuple[Int32[Array, "*P X"], Int32[Array, "*P X"]]:
@@ -29,7 +32,11 @@ class Distributions(Protocol):
         ...
 
     def each(self, change: Callable[[jax.Array], jax.Array]) -> "Distributions":
-        """The same with each array [P, C, X] that belongs to latents changed: cut or rearranged, by the walk."""
+        """The same with each array [P, C, X] that belongs to latents changed: cut or rearranged, by the walk.
+
+        What belongs to no single latent, such as a common table, stays as it is. An array of one number a latent has
+        C = 1.
+        """
         ...
 
 

@@ -2,7 +2,9 @@
 
 A file says which version it needs, and every version stays readable. A change that gives other latents for a stream, or
 another stream for latents, is a new version: the old decoder is kept as it was, under its number. It is kept with all
-that it rests on: `walk`, `order`, the coders of `entropy`, `prob.tables`, and all of `twin` but calibration.
+that it rests on: `walk`, `order`, the coders of `entropy`, `prob.tables`, `prob.distributions`, all of `twin` but
+calibration, the orders and guesses of `nn.progressive`, the context's taps and strides in `config`, and
+`container.varint`.
 
 Version 1 is the live code. What a version 2 changes of it is copied first, into a folder that nobody edits.
 """
