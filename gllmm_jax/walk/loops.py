@@ -64,7 +64,7 @@ class Coded(NamedTuple):
 
 def intervals(
     distribute: Distribute,
-    plane: jax.Array,
+    plane: jax.Array | np.ndarray,
     rows: Rows,
     first: jax.Array | int = 0,
     groups: jax.Array | int | None = None,
@@ -74,11 +74,12 @@ def intervals(
     `first` is the first of the X channels that the distributions are about. Only the first `groups` of the G are looked
     at, where that is given; what is found of the others is zeros.
     """
+    latents = jnp.asarray(plane)  # NumPy's do not take traced rows
 
     def group(rows: jax.Array) -> Coded:
-        found = distribute(plane, jnp.maximum(rows, 0))
+        found = distribute(latents, jnp.maximum(rows, 0))
         lowest, highest = found.support()
-        value = plane.at[jnp.maximum(rows, 0)].get(mode="promise_in_bounds")
+        value = latents.at[jnp.maximum(rows, 0)].get(mode="promise_in_bounds")
         if value.shape != lowest.shape:
             value = lax.dynamic_slice_in_dim(value, first, lowest.shape[1], axis=1)
         k = jnp.clip(value, lowest, highest)

@@ -46,7 +46,7 @@ def test_coded_and_decoded_under_jit_and_vmap(channels, lanes):
 def test_a_source_under_a_trace_may_have_an_end():
     """And may be cut: then the loop stops soon after it."""
     schedule = Schedule(np.arange(40, dtype=np.int32)[:, None], np.ones(40, np.int32))
-    plane = jnp.asarray(np.random.default_rng(1).integers(0, 4, (40, 2)).astype(np.int32))
+    plane = np.random.default_rng(1).integers(0, 4, (40, 2)).astype(np.int32)
     coded = loops.intervals(distribute, plane, schedule.rows)
     states, out, emitted = rans.encode(rans.start(1), *loops.steps(coded, *schedule, 1))
     data, length = rans.compact(out, emitted)
