@@ -1,6 +1,7 @@
 """Compiled programs, of which the latest are kept: a process that meets pictures of any size does not grow for ever."""
 
 import collections
+import ctypes
 import functools
 import threading
 from collections.abc import Callable
@@ -22,7 +23,11 @@ def latest(most: int, *, static: int = 0, **options: Any) -> Callable[[Callable[
 
         @functools.wraps(function)
         def call(*arguments: Any) -> Any:
-            return programs.program(*arguments)(*arguments)
+            before = programs.made
+            result = programs.program(*arguments)(*arguments)
+            if programs.made > before:
+                trim()
+            return result
 
         call.__dict__["programs"] = programs
         return call
@@ -38,6 +43,7 @@ class Latest:
         self._most, self._static, self._options = most, static, options
         self._programs: collections.OrderedDict[Any, Any] = collections.OrderedDict()
         self._lock = threading.Lock()
+        self.made = 0  # programs so far, those that were dropped included
 
     def __len__(self) -> int:
         return len(self._programs)
@@ -55,8 +61,23 @@ class Latest:
         return found
 
     def _jitted(self) -> Any:
+        self.made += 1
+
         @functools.wraps(self._function)
         def own(*arguments: Any) -> Any:  # its programs go when it goes
             return self._function(*arguments)
 
         return jax.jit(own, static_argnums=tuple(range(self._static)), **self._options)
+
+
+def trim() -> None:
+    """Give the system back what the compiler has freed and glibc would keep: some MB a program."""
+    _malloc_trim()(0)
+
+
+@functools.cache
+def _malloc_trim() -> Any:
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError, TypeError):  # of another C library
+        return lambda _: 0

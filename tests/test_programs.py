@@ -6,6 +6,7 @@ import weakref
 import jax
 import numpy as np
 
+from gllmm_jax import programs
 from gllmm_jax.programs import latest
 
 
@@ -49,3 +50,12 @@ def test_a_program_made_beforehand_is_the_one_that_runs():
     double.programs.program("a", shape).lower("a", shape).compile()
     double("a", np.ones(4, np.float32))
     assert traced == [("a", 4)]
+
+
+def test_memory_that_the_compiler_has_freed_goes_back_once_a_program(monkeypatch):
+    trimmed = []
+    monkeypatch.setattr(programs, "trim", lambda: trimmed.append(1))
+    double, _ = doubling()
+    for n in (1, 1, 2, 1):
+        double("a", np.ones(n, np.float32))
+    assert len(trimmed) == 2

@@ -17,14 +17,14 @@ from gllmm_jax.nn.extent import within
 from gllmm_jax.nn.model import Model, apply
 from gllmm_jax.nn.reach import reach
 from gllmm_jax.order.windows import HYPER_REACH, HYPER_SIDE, Slices, scaled, windows
-from gllmm_jax.programs import latest
+from gllmm_jax.programs import latest, trim
 from gllmm_jax.progress import Tick, silent
 
 SIDE = 128
 """Latents on a side that go through g_a or g_s at once: 2,048 pixels."""
 
 SIDES = (8, 16, 32, 48, 64, 96, 128)
-"""Latents on a side that a program has room for."""
+"""Latents on a side that a program has room for; the least only on both sides, so that there are 37 programs."""
 
 PROGRAMS = 24
 """Programs of each kind that are kept."""
@@ -100,6 +100,7 @@ def compile_synthesis(config: ModelConfig, params: Any, room: Room) -> None:
     with contextlib.suppress(Exception):
         arguments = config, params, window, False, np.array(room, np.int32)
         _shown.programs.program(*arguments).lower(*arguments).compile()
+        trim()
 
 
 def room(size: tuple[int, int], unit: int = 1) -> Room:
@@ -108,6 +109,8 @@ def room(size: tuple[int, int], unit: int = 1) -> Room:
         min((side // unit for side in SIDES if side // unit >= n), default=n)
         for n in (min(length, SIDE // unit) for length in size)
     )
+    if max(rows, columns) > SIDES[0] // unit:
+        rows, columns = max(rows, SIDES[1] // unit), max(columns, SIDES[1] // unit)
     return rows, columns
 
 

@@ -20,6 +20,12 @@ from gllmm_jax.twin.integer import Twin, z_support
 PROGRAMS = 16
 """Sizes of z whose program is kept."""
 
+STRIP = 4
+"""Rows or columns of z that a narrow plane has room for; all others are squares."""
+
+SMALL, USUAL = 512, 4096
+"""Rows of a plane that all small pictures have, and all others up to a megapixel."""
+
 
 class Hyper(NamedTuple):
     """What a latent's distribution depends on beside its neighbours."""
@@ -76,8 +82,9 @@ def hyper_size(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def plane_rows(size: tuple[int, int]) -> int:
-    """Rows of a plane with a border, bucketed."""
-    return bucket((size[0] + 2 * R) * (size[1] + 2 * R))
+    """Rows of a plane with a border, bucketed coarsely: a program takes more memory than rows that stay empty."""
+    rows = (size[0] + 2 * R) * (size[1] + 2 * R)
+    return SMALL if rows <= SMALL else bucket(rows, least=USUAL)
 
 
 def nets(twin: Twin) -> exact.Nets:
@@ -100,11 +107,17 @@ def _phi(twin: Twin, z_hat: Any) -> Any:
     for where, kept, to in windows((hz, wz), HYPER_SIDE, HYPER_REACH):
         part = z_hat[where]
         h, w, _ = part.shape
-        plane = np.zeros((*(max(4, 1 << (side - 1).bit_length()) for side in (h, w)), n), np.int32)  # few programs
+        plane = np.zeros((*_room(h, w), n), np.int32)
         plane[:h, :w] = part
         found = _hyper_synthesis(twin.nets.layers, *jax.device_put((plane, np.int32(h), np.int32(w))))
         phi[scaled(to, HYPER_STRIDE)] = np.asarray(found)[scaled(kept, HYPER_STRIDE)]
     return phi
+
+
+def _room(h: int, w: int) -> tuple[int, int]:
+    # a square, or a strip: few programs
+    side = max(STRIP, 1 << (max(h, w) - 1).bit_length())
+    return STRIP if h <= STRIP else side, STRIP if w <= STRIP else side
 
 
 @latest(PROGRAMS)

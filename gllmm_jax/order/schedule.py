@@ -84,7 +84,7 @@ def segments(schedule: Schedule, length: int) -> list[Schedule]:
     return [Schedule(*part) for part in zip(rows, counts, strict=True)]
 
 
-def bucket(n: int, *, least: int = 8, fine: bool = False) -> int:
+def bucket(n: int, *, least: int = 16, fine: bool = False) -> int:
     """The next of 2 or 3 times a power of two, at least `least`: at most half as much again.
 
     A `fine` one is 4, 5, 6 or 7 times a power of two: at most a quarter more.

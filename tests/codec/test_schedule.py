@@ -66,5 +66,5 @@ def test_segments_are_the_same_groups_in_runs_of_one_shape(size):
 def test_bucket_wastes_at_most_a_half_or_a_quarter(fine, waste, many):
     for n in range(1, 3000):
         assert n <= bucket(n, least=1, fine=fine) <= waste * n + 1
-    assert bucket(3, fine=fine) == 8
+    assert bucket(3, fine=fine) == 16
     assert len({bucket(n, least=1, fine=fine) for n in range(1, 3000)}) < many
