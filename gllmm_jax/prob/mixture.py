@@ -82,14 +82,22 @@ def split(raw: Float[Array, "*batch PM"], families: Sequence[str], components: i
     return Mixture(log_weight.reshape(merge), mean.reshape(merge), scale.reshape(merge), tuple(families))
 
 
+def _in_equal_ranks(v: jax.Array, mixture: Mixture) -> tuple[jax.Array, Mixture]:
+    # v as [..., 1, M]; whichever has fewer batch axes gets more, of length one
+    v = v[..., None, :]
+    rank = max(v.ndim, mixture.mean.ndim)
+    return jax.tree.map(lambda a: jnp.expand_dims(a, tuple(range(rank - a.ndim))), (v, mixture))
+
+
 def log_mass(v: Float[Array, "*batch M"], mixture: Mixture) -> Float[Array, "..."]:
     """Natural log of the probability of the unit bin around `v` [..., M], not floored.
 
-    Shapes broadcast, as in NumPy: all batch axes, and a mixture of one channel to all of v's.
+    Shapes broadcast, as in NumPy: all batch axes, of which either may have fewer, and a mixture of one channel to all
+    of v's. So y [B, h, w, M] goes with a mixture [h, w, C, M].
 
     Source: GLLMM; the safe form is ours.
     """
-    v = v[..., None, :]
+    v, mixture = _in_equal_ranks(v, mixture)
     parts = [LOG_MASS[part.families[0]](jnp.abs(v - part.mean), part.scale) for part in mixture.by_family()]
     return jax.nn.logsumexp(jnp.concatenate(parts, axis=-2) + mixture.log_weight, axis=-2)
 
@@ -100,7 +108,7 @@ def cdf(v: Float[Array, "*batch M"], mixture: Mixture) -> Float[Array, "..."]:
     For plots and checks: differences of it are zero in the tails, where `log_mass` is exact. What a file is coded with
     is `tables.mixture_cdf`.
     """
-    v = v[..., None, :]
+    v, mixture = _in_equal_ranks(v, mixture)
     below = [CDF[part.families[0]]((v - part.mean) / part.scale) for part in mixture.by_family()]
     return jnp.sum(jnp.exp(mixture.log_weight) * jnp.concatenate(below, axis=-2), axis=-2)
 

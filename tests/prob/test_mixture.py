@@ -91,6 +91,18 @@ def test_a_mixture_knows_its_families():
     np.testing.assert_allclose(sum(masses), jnp.exp(mixture.log_mass(v, mix)), rtol=1e-5)
 
 
+@pytest.mark.parametrize("function", [mixture.bin_bits, mixture.log_mass, mixture.cdf])
+@pytest.mark.parametrize(("of_v", "of_mixture"), [((2, 3, 4), (3, 4)), ((4,), (2, 3, 1)), ((), (3,)), ((3,), ())])
+def test_batch_axes_broadcast_where_ranks_may_not_differ(function, of_v, of_mixture):
+    mix = mixture.split(jax.random.normal(jax.random.key(0), (*of_mixture, 30 * 5)), FAMILIES, 3)
+    v = jax.random.normal(jax.random.key(1), (*of_v, 5))
+    batch = np.broadcast_shapes(of_v, of_mixture)
+    whole = jax.tree.map(lambda a: jnp.broadcast_to(a, (*batch, *a.shape[-2:])), mix)
+    expected = function(jnp.broadcast_to(v, (*batch, 5)), whole)
+    with jax.numpy_rank_promotion("raise"):
+        np.testing.assert_allclose(function(v, mix), expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("names", [("gaussian", "cauchy"), ("Laplace",), (), "gaussian"])
 def test_unknown_families_are_refused(names):
     calls = [
