@@ -37,11 +37,6 @@ def in_rank_of(x: jax.Array, row: Shaped[Array, "C"]) -> jax.Array:
     return jnp.expand_dims(row, tuple(range(x.ndim - 1)))
 
 
-def at_least_single(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The same array, float32 where it was half as wide: rates are differences of CDFs near one."""
-    return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
-
-
 def in_kernel_dtype(x: Any, kernel: Any, *bias: Any, dtype: DTypeLike | None = None, **_: Any) -> Any:
     """For Flax's layers: each calculates in `dtype`, or else in that of its own kernel, whatever comes in."""
     if dtype is None:

@@ -25,14 +25,13 @@ import numpy as np
 
 from gllmm_jax.config import HYPER_STRIDE, ModelConfig
 from gllmm_jax.nn import entropy
-from gllmm_jax.nn.layers import at_least_single
 from gllmm_jax.nn.light import LightAnalysis, LightSynthesis
 from gllmm_jax.nn.paper import PaperAnalysis, PaperSynthesis
 from gllmm_jax.nn.progressive import ProgressiveNet, subsampled
 from gllmm_jax.nn.quality import Gains
 from gllmm_jax.nn.residual import ResidualAnalysis, ResidualSynthesis
 from gllmm_jax.prob import mixture
-from gllmm_jax.prob.mixture import Mixture
+from gllmm_jax.prob.mixture import Mixture, at_least_single
 from gllmm_jax.prob.quantize import add_noise, is_batch_of_keys, round_straight_through
 
 TRANSFORMS = {
@@ -114,13 +113,11 @@ class Model(nn.Module):
     def mixture(self, y_hat: jax.Array, phi: jax.Array) -> Mixture:
         """The distribution of every latent given those before it: arrays [B, h, w, C, M], all at once."""
         context = self.context(y_hat) if self.config.entropy_model == "context" else None
-        raw = at_least_single(self.parameters(context, phi))
-        return mixture.split(raw, self.config.families, self.config.components)
+        return mixture.split(self.parameters(context, phi), self.config.families, self.config.components)
 
     def progression(self, y_hat: jax.Array) -> Mixture:
         """The same of a progressive model; without meaning where y_hat is of the coarsest scale."""
-        raw = at_least_single(self.progressive(y_hat))
-        return mixture.split(raw, self.config.families, self.config.components)
+        return mixture.split(self.progressive(y_hat), self.config.families, self.config.components)
 
     def distributions(self, y_hat: jax.Array, z_hat: jax.Array) -> Mixture:
         """Either of these, whichever model it is: of latents [B, h, w, M] and hyper-latents as of `hyper_analysis`.
@@ -160,7 +157,7 @@ class Model(nn.Module):
             return jnp.zeros_like(at_least_single(y)), self.prior_bits(y)
         dtype = dtype or seen_y.dtype
         distributions = self.distributions(seen_y.astype(dtype), seen_z)
-        bits_y = mixture.bin_bits(at_least_single(y), distributions)
+        bits_y = mixture.bin_bits(y, distributions)
         if self.config.has_hyperprior:
             return bits_y, self.prior_bits(z)
         at = subsampled(self.config.coarsest)

@@ -48,6 +48,11 @@ class Mixture:
         return [dataclasses.replace(part, families=(name,)) for part, name in zip(parts, self.families, strict=True)]
 
 
+def at_least_single(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The same array, float32 where it was half as wide: rates are differences of CDFs near one."""
+    return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
+
+
 def numbers_per_latent(families: Sequence[str], components: int) -> int:
     """How many network outputs describe one latent: 30 for three families of three. A softmax over one has no logit.
 
@@ -59,7 +64,7 @@ def numbers_per_latent(families: Sequence[str], components: int) -> int:
 
 
 def split(raw: Float[Array, "*batch PM"], families: Sequence[str], components: int) -> Mixture:
-    """Network outputs [..., P * M] as a mixture of M channels, P = `numbers_per_latent`.
+    """Network outputs [..., P * M] as a mixture of M channels, P = `numbers_per_latent`, in float32 at least.
 
     Order of the P groups of M channels: for each family, for each component: weight logit (where components > 1), mean,
     raw scale; then the family logits (where there are several). The weight of a component is the product of two
@@ -68,7 +73,7 @@ def split(raw: Float[Array, "*batch PM"], families: Sequence[str], components: i
     Source: GLLMM, the authors' code; the floor of the scale is ours.
     """
     groups = numbers_per_latent(families, components)
-    raw = raw.reshape(*raw.shape[:-1], groups, raw.shape[-1] // groups)
+    raw = at_least_single(raw).reshape(*raw.shape[:-1], groups, raw.shape[-1] // groups)
     f, k, m = len(families), components, raw.shape[-1]
     per_component = 3 if k > 1 else 2
     body = raw[..., : f * k * per_component, :].reshape(*raw.shape[:-2], f, k, per_component, m)
@@ -83,17 +88,17 @@ def split(raw: Float[Array, "*batch PM"], families: Sequence[str], components: i
 
 
 def _in_equal_ranks(v: jax.Array, mixture: Mixture) -> tuple[jax.Array, Mixture]:
-    # v as [..., 1, M]; whichever has fewer batch axes gets more, of length one
+    # v as [..., 1, M]; whichever has fewer batch axes gets more, of length one; both in float32 at least
     v = v[..., None, :]
     rank = max(v.ndim, mixture.mean.ndim)
-    return jax.tree.map(lambda a: jnp.expand_dims(a, tuple(range(rank - a.ndim))), (v, mixture))
+    return jax.tree.map(lambda a: jnp.expand_dims(at_least_single(a), tuple(range(rank - a.ndim))), (v, mixture))
 
 
 def log_mass(v: Float[Array, "*batch M"], mixture: Mixture) -> Float[Array, "..."]:
     """Natural log of the probability of the unit bin around `v` [..., M], not floored.
 
     Shapes broadcast, as in NumPy: all batch axes, of which either may have fewer, and a mixture of one channel to all
-    of v's. So y [B, h, w, M] goes with a mixture [h, w, C, M].
+    of v's. So y [B, h, w, M] goes with a mixture [h, w, C, M]. The result is in float32 at least, whatever is given.
 
     Source: GLLMM; the safe form is ours.
     """

@@ -123,9 +123,20 @@ def test_a_rate_takes_one_batch_axis():
         assert called(part, {"params": params}, X[0]).shape[0] == 3
 
 
-def test_a_context_and_a_net_make_a_mixture():
-    seen = nn.MaskedContext(latents=4).init_with_output(jax.random.key(0), X)[0]
-    net = nn.EntropyParameters(latents=4, hidden=(5, 6), families=("laplace", "logistic"), components=2)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_a_context_and_a_net_make_a_mixture(dtype):
+    """Rates are float32 whatever the networks calculate in, of latents of any float type."""
+    seen = nn.MaskedContext(latents=4, dtype=dtype).init_with_output(jax.random.key(0), X)[0]
+    form: Any = {"hidden": (5, 6), "families": ("laplace", "logistic"), "components": 2, "dtype": dtype}
+    net = nn.EntropyParameters(latents=4, **form)
     raw = net.init_with_output(jax.random.key(1), seen, seen)[0]
+    assert raw.dtype == dtype
     mixture = prob.split(raw, net.families, net.components)
-    assert prob.bin_bits(jnp.round(X), mixture).shape == X.shape
+    assert {leaf.dtype for leaf in jax.tree.leaves(mixture)} == {np.dtype(np.float32)}
+    for y in (X, X.astype(jnp.bfloat16)):
+        bits = prob.bin_bits(jnp.round(y), mixture)
+        assert bits.shape == X.shape and bits.dtype == jnp.float32
+    drawn = prob.sample(jax.random.key(2), mixture)
+    assert drawn.dtype == jnp.float32 and prob.cdf(drawn.astype(dtype), mixture).dtype == jnp.float32
+    half = jax.tree.map(lambda a: a.astype(jnp.bfloat16), mixture)
+    assert prob.log_mass(X, half).dtype == jnp.float32
