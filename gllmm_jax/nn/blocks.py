@@ -18,7 +18,7 @@ from collections.abc import Callable
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from gllmm_jax.nn.layers import GDN, Layer, depth_to_space, leaky_relu
+from gllmm_jax.nn.layers import GDN, Layer, depth_to_space, leaky_relu, shortcut
 
 
 class PlainResidual(Layer):
@@ -26,8 +26,8 @@ class PlainResidual(Layer):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch h w C"]:
-        x, c = self.cast(x), x.shape[-1]
-        return x + self.conv(c, name="conv1")(nn.relu(self.conv(c, name="conv0")(x)))
+        c = x.shape[-1]
+        return shortcut(x, self.conv(c, name="conv1")(nn.relu(self.conv(c, name="conv0")(x))))
 
 
 class LeakyResidual(Layer):
@@ -35,9 +35,9 @@ class LeakyResidual(Layer):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch h w C"]:
-        x, c = self.cast(x), x.shape[-1]
+        c = x.shape[-1]
         r = leaky_relu(self.conv(c, name="conv0")(x))
-        return x + leaky_relu(self.conv(c, name="conv1")(r))
+        return shortcut(x, leaky_relu(self.conv(c, name="conv1")(r)))
 
 
 class ConcatenatedResidual(Layer, kw_only=True):
@@ -50,10 +50,10 @@ class ConcatenatedResidual(Layer, kw_only=True):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch h w C"]:
-        x = r = self.cast(x)
+        r = x
         for i in range(self.stages):
             r = LeakyResidual(name=f"stage{i}", **self.dtypes)(r)
-        return x + r
+        return shortcut(x, r)
 
 
 RESIDUALS: dict[str, Callable[..., nn.Module]] = {
@@ -76,10 +76,10 @@ class Bottleneck(Layer):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch h w C"]:
-        x, c = self.cast(x), x.shape[-1]
+        c = x.shape[-1]
         r = nn.relu(self.conv(c // 2, 1, name="conv0")(x))
         r = nn.relu(self.conv(c // 2, 3, name="conv1")(r))
-        return x + self.conv(c, 1, name="conv2")(r)
+        return shortcut(x, self.conv(c, 1, name="conv2")(r))
 
 
 class Attention(Layer):
@@ -90,13 +90,12 @@ class Attention(Layer):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch h w C"]:
-        x = self.cast(x)
         c, mask, trunk = x.shape[-1], x, x
         for i in range(3):
             mask = Bottleneck(name=f"mask{i}", **self.dtypes)(mask)
         for i in range(3):
             trunk = Bottleneck(name=f"trunk{i}", **self.dtypes)(trunk)
-        return x + nn.sigmoid(self.conv(c, 1, name="gate")(mask)) * trunk
+        return shortcut(x, nn.sigmoid(self.conv(c, 1, name="gate")(mask)) * trunk)
 
 
 class Down(Layer):
@@ -106,7 +105,6 @@ class Down(Layer):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch (h+1)//2 (w+1)//2 {self.features}"]:
-        x = self.cast(x)
         main = leaky_relu(self.conv(self.features, stride=2, name="conv0")(x))
         main = GDN(name="gdn", **self.dtypes)(self.conv(self.features, name="conv1")(main))
         return main + self.conv(self.features, 1, stride=2, name="skip")(x)
@@ -117,7 +115,7 @@ class Up(Layer):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch 2*h 2*w C"]:
-        x, c = self.cast(x), x.shape[-1]
+        c = x.shape[-1]
         main = leaky_relu(depth_to_space(self.conv(4 * c, name="conv0")(x)))
         main = GDN(inverse=True, name="igdn", **self.dtypes)(self.conv(c, name="conv1")(main))
         return main + depth_to_space(self.conv(4 * c, 1, name="skip")(x))

@@ -44,10 +44,9 @@ def in_kernel_dtype(x: Any, kernel: Any, *bias: Any, dtype: DTypeLike | None = N
     return [None if a is None else a.astype(dtype) for a in (x, kernel, *bias)]
 
 
-def narrowed(module: nn.Module, x: jax.Array) -> jax.Array:
-    """x in the narrowest dtype of the module's parameters, where a shortcut would carry it past every layer."""
-    dtypes = {leaf.dtype for leaf in jax.tree.leaves(module.variables.get("params", {}))}
-    return x.astype(min(dtypes, key=lambda dtype: dtype.itemsize)) if dtypes else x
+def shortcut(x: Float[Array, "*shape"], branch: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """x + branch, in the dtype that the branch's layers calculated in."""
+    return x.astype(branch.dtype) + branch
 
 
 def conv(
@@ -114,10 +113,6 @@ class Layer(nn.Module, kw_only=True):
     def dtypes(self) -> dict[str, Any]:
         """Both, for a layer within."""
         return {"dtype": self.dtype, "param_dtype": self.param_dtype}
-
-    def cast(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-        """x in `dtype`, where there is one: what a shortcut carries past the layers."""
-        return x if self.dtype is None else x.astype(self.dtype)
 
     def conv(self, features: int, kernel: int = 3, **options: Any) -> nn.Conv:
         """`conv` in these dtypes."""

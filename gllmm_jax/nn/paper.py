@@ -5,7 +5,7 @@ import jax
 
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.nn.blocks import Attention, Down, Up, residual
-from gllmm_jax.nn.layers import conv, depth_to_space, narrowed
+from gllmm_jax.nn.layers import conv, depth_to_space
 
 
 class PaperAnalysis(nn.Module):
@@ -32,8 +32,7 @@ class PaperSynthesis(nn.Module):
     @nn.compact
     def __call__(self, y_hat: jax.Array) -> jax.Array:
         c = self.config
-        x = narrowed(self, y_hat)
-        x = Attention(name="attention0")(x) if c.attention else x
+        x = Attention(name="attention0")(y_hat) if c.attention else y_hat
         x = Up(name="up0")(residual(c.block, name="block0")(x))
         x = Up(name="up1")(residual(c.block, name="block1")(x))
         x = Attention(name="attention1")(x) if c.attention else x

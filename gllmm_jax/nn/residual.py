@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 
 from gllmm_jax.config import ModelConfig
-from gllmm_jax.nn.layers import conv, depth_to_space, narrowed
+from gllmm_jax.nn.layers import conv, depth_to_space, shortcut
 
 
 class Residual(nn.Module):
@@ -24,9 +24,9 @@ class Residual(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         resized = self.stride > 1 or self.up or x.shape[-1] != self.features
-        shortcut = self._resized(x, "shortcut") if resized else x
+        past = self._resized(x, "shortcut") if resized else x
         x = nn.PReLU(name="prelu0")(self._resized(x, "conv0"))
-        return shortcut + nn.PReLU(name="prelu1")(conv(self.features, name="conv1")(x))
+        return shortcut(past, nn.PReLU(name="prelu1")(conv(self.features, name="conv1")(x)))
 
     def _resized(self, x: jax.Array, name: str) -> jax.Array:
         if self.up:
@@ -57,7 +57,7 @@ class ResidualSynthesis(nn.Module):
     @nn.compact
     def __call__(self, y_hat: jax.Array) -> jax.Array:
         (n,) = self.config.widths
-        x = Residual(n, name="block0")(narrowed(self, y_hat))
+        x = Residual(n, name="block0")(y_hat)
         x = Residual(n, up=True, name="up0")(x)
         x = Residual(n, name="block1")(x)
         x = Residual(n, up=True, name="up1")(x)

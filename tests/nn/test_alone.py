@@ -1,5 +1,6 @@
 """Each network of the public list by itself: batch axes, dtypes, forward mode, and what its words mean."""
 
+import functools
 import inspect
 from typing import Any
 
@@ -79,6 +80,16 @@ def test_parameters_start_in_their_dtype(part):
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {np.dtype(jnp.bfloat16)}
     rates = isinstance(part, nn.FactorizedPrior)
     assert called(part, variables, X.astype(jnp.bfloat16)).dtype == (jnp.float32 if rates else jnp.bfloat16)
+
+
+@pytest.mark.parametrize("given", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("kept", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("part", PARTS, ids=of)
+def test_outputs_are_in_the_dtype_of_the_parameters(part, kept, given):
+    """Shortcuts too, whatever comes in; rates in float32."""
+    variables = jax.eval_shape(lambda: started(part.clone(param_dtype=kept)))
+    found = jax.eval_shape(functools.partial(called, part), variables, jax.ShapeDtypeStruct(X.shape, given))
+    assert found.dtype == (jnp.float32 if isinstance(part, nn.FactorizedPrior) else kept)
 
 
 @pytest.mark.parametrize("part", PARTS, ids=of)

@@ -44,6 +44,16 @@ def test_networks_keep_the_dtype_and_rates_are_float32_without_implicit_promotio
         assert outputs(config, dtype, Model.__call__, (1, 64, 64, 3)) == [shown, np.float32, np.float32]
 
 
+@pytest.mark.parametrize("preset", ["mu", "msp-fast"])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_transforms_of_single_precision_arrays_have_the_dtype_of_their_parameters(preset, dtype):
+    config = PRESETS[preset]
+    params = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, dtype), shapes(config))
+    for method, channels in ((Model.analysis, 3), (Model.synthesis, config.latents)):
+        given = jax.ShapeDtypeStruct((1, 64, 64, channels), jnp.float32)
+        assert jax.eval_shape(functools.partial(apply, config, method=method), params, given).dtype == dtype
+
+
 def test_rates_in_bfloat16_are_near(any_params):
     params, rng = any_params(functools.partial(init_params, MU)), np.random.default_rng(0)
     latents = [np.round(rng.normal(0, 3, shape)) for shape in ((1, 8, 12, 16), (1, 2, 3, 16))]
