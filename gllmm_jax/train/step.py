@@ -26,7 +26,8 @@ class TrainState(NamedTuple):
     `step` is how many steps were taken, an int32 scalar. `params` and `ema` are trees as of `init_params`, float32;
     `ema` is the running average of `params`, which is validated and exported. `opt_state` is optax's: of Adam two
     moments of the gradient in the shape of `params`, float32, and a count. `key` is the run's PRNG key, the same at
-    every step: the noise of an image is drawn from it, the step's number and the image's place in the batch.
+    every step, uint32 as of `PRNGKey`: the noise of an image is drawn from it, the step's number and the image's place
+    in the batch.
     """
 
     step: jax.Array
@@ -37,7 +38,15 @@ class TrainState(NamedTuple):
 
 
 def create_state(config: TrainConfig, params: Any, key: jax.Array) -> TrainState:
-    """The state before the first step, from initial `params` of any float type; both arguments stay the caller's."""
+    """The state before the first step, from initial `params` of any float type; all arguments stay the caller's.
+
+    `key` is of `jax.random.key` or `PRNGKey`, of JAX's default generator; the state holds its numbers, as of `PRNGKey`.
+    Raises `ValueError` on a key of another generator.
+    """
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        if key.dtype != (default := jax.random.key(0).dtype):
+            raise ValueError(f"a state takes a key of the default generator, {default}, not {key.dtype}")
+        key = jax.random.key_data(key)
     # the step donates its state, so no leaf may share a buffer with another one or with the caller
     own, average = (jax.tree.map(lambda leaf: jnp.array(leaf, jnp.float32), params) for _ in range(2))
     return TrainState(jnp.int32(0), own, average, make_optimizer(config).init(own), jnp.copy(key))
