@@ -1,8 +1,13 @@
 """Networks: parameters and wiring, in Flax Linen. No formulas.
 
 The names that `__all__` lists stay. Sizes come first, options by name. Any number of batch axes goes through, but where
-a `rate` is given, which takes one. `dtype` and `param_dtype` are as Flax's, but that a layer without a `dtype`
-calculates in that of its parameters. A part is a Flax module like any other, so it serves in `flax.nnx` too:
+a `rate` is given, which takes one. A part is a Flax module like any other.
+
+Layers and blocks take `dtype` and `param_dtype`, as Flax's do, but that a layer without a `dtype` calculates in that of
+its parameters. `FactorizedPrior` takes `param_dtype` alone: rates are in float32 at least. `Model` takes neither:
+`init_params` makes float32 parameters, and those that are cast to bfloat16 have it calculate in bfloat16.
+
+Parts serve in `flax.nnx` too:
 
     >>> import jax, jax.numpy as jnp
     >>> from flax import nnx

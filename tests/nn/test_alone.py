@@ -62,6 +62,19 @@ def test_batch_axes_are_free(part):
         np.testing.assert_allclose(found, whole[1], rtol=1e-4, atol=1e-4)
 
 
+def takes(module: type[linen.Module], word: str) -> bool:
+    return word in inspect.signature(module).parameters
+
+
+def test_the_documentation_names_the_modules_that_take_no_dtype():
+    listed = [getattr(nn, name) for name in nn.__all__ if inspect.isclass(getattr(nn, name))]
+    modules = [module for module in listed if issubclass(module, linen.Module)]
+    for word in ("dtype", "param_dtype"):
+        without = {module.__name__ for module in modules if not takes(module, word)}
+        assert without == {"Model"} | ({"FactorizedPrior"} if word == "dtype" else set())
+        assert all(f"`{name}` takes" in (nn.__doc__ or "") for name in without)
+
+
 @pytest.mark.parametrize("part", [part for part in PARTS if hasattr(part, "dtype")], ids=of)
 def test_dtypes_are_as_flax_has_them(part):
     half = part.clone(dtype=jnp.bfloat16)
