@@ -3,6 +3,7 @@
 import collections
 import ctypes
 import functools
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -14,15 +15,17 @@ import numpy as np
 def latest(most: int, *, static: int = 0, **options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Decorator like `jax.jit` that keeps the programs of the `most` latest shapes of arguments, and no others.
 
-    The first `static` arguments are part of the program; `options` are those of `jax.jit`. Arguments are given by
-    place. The function may be called from several threads. `function.programs` are its `Latest`.
+    The first `static` arguments are part of the program; `options` are those of `jax.jit`. The function may be
+    called from several threads. `function.programs` are its `Latest`.
     """
 
     def decorated(function: Callable[..., Any]) -> Any:
-        programs = Latest(function, most, static, options)
+        programs, signature = Latest(function, most, static, options), inspect.signature(function)
 
         @functools.wraps(function)
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: Any, **by_name: Any) -> Any:
+            if by_name:
+                arguments = signature.bind(*arguments, **by_name).args
             before = programs.made
             result = programs.program(*arguments)(*arguments)
             if programs.made > before:

@@ -5,6 +5,7 @@ import weakref
 
 import jax
 import numpy as np
+import pytest
 
 from gllmm_jax import programs
 from gllmm_jax.programs import latest
@@ -31,6 +32,16 @@ def test_the_latest_are_kept():
     double("b", np.ones(2, np.float32))
     double("b", np.ones(2, np.int32))
     assert traced[3:] == [("a", 2), ("b", 2), ("b", 2)] and len(double.programs) == 2
+
+
+def test_arguments_may_be_given_by_name():
+    double, traced = doubling()
+    x = np.ones(3, np.float32)
+    for found in (double(name="a", x=x), double("a", x=x), double(x=x, name="a"), double("a", x)):
+        assert (found == 2).all()
+    assert traced == [("a", 3)]
+    with pytest.raises(TypeError, match="missing a required argument: 'x'"):
+        double("a", y=x)
 
 
 def test_a_program_that_goes_leaves_nothing_behind():
