@@ -31,6 +31,9 @@ POWERS = (WEIGHT_BITS + 1) << LOGIT_FRACTION
 Y_LIMIT = 8191
 """Largest magnitude of a latent the coder carries."""
 
+ROUNDING = 1e-6
+"""How much a float CDF may decrease from one symbol to the next: of float32, such numbers are rounding."""
+
 TAIL = 4
 """Less than 2^-(14 + TAIL) of all symbols lie beyond the support of a component that falls as a Laplacian or faster."""
 
@@ -74,10 +77,16 @@ def cumulative(cdf: np.ndarray) -> np.ndarray:
       cdf: float64 [..., n + 1], non-decreasing, at the lower edge of each symbol and the upper edge of the last.
 
     Returns: int32 [..., n + 1], from 0 to 2^16, strictly increasing: mass beyond the ends goes to the end symbols.
+
+    Raises `ValueError` where there are too many symbols, and on a CDF that decreases, by more than rounding, or holds
+    what is no number.
     """
     n = cdf.shape[-1] - 1
     if n >= TOTAL:
         raise ValueError(f"a table holds fewer than {TOTAL} symbols, not {n}")
+    if not (np.diff(cdf, axis=-1) >= -ROUNDING).all():  # what is no number is not
+        raise ValueError("a CDF does not decrease: give it along the last axis, from the lowest symbol to the highest")
+    cdf = np.maximum.accumulate(cdf, axis=-1)
     table = np.floor(np.clip(cdf, 0, 1) * (TOTAL - n)).astype(np.int32) + np.arange(n + 1, dtype=np.int32)
     table[..., 0], table[..., -1] = 0, TOTAL
     return table

@@ -34,6 +34,19 @@ def test_any_pmf_becomes_a_decodable_table(pmf):
     assert loss < 0.0001 + 3 * len(pmf) / tables.TOTAL
 
 
+@pytest.mark.parametrize("cdf", [[0, 0.6, 0.4, 1], [1, 0.5, 0], [[0, 0.5, 1], [0, 1, 0.9]], [0, np.nan, 1]])
+def test_a_cdf_that_decreases_is_refused(cdf):
+    with pytest.raises(ValueError, match="a CDF does not decrease"):
+        tables.cumulative(np.array(cdf, np.float64))
+
+
+def test_a_cdf_that_decreases_by_rounding_keeps_every_symbol():
+    n = 4
+    edge = 30000 / (tables.TOTAL - n)  # where the floor is one less just below it
+    table = tables.cumulative(np.array([0, 0.3, edge + 1e-9, edge - 1e-9, 1]))
+    assert (np.diff(table) >= 1).all()
+
+
 def random_mixture(components, n, seed=0, scale=(0, 1 << 12)):
     key = np.random.default_rng(seed)
     mean = jnp.asarray(key.integers(-5000, 5000, (components, n)), jnp.int32)
