@@ -2,7 +2,7 @@
 
 A program serves all planes up to its own size (`nn.extent`), and there are few sizes. The largest is that of a window:
 larger pictures go through in windows (`order.windows`), so memory is a window's and the picture's own. The latest few
-programs are kept. Pictures in batches and the float estimate of a progressive model have a program for each size.
+programs are kept. Pictures in batches have a program for each size.
 """
 
 import contextlib
@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from gllmm_jax.config import HYPER_STRIDE, ModelConfig
+from gllmm_jax.nn import progressive
 from gllmm_jax.nn.extent import within
 from gllmm_jax.nn.model import Model, apply
-from gllmm_jax.nn.reach import reach
+from gllmm_jax.nn.reach import reach, reach_of_blocks
 from gllmm_jax.order.windows import HYPER_REACH, HYPER_SIDE, Slices, scaled, windows
 from gllmm_jax.programs import latest, trim
 from gllmm_jax.progress import Tick, silent
@@ -25,6 +26,9 @@ SIDE = 128
 
 SIDES = (8, 16, 32, 48, 64, 96, 128)
 """Latents on a side that a program has room for; the least only on both sides, so that there are 37 programs."""
+
+BLOCKS = 64
+"""Blocks on a side, of a progressive model's scale, whose float estimate is made at once."""
 
 PROGRAMS = 24
 """Programs of each kind that are kept."""
@@ -103,21 +107,23 @@ def compile_synthesis(config: ModelConfig, params: Any, room: Room) -> None:
         trim()
 
 
-def room(size: tuple[int, int], unit: int = 1) -> Room:
-    """The side lengths of the program that takes a plane of `size`, or its windows; `unit` latents each."""
-    rows, columns = (
-        min((side // unit for side in SIDES if side // unit >= n), default=n)
-        for n in (min(length, SIDE // unit) for length in size)
-    )
-    if max(rows, columns) > SIDES[0] // unit:
-        rows, columns = max(rows, SIDES[1] // unit), max(columns, SIDES[1] // unit)
-    return rows, columns
+def room(size: tuple[int, int]) -> Room:
+    """The side lengths of the program that takes latents of `size`, or their windows."""
+    return _room((min(size[0], SIDE), min(size[1], SIDE)))
+
+
+def _room(size: tuple[int, int], unit: int = 1) -> Room:
+    # that of a window, `unit` latents each
+    sides = [side // unit for side in SIDES]
+    rows, columns = (min((side for side in sides if side >= n), default=n) for n in size)
+    return (rows, columns) if max(rows, columns) <= sides[0] else (max(rows, sides[1]), max(columns, sides[1]))
 
 
 def float_bits(config: ModelConfig, params: Any, y_hat: np.ndarray, z_hat: np.ndarray) -> float:
     """The float model's information content of y_hat [h, w, M] and z_hat, in bits."""
     if not config.has_hyperprior:
-        return float(_progressive_bits(config, params, y_hat))
+        scales = sum(_bits_of_scale(config, params, y_hat, scale) for scale in range(config.coarsest))
+        return scales + _bits_of_prior(config, params, y_hat)
     total = 0.0
     for where, kept, _ in windows((z_hat.shape[0], z_hat.shape[1]), HYPER_SIDE, HYPER_REACH):
         size, sides = _sides(where, HYPER_STRIDE)
@@ -129,6 +135,32 @@ def float_bits(config: ModelConfig, params: Any, y_hat: np.ndarray, z_hat: np.nd
     return total
 
 
+def _bits_of_scale(config: ModelConfig, params: Any, y_hat: np.ndarray, scale: int) -> float:
+    # of a progressive model: a scale's blocks in windows, which cut no block, so that each has its own guesses
+    assert config.msp is not None
+    at, block, sees, total = progressive.subsampled(scale), config.msp.block, reach_of_blocks(config.msp), 0.0
+    plane = y_hat[at, at]
+    blocks = progressive.folded_size((plane.shape[0], plane.shape[1]), block)
+    for where, kept, _ in windows(blocks, max(BLOCKS, 4 * sees), sees):
+        size, sides = _sides(where)
+        rows, columns = (slice(n * s.start, n * s.stop) for s, n in zip(where, block, strict=True))
+        part = plane[rows, columns]
+        guess = progressive.guesses(part[1::2, 1::2], (part.shape[0], part.shape[1]), block)
+        planes = (_filled(a, sides) for a in (*progressive.truths(part, block), guess))
+        total += np.asarray(_scale_bits(config, params, *planes, np.int32(scale), size))[kept].sum(dtype=np.float64)
+    return total
+
+
+def _bits_of_prior(config: ModelConfig, params: Any, y_hat: np.ndarray) -> float:
+    # of what the prior codes without z
+    at, total = progressive.subsampled(config.coarsest), 0.0
+    plane = y_hat[at, at]
+    for where, kept, _ in windows((plane.shape[0], plane.shape[1]), SIDE, 0):
+        part = _filled(plane[where], _sides(where)[1])
+        total += np.asarray(_prior_bits(config, params, part))[kept].sum(dtype=np.float64)
+    return total
+
+
 def continued(plane: np.ndarray, where: Slices) -> np.ndarray:
     """That part of a plane [h, w, C], which goes on for ever with its last row and column."""
     part = plane[where]
@@ -137,15 +169,15 @@ def continued(plane: np.ndarray, where: Slices) -> np.ndarray:
 
 
 def _sides(where: Slices, unit: int = 1) -> tuple[np.ndarray, Room]:
-    # rows and columns of a window, and those of its program
+    # rows and columns of a window, and those of its program, `unit` latents each
     size = where[0].stop - where[0].start, where[1].stop - where[1].start
-    return np.array(size, np.int32), room(size, unit)
+    return np.array(size, np.int32), _room(size, unit)
 
 
 def _filled(plane: np.ndarray, room: Room, unit: int = 1) -> np.ndarray:
     # zeros in the rest of the room
     more = [(0, unit * side - n) for side, n in zip(room, plane.shape[:2], strict=True)]
-    return np.pad(plane, (*more, (0, 0))) if np.any(more) else plane
+    return np.pad(plane, [*more, *[(0, 0)] * (plane.ndim - 2)]) if np.any(more) else plane
 
 
 @latest(PROGRAMS, static=1)
@@ -158,10 +190,17 @@ def _bits(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array, 
 
 
 @latest(PROGRAMS, static=1)
-def _progressive_bits(config: ModelConfig, params: Any, y_hat: jax.Array) -> jax.Array:
-    """Bits of all of y_hat [h, w, M]."""
-    bits = apply(config, params, y_hat[None].astype(jnp.float32), jnp.zeros((1, 0, 0, 0)), method=Model.bits)
-    return bits[0][0] + bits[1][0]
+def _scale_bits(config: ModelConfig, params: Any, folded: Any, inside: Any, guess: Any, scale: Any, size: Any):
+    """Bits of each block of a scale's `truths` and `guesses` [h, w, places, M], int32, its latents summed."""
+    folded, guess = (a[None].astype(jnp.float32) for a in (folded, guess))
+    with within(size, folded.shape[1]):
+        return apply(config, params, folded, inside, guess, scale, method=Model.scale_bits)[0].sum((-2, -1))
+
+
+@latest(PROGRAMS, static=1)
+def _prior_bits(config: ModelConfig, params: Any, y_hat: jax.Array) -> jax.Array:
+    """Bits of each position of y_hat [h, w, M] under the prior, the channels summed."""
+    return apply(config, params, y_hat.astype(jnp.float32), method=Model.prior_bits).sum(-1)
 
 
 @latest(PROGRAMS, static=1)

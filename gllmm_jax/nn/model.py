@@ -27,7 +27,7 @@ from gllmm_jax.config import HYPER_STRIDE, ModelConfig
 from gllmm_jax.nn import entropy
 from gllmm_jax.nn.light import LightAnalysis, LightSynthesis
 from gllmm_jax.nn.paper import PaperAnalysis, PaperSynthesis
-from gllmm_jax.nn.progressive import ProgressiveNet, subsampled
+from gllmm_jax.nn.progressive import Call, ProgressiveNet, known, subsampled
 from gllmm_jax.nn.quality import Gains
 from gllmm_jax.nn.residual import ResidualAnalysis, ResidualSynthesis
 from gllmm_jax.prob import mixture
@@ -162,6 +162,18 @@ class Model(nn.Module):
             return bits_y, self.prior_bits(z)
         at = subsampled(self.config.coarsest)
         return bits_y.at[:, at, at].set(0.0), self.prior_bits(y[:, at, at])
+
+    def scale_bits(self, folded: jax.Array, inside: Any, guess: jax.Array, scale: jax.Array | int) -> jax.Array:
+        """Information content of one scale's latents, of `nn.progressive`'s `truths` and `guesses`, in the same shape.
+
+        Zeros for those of coarser scales, and outside.
+        """
+        c, msp = self.config, self.config.msp
+        assert msp is not None
+        raw = self.progressive.of_blocks(folded, inside, guess, scale)
+        bits = mixture.bin_bits(folded, mixture.split(raw, c.families, c.components))
+        own = inside & ~known(msp, c.latents, Call(0, 0, 0, 0))[None, None]
+        return jnp.where(own[None], bits, 0.0)
 
     def __call__(
         self,

@@ -185,7 +185,7 @@ class ProgressiveNet(nn.Module):
         groups[width - 1 : width * c.components * len(c.families) : width] = 1
         return jnp.asarray(groups.ravel())
 
-    def features(self, mixed: jax.Array, scale: int) -> jax.Array:
+    def features(self, mixed: jax.Array, scale: jax.Array | int) -> jax.Array:
         """Mixed representations [T, B, h, w, places M] before the calls of one scale -> [T, B, h, w, F]."""
         count, batch, *rest = mixed.shape
         x = self.first(mixed.reshape(count * batch, *rest))
@@ -225,11 +225,16 @@ class ProgressiveNet(nn.Module):
 
     def _scale(self, plane: jax.Array, scale: int) -> jax.Array:
         # raw numbers of all latents of a scale, zeros where they are those of a coarser one
-        msp, m, (h, w) = self._msp, self.config.latents, plane.shape[1:3]
-        folded, inside = truths(plane, msp.block)
-        guess = guesses(plane[:, 1::2, 1::2], (h, w), msp.block)
-        todo = [call for call in calls(msp, m) if call.scale == scale]
-        mixed = jnp.stack([jnp.where(known(msp, m, call) & inside, folded, guess) for call in todo])
+        (h, w), block = plane.shape[1:3], self._msp.block
+        guess = guesses(plane[:, 1::2, 1::2], (h, w), block)
+        return unfold(self.of_blocks(*truths(plane, block), guess, scale), block)[:, :h, :w]
+
+    def of_blocks(self, folded: jax.Array, inside: Any, guess: jax.Array, scale: jax.Array | int) -> jax.Array:
+        """The same of a scale's `truths` and `guesses`, both [B, h, w, places, M] -> [B, h, w, places, P M]."""
+        msp, m = self._msp, self.config.latents
+        todo = [call for call in calls(msp, m) if call.scale == 0]  # those of any scale are alike
+        sees = [(known(msp, m, call)[None, None] & inside)[None] for call in todo]
+        mixed = jnp.stack([jnp.where(truth, folded, guess) for truth in sees])
         features = self.features(mixed.reshape(*mixed.shape[:-2], -1), scale)
         found = self.numbers(features, todo)
         each = msp.seeds + 1  # calls about one place
@@ -240,4 +245,4 @@ class ProgressiveNet(nn.Module):
         coarser = jnp.zeros_like(parts[0, 0])
         rows, columns = msp.block
         places = [parts.get((i, j), coarser) for i in range(rows) for j in range(columns)]
-        return unfold(jnp.stack(places, axis=-2), msp.block)[:, :h, :w]
+        return jnp.stack(places, axis=-2)

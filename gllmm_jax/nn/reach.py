@@ -1,8 +1,8 @@
-"""How far the transforms see: what windows of a large picture have to overlap by."""
+"""How far networks see: what windows of a large picture have to overlap by."""
 
 import math
 
-from gllmm_jax.config import Block, ModelConfig
+from gllmm_jax.config import Block, ModelConfig, Progressive
 
 BLOCKS: dict[Block, int] = {"plain": 2, "leaky": 2, "crm2": 4, "crm3": 6}
 """3x3 convolutions in a row in each residual block."""
@@ -14,6 +14,11 @@ ATTENTION = 3
 def reach(config: ModelConfig) -> int:
     """Latents, in any direction, that a pixel of g_s or a latent of g_a depends on beside its own."""
     return math.ceil(max(_analysis(config), _synthesis(config)) / config.stride)
+
+
+def reach_of_blocks(config: Progressive) -> int:
+    """Blocks of its scale, in any direction, that a latent's distribution depends on beside its own."""
+    return 1 + 2 * config.depth
 
 
 # In pixels: a 3x3 convolution sees one sample farther, which is as many pixels as its plane's stride.

@@ -6,7 +6,9 @@ import jax
 import numpy as np
 import pytest
 
+from gllmm_jax.codec import transforms
 from gllmm_jax.entropy import rans
+from gllmm_jax.nn.model import Model
 from gllmm_jax.nn.progressive import calls
 from gllmm_jax.order import progressive
 from gllmm_jax.presets import PRESETS
@@ -15,7 +17,30 @@ from gllmm_jax.twin.calibrate import make_twin
 from gllmm_jax.twin.observe import Latents
 from gllmm_jax.walk import walk
 from gllmm_jax.walk.latents import decode_latents, encode_latents, estimated_bits, prepare
-from tests.codec.twins import FAST, SEEDS, carried, tree, twin
+from tests.codec.twins import FAST, SEEDS, STATIC, carried, tree, twin
+from tests.compiled import apply
+
+
+@pytest.mark.parametrize("config", [FAST, SEEDS, STATIC], ids=lambda config: config.preset)
+@pytest.mark.parametrize("size", [(50, 67), (3, 130), (1, 1)])
+def test_float_bits_of_windows_are_those_of_the_whole(config, size, random_params, monkeypatch):
+    """And no program is larger than a window. Bits are compared with those of the model in one piece."""
+    params, y = random_params(config), carried(config, *size)[0]
+    whole = apply(config, params, y[None].astype(np.float32), np.zeros((1, 0, 0, 0), np.float32), method=Model.bits)
+    expected, rooms = float(whole[0][0]) + float(whole[1][0]), set()
+    assert transforms.float_bits(config, params, y, y[:0]) == pytest.approx(expected, rel=1e-5)
+    monkeypatch.setattr(transforms, "BLOCKS", 12)
+    monkeypatch.setattr(transforms, "SIDE", 16)
+    filled = transforms._filled
+
+    def seen(plane, *arguments):
+        found = filled(plane, *arguments)
+        rooms.add(found.shape[:2])
+        return found
+
+    monkeypatch.setattr(transforms, "_filled", seen)
+    assert transforms.float_bits(config, params, y, y[:0]) == pytest.approx(expected, rel=1e-5)
+    assert rooms and max(max(room) for room in rooms) <= 32
 
 
 def test_large_planes_are_worked_on_in_parts(monkeypatch):
