@@ -2,8 +2,8 @@
 # pyproject.toml changes.
 #
 #   make demo      compress photographs, decompress them, set them beside JPEG: demo/
-#   make test      the tests, in the default environment
-#   make test-all  the tests that `make test` leaves out because they take long
+#   make test      all tests but those marked slow, in the default environment
+#   make test-all  those marked slow and no others; run both for all tests
 #   make lint      ruff and pyright
 #   make docs      the reference of all functions: docs/
 #   make tfc       an environment with TensorFlow-Compression (JAX 0.5.3): .venv/tfc
