@@ -17,6 +17,9 @@ from gllmm_jax.walk.coder import Content
 BLOCK = 1 << 15
 """Steps that the encoder takes at once."""
 
+LEAST = 1 << 12
+"""Steps that a program has room for at least: few programs serve pictures of all sizes."""
+
 
 def encode(content: Content, tick: Tick = silent) -> bytes:
     """See `coder.Coder`."""
@@ -53,7 +56,7 @@ class Decoder:
 
     def static(self, static: Static) -> np.ndarray:
         n, count = len(self._lanes.state), len(static.rows)
-        arguments = jax.device_put(static_steps(static, n, bucket(-(-count // n))))
+        arguments = jax.device_put(static_steps(static, n, bucket(-(-count // n), least=LEAST)))
         found, self._lanes = rans.decode_static(*arguments, self._source, self._lanes)
         rans.check_within(self._lanes, self._source)  # before anything of the picture's size is made
         return np.asarray(found).ravel()[:count]
@@ -81,7 +84,7 @@ def _steps(lanes, certain, static, latents, start):
     begin, end = start * lanes, (start + BLOCK) * lanes
     latents = latents[max(begin - len(static), 0) : max(end - len(static), 0)]
     steps = np.concatenate([static[begin:end], latents.astype(np.int32)]).reshape(-1, lanes)
-    return np.pad(steps, ((0, bucket(len(steps)) - len(steps)), (0, 0)), constant_values=certain)
+    return np.pad(steps, ((0, bucket(len(steps), least=LEAST) - len(steps)), (0, 0)), constant_values=certain)
 
 
 def static_steps(static: Static, lanes: int, most: int) -> tuple[np.ndarray, np.ndarray, np.int32]:
