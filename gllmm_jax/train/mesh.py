@@ -13,7 +13,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gllmm_jax import placement
-from gllmm_jax.train.step import TrainState
+from gllmm_jax.optimizer.state import TrainState
 
 AXIS = "data"
 

@@ -1,16 +1,11 @@
 """What a run is, where it stands, and the folder it lives in."""
 
 import dataclasses
-import functools
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from gllmm_jax.config import ModelConfig, TrainConfig
-from gllmm_jax.nn.model import init_params
 from gllmm_jax.train import digest
-from gllmm_jax.train.step import TrainState, create_state
 
 
 class CheckpointError(ValueError):
@@ -79,10 +74,3 @@ def single_run(workdir: Path) -> Path:
     if len(runs) > 1:
         raise CheckpointError(f"{workdir} holds several runs, name one: {', '.join(str(r) for r in runs)}")
     return runs[0]
-
-
-@functools.cache
-def state_shapes(model: ModelConfig, train: TrainConfig) -> TrainState:
-    """The `TrainState` of such a run with shapes and types in place of arrays."""
-    key = jax.random.PRNGKey(0)
-    return jax.eval_shape(lambda key: create_state(train, init_params(model, key), key), key)

@@ -17,9 +17,9 @@ from gllmm_jax import zoo
 from gllmm_jax.config import ModelConfig, TrainConfig, VariableRate
 from gllmm_jax.nn.light import BLOCK_VALUES, STRIDE
 from gllmm_jax.nn.model import init_params
+from gllmm_jax.optimizer.state import TrainState, create_state
 from gllmm_jax.train import data
 from gllmm_jax.train.photographs import Item
-from gllmm_jax.train.step import TrainState, create_state
 
 _log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """One training step and its evaluation twin, as pure functions and compiled. Images come as uint8 [B, h, w, 3]."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,44 +12,25 @@ from gllmm_jax.metrics import ms_ssim
 from gllmm_jax.nn.model import apply
 from gllmm_jax.nn.quality import at_quality
 from gllmm_jax.objective import Terms, balance, rate_distortion
+from gllmm_jax.optimizer.optimizer import global_norm, make_optimizer
+from gllmm_jax.optimizer.schedule import learning_rate
+from gllmm_jax.optimizer.state import TrainState, create_state
 from gllmm_jax.prob.quantize import is_batch_of_keys
-from gllmm_jax.train.optimizer import global_norm, make_optimizer
-from gllmm_jax.train.schedule import learning_rate
+
+__all__ = [
+    "Metrics",
+    "TrainState",
+    "Update",
+    "create_state",
+    "draw_qualities",
+    "loss_fn",
+    "make_eval_step",
+    "make_train_step",
+    "make_update",
+]
 
 Metrics = dict[str, jax.Array]
-Update = Callable[..., tuple["TrainState", Metrics]]
-
-
-class TrainState(NamedTuple):
-    """A run at one step: everything that a resumed run needs beside its data.
-
-    `step` is how many steps were taken, an int32 scalar. `params` and `ema` are trees as of `init_params`, float32;
-    `ema` is the running average of `params`, which is validated and exported. `opt_state` is optax's: of Adam two
-    moments of the gradient in the shape of `params`, float32, and a count. `key` is the run's PRNG key, the same at
-    every step, uint32 as of `PRNGKey`: the noise of an image is drawn from it, the step's number and the image's place
-    in the batch.
-    """
-
-    step: jax.Array
-    params: Any
-    ema: Any
-    opt_state: Any
-    key: jax.Array
-
-
-def create_state(config: TrainConfig, params: Any, key: jax.Array) -> TrainState:
-    """The state before the first step, from initial `params` of any float type; all arguments stay the caller's.
-
-    `key` is of `jax.random.key` or `PRNGKey`, of JAX's default generator; the state holds its numbers, as of `PRNGKey`.
-    Raises `ValueError` on a key of another generator.
-    """
-    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
-        if key.dtype != (default := jax.random.key(0).dtype):
-            raise ValueError(f"a state takes a key of the default generator, {default}, not {key.dtype}")
-        key = jax.random.key_data(key)
-    # the step donates its state, so no leaf may share a buffer with another one or with the caller
-    own, average = (jax.tree.map(lambda leaf: jnp.array(leaf, jnp.float32), params) for _ in range(2))
-    return TrainState(jnp.int32(0), own, average, make_optimizer(config).init(own), jnp.copy(key))
+Update = Callable[..., tuple[TrainState, Metrics]]
 
 
 def loss_fn(

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from gllmm_jax.optimizer.state import state_shapes
 from gllmm_jax.train import loop, run
-from gllmm_jax.train.record import state_shapes
 
 SIDE = 112
 

@@ -14,7 +14,7 @@ from gllmm_jax.codec.export import make_weights
 from gllmm_jax.config import ModelConfig, Progressive
 from gllmm_jax.nn.model import apply, init_params
 from gllmm_jax.objective import rate_distortion
-from gllmm_jax.train.optimizer import lenient
+from gllmm_jax.optimizer.optimizer import lenient
 
 SMALL = ModelConfig("small", widths=(8,), latents=8, features=12, hyper=8, hidden=(16, 16), components=1)
 STEPS = 8

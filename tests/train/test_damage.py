@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.optimizer.state import TrainState
 from gllmm_jax.train import checkpoint, digest, loop
 from gllmm_jax.train.checkpoint import CheckpointError, Checkpoints, load_best
 from gllmm_jax.train.record import Record
-from gllmm_jax.train.step import TrainState
 from tests.train.worker import TINY
 
 # Of the many arrays of a checkpoint that cannot be read Orbax waits for one.

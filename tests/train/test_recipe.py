@@ -12,8 +12,8 @@ import pytest
 from gllmm_jax.config import TrainConfig
 from gllmm_jax.metrics import ms_ssim
 from gllmm_jax.nn.model import init_params
+from gllmm_jax.optimizer.schedule import learning_rate
 from gllmm_jax.presets import PRESETS
-from gllmm_jax.train.schedule import learning_rate
 from gllmm_jax.train.step import create_state, loss_fn, make_update
 from tests.compiled import apply
 

@@ -12,8 +12,8 @@ from gllmm_jax import zoo
 from gllmm_jax.config import ModelConfig, Progressive, TrainConfig, VariableRate
 from gllmm_jax.nn.model import Model
 from gllmm_jax.nn.quality import at_quality
+from gllmm_jax.optimizer.optimizer import make_optimizer
 from gllmm_jax.presets import LIGHT
-from gllmm_jax.train.optimizer import make_optimizer
 from gllmm_jax.train.start import add_latents, block_klt, fresh_state, grafted
 from tests.compiled import apply
 from tests.parameters import random_params

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from gllmm_jax.config import TrainConfig
+from gllmm_jax.optimizer.schedule import learning_rate
 from gllmm_jax.presets import PRESETS
-from gllmm_jax.train.schedule import learning_rate
 from gllmm_jax.train.start import block_klt, initial_params, quantisation_step
 from gllmm_jax.train.step import create_state, make_eval_step, make_train_step
 

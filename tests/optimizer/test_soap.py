@@ -9,9 +9,9 @@ import optax
 import orbax.checkpoint as ocp
 import pytest
 
-from gllmm_jax.train import soap
-from gllmm_jax.train.optimizer import lenient
-from gllmm_jax.train.soap import scale_by_soap
+from gllmm_jax.optimizer import soap
+from gllmm_jax.optimizer.optimizer import lenient
+from gllmm_jax.optimizer.soap import scale_by_soap
 
 B1, B2, SHAMPOO = 0.9, 0.95, 0.8
 EPS = 0.01  # so large that single precision does for what is near zero

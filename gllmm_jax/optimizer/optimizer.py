@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from gllmm_jax.config import TrainConfig
-from gllmm_jax.train.soap import scale_by_soap
+from gllmm_jax.optimizer.soap import scale_by_soap
 
 try:
     import optax

@@ -1,0 +1,50 @@
+"""The state of a run at one step: what it holds, and how it begins."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.nn.model import init_params
+from gllmm_jax.optimizer.optimizer import make_optimizer
+
+
+class TrainState(NamedTuple):
+    """A run at one step: everything that a resumed run needs beside its data.
+
+    `step` is how many steps were taken, an int32 scalar. `params` and `ema` are trees as of `init_params`, float32;
+    `ema` is the running average of `params`, which is validated and exported. `opt_state` is optax's: of Adam two
+    moments of the gradient in the shape of `params`, float32, and a count. `key` is the run's PRNG key, the same at
+    every step, uint32 as of `PRNGKey`: the noise of an image is drawn from it, the step's number and the image's place
+    in the batch.
+    """
+
+    step: jax.Array
+    params: Any
+    ema: Any
+    opt_state: Any
+    key: jax.Array
+
+
+def create_state(config: TrainConfig, params: Any, key: jax.Array) -> TrainState:
+    """The state before the first step, from initial `params` of any float type; all arguments stay the caller's.
+
+    `key` is of `jax.random.key` or `PRNGKey`, of JAX's default generator; the state holds its numbers, as of `PRNGKey`.
+    Raises `ValueError` on a key of another generator.
+    """
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        if key.dtype != (default := jax.random.key(0).dtype):
+            raise ValueError(f"a state takes a key of the default generator, {default}, not {key.dtype}")
+        key = jax.random.key_data(key)
+    # the step donates its state, so no leaf may share a buffer with another one or with the caller
+    own, average = (jax.tree.map(lambda leaf: jnp.array(leaf, jnp.float32), params) for _ in range(2))
+    return TrainState(jnp.int32(0), own, average, make_optimizer(config).init(own), jnp.copy(key))
+
+
+@functools.cache
+def state_shapes(model: ModelConfig, train: TrainConfig) -> TrainState:
+    """The `TrainState` of such a run with shapes and types in place of arrays."""
+    key = jax.random.PRNGKey(0)
+    return jax.eval_shape(lambda key: create_state(train, init_params(model, key), key), key)
