@@ -14,8 +14,8 @@ from typing import Any
 
 import jax
 
+from gllmm_jax.mesh import make_mesh
 from gllmm_jax.train import data, photographs, resident
-from gllmm_jax.train.mesh import make_mesh
 
 
 def speed(draw: Callable[[], Any], batch: int, seconds: float) -> float:

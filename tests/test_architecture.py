@@ -19,6 +19,7 @@ LEAVES = {
     "config",
     "errors",
     "files",
+    "mesh",
     "metrics",
     "objective",
     "placement",

@@ -1,12 +1,14 @@
-"""The state of a run at one step: what it holds, and how it begins."""
+"""The state of a run at one step: what it holds, how it begins, and where its parts lie."""
 
 import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.mesh import AXIS, replicated
 from gllmm_jax.nn.model import init_params
 from gllmm_jax.optimizer.optimizer import make_optimizer
 
@@ -48,3 +50,24 @@ def state_shapes(model: ModelConfig, train: TrainConfig) -> TrainState:
     """The `TrainState` of such a run with shapes and types in place of arrays."""
     key = jax.random.PRNGKey(0)
     return jax.eval_shape(lambda key: create_state(train, init_params(model, key), key), key)
+
+
+def state_shardings(mesh: Mesh, state: TrainState, *, shard_optimizer: bool = False) -> Any:
+    """Where the parts of a state belong, a tree in its shape; `state` may hold arrays or shapes.
+
+    With `shard_optimizer` the moments of Adam and the averaged weights are shared out among the devices, each along its
+    longest axis that divides evenly: they take three quarters of a state. Parameters stay on every device.
+    """
+    on_all = replicated(mesh)
+    shardings = jax.tree.map(lambda _: on_all, state)
+    if not shard_optimizer:
+        return shardings
+
+    def part(leaf: Any) -> NamedSharding:
+        divisible = [(n, -axis) for axis, n in enumerate(leaf.shape) if n % mesh.size == 0]
+        if not divisible:
+            return on_all
+        axis = -max(divisible)[1]
+        return NamedSharding(mesh, PartitionSpec(*[None] * axis, AXIS))
+
+    return shardings._replace(opt_state=jax.tree.map(part, state.opt_state), ema=jax.tree.map(part, state.ema))

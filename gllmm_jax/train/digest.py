@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gllmm_jax.train.mesh import on_host
+from gllmm_jax.mesh import on_host
 
 
 def of_arrays(tree: Any) -> str:

@@ -13,11 +13,12 @@ import jax
 from jax.sharding import Mesh
 
 from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.mesh import check_batch, everywhere, make_mesh, place
+from gllmm_jax.optimizer.state import state_shardings
 from gllmm_jax.train import data, digest
 from gllmm_jax.train.checkpoint import Checkpoints
 from gllmm_jax.train.lock import locked
 from gllmm_jax.train.log import Log, Silence
-from gllmm_jax.train.mesh import check_batch, everywhere, make_mesh, place, state_shardings
 from gllmm_jax.train.meter import NonFiniteError
 from gllmm_jax.train.photographs import Item, items, split
 from gllmm_jax.train.record import Record, run_folder
@@ -42,8 +43,8 @@ def train(
 
     It runs on all devices, of all processes that call it together (`jax.distributed.initialize`), each of which takes
     its share of every batch; all see `workdir`, and the first alone writes the log and talks. `shard_optimizer` as in
-    `mesh.state_shardings`. What may differ between stops (the length of the run, the devices) is taken from here, not
-    from the checkpoint.
+    `state_shardings`. What may differ between stops (the length of the run, the devices) is taken from here, not from
+    the checkpoint.
 
     Raises `NonFiniteError`; `CheckpointError` where the folder holds another run, or checkpoints and none that can be
     read; `FolderInUseError` where another training runs in it; `FileNotFoundError` or `ValueError` where `data` does

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from gllmm_jax.mesh import place, replicated
 from gllmm_jax.train.data import ImageSource, fingerprint, warn_of_change
-from gllmm_jax.train.mesh import place, replicated
 from gllmm_jax.train.photographs import Item
 
 

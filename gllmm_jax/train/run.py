@@ -15,12 +15,12 @@ from jax.sharding import Mesh
 
 from gllmm_jax import files
 from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.mesh import largest, share_out, shared_out, whole
 from gllmm_jax.nn.quality import at_quality
-from gllmm_jax.optimizer.state import TrainState, state_shapes
+from gllmm_jax.optimizer.state import TrainState, state_shapes, state_shardings
 from gllmm_jax.train import data, resident
 from gllmm_jax.train.checkpoint import Checkpoints
 from gllmm_jax.train.log import Log, Silence
-from gllmm_jax.train.mesh import largest, share_out, shared_out, state_shardings, whole
 from gllmm_jax.train.meter import Meter
 from gllmm_jax.train.record import Record
 from gllmm_jax.train.resident import Resident, Store

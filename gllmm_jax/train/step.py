@@ -172,9 +172,9 @@ def make_train_step(
 ) -> Update:
     """`make_update` compiled; the state that goes in is given up. Progress is any real scalar, of Python, NumPy or JAX.
 
-    `state_sharding`, a sharding or a tree of them in the shape of `TrainState` (`train.mesh`), is what the state has
-    when it comes and keeps; images are shared out by their own sharding. With `draw` the step takes in place of images
-    what that makes them from: `draw(given, state.key, state.step)`.
+    `state_sharding`, a sharding or a tree of them in the shape of `TrainState` (`state_shardings`), is what the state
+    has when it comes and keeps; images are shared out by their own sharding. With `draw` the step takes in place of
+    images what that makes them from: `draw(given, state.key, state.step)`.
 
     Where `config.steps_per_call` is more than one, a fourth argument is how many steps the call takes, all at the same
     progress, on images of `draw` anew. Metrics are then means over those that were not skipped, and `skipped` is the

@@ -22,7 +22,8 @@ from functools import partial
 from jax.sharding import PartitionSpec as P
 from gllmm_jax.config import TrainConfig
 from gllmm_jax.nn.model import init_params
-from gllmm_jax.train import mesh as devices
+from gllmm_jax import mesh as devices
+from gllmm_jax.optimizer.state import state_shardings
 from gllmm_jax.train.step import create_state, make_train_step, make_update
 from tests.train.worker import TINY
 
@@ -48,7 +49,7 @@ expected, figures = one(fresh(), jax.device_put(images, jax.devices()[0]), 0.25)
 
 mesh = devices.make_mesh()
 for shard_optimizer in (False, True):
-    shardings = devices.state_shardings(mesh, fresh(), shard_optimizer=shard_optimizer)
+    shardings = state_shardings(mesh, fresh(), shard_optimizer=shard_optimizer)
     state = devices.place(fresh(), shardings)
     step = make_train_step(model, config, state_sharding=shardings)
     state, metrics = step(state, devices.share_out(mesh, images), 0.25)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gllmm_jax.mesh import make_mesh
 from gllmm_jax.nn.model import init_params
 from gllmm_jax.train import loop, run
 from gllmm_jax.train.data import Batches
-from gllmm_jax.train.mesh import make_mesh
 from gllmm_jax.train.resident import Resident, Store, draw, load, place_of
 from gllmm_jax.train.step import create_state
 from tests.train.test_processes import latest

@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gllmm_jax import mesh as devices
 from gllmm_jax.config import TrainConfig
 from gllmm_jax.nn.model import Output
+from gllmm_jax.optimizer.state import state_shardings
 from gllmm_jax.presets import PRESETS
-from gllmm_jax.train import mesh as devices
 from gllmm_jax.train import step as step_module
 from gllmm_jax.train.step import create_state, make_eval_step, make_train_step
 
@@ -99,7 +100,7 @@ def test_a_state_takes_either_kind_of_key_and_its_own_generator_alone():
     config, mesh, states = TrainConfig(data="", steps=1), devices.make_mesh(), []
     for key in (jax.random.PRNGKey(1), jax.random.key(1)):
         state = create_state(config, PARAMS, key)
-        states.append(devices.place(state, devices.state_shardings(mesh, state)))
+        states.append(devices.place(state, state_shardings(mesh, state)))
     jax.tree.map(np.testing.assert_array_equal, *states)
     with pytest.raises(ValueError, match="a key of the default generator, key<fry>, not key<rbg>"):
         create_state(config, PARAMS, jax.random.key(1, impl="rbg"))

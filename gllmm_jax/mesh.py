@@ -13,7 +13,6 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gllmm_jax import placement
-from gllmm_jax.optimizer.state import TrainState
 
 AXIS = "data"
 
@@ -31,27 +30,6 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def shared_out(mesh: Mesh) -> NamedSharding:
     """A part of the first axis on each device."""
     return NamedSharding(mesh, PartitionSpec(AXIS))
-
-
-def state_shardings(mesh: Mesh, state: TrainState, *, shard_optimizer: bool = False) -> Any:
-    """Where the parts of a state belong, a tree in its shape; `state` may hold arrays or shapes.
-
-    With `shard_optimizer` the moments of Adam and the averaged weights are shared out among the devices, each along its
-    longest axis that divides evenly: they take three quarters of a state. Parameters stay on every device.
-    """
-    on_all = replicated(mesh)
-    shardings = jax.tree.map(lambda _: on_all, state)
-    if not shard_optimizer:
-        return shardings
-
-    def part(leaf: Any) -> NamedSharding:
-        divisible = [(n, -axis) for axis, n in enumerate(leaf.shape) if n % mesh.size == 0]
-        if not divisible:
-            return on_all
-        axis = -max(divisible)[1]
-        return NamedSharding(mesh, PartitionSpec(*[None] * axis, AXIS))
-
-    return shardings._replace(opt_state=jax.tree.map(part, state.opt_state), ema=jax.tree.map(part, state.ema))
 
 
 def place(tree: Any, shardings: Any) -> Any:
