@@ -14,8 +14,9 @@ from typing import Any
 
 import jax
 
+from gllmm_jax.data import photographs, resident
+from gllmm_jax.data.batches import Batches
 from gllmm_jax.mesh import make_mesh
-from gllmm_jax.train import data, photographs, resident
 
 
 def speed(draw: Callable[[], Any], batch: int, seconds: float) -> float:
@@ -30,7 +31,7 @@ def speed(draw: Callable[[], Any], batch: int, seconds: float) -> float:
 def rows(arguments: argparse.Namespace) -> Iterator[tuple[str, float]]:
     """Name and images a second of each."""
     items, sizes = photographs.items(arguments.data), {"batch": arguments.batch, "crop": arguments.crop}
-    batches = data.Batches(items, seed=0, **sizes)
+    batches = Batches(items, seed=0, **sizes)
     yield "read, decoded and cut", speed(lambda: next(batches), arguments.batch, arguments.seconds)
     for _ in range(-(-len(items) // arguments.batch)):
         next(batches)

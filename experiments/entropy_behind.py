@@ -29,12 +29,12 @@ from training_choices import settings
 from gllmm_jax import zoo
 from gllmm_jax.cli import cache
 from gllmm_jax.config import ModelConfig, Progressive
+from gllmm_jax.data.batches import ImageSource
+from gllmm_jax.data.photographs import items, split
 from gllmm_jax.nn.model import Model, apply, init_params
 from gllmm_jax.nn.quality import at_quality
 from gllmm_jax.objective import balance
 from gllmm_jax.prob.quantize import add_noise
-from gllmm_jax.train.data import ImageSource
-from gllmm_jax.train.photographs import items, split
 from gllmm_jax.train.run import VALIDATION_QUALITIES
 from gllmm_jax.train.step import draw_qualities
 

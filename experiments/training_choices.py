@@ -22,9 +22,9 @@ import numpy as np
 from gllmm_jax import zoo
 from gllmm_jax.cli import cache
 from gllmm_jax.config import TrainConfig, VariableRate
+from gllmm_jax.data.batches import Batches, sample_photographs, validation_images
+from gllmm_jax.data.photographs import items, split
 from gllmm_jax.presets import PRESETS
-from gllmm_jax.train import data
-from gllmm_jax.train.photographs import items, split
 from gllmm_jax.train.run import VALIDATION_QUALITIES
 from gllmm_jax.train.start import from_weights
 from gllmm_jax.train.step import create_state, make_eval_step, make_train_step
@@ -40,7 +40,7 @@ def run(config: TrainConfig, params: Any, files: list, held_out: np.ndarray, sec
 
     The steps are the config's, or as many as fit in the seconds.
     """
-    batches = data.Batches(files, seed=config.seed, share=(0, 1), batch=config.batch, crop=config.crop)
+    batches = Batches(files, seed=config.seed, share=(0, 1), batch=config.batch, crop=config.crop)
     step = make_train_step(MODEL, config)
     assert config.steps is not None
 
@@ -82,9 +82,9 @@ def main() -> None:
     args = parser.parse_args()
     cache.enable()
     files, kept = split(items(args.data))
-    pictures, key = data.sample_photographs(files), jax.random.key(0)
+    pictures, key = sample_photographs(files), jax.random.key(0)
     params, _ = from_weights(MODEL, key, zoo.read(args.init), lmbda=RATE.middle, photographs=pictures)
-    held_out = data.validation_images(kept, crop=BASE["crop"])[: args.held_out]
+    held_out = validation_images(kept, crop=BASE["crop"])[: args.held_out]
     lines = args.output.read_text().splitlines() if args.output.exists() else []
     done = {json.loads(line)["name"] for line in lines}
     for name, _, given in (text.partition(":") for text in args.runs):

@@ -1,9 +1,9 @@
-"""Weights to test with: the `mu` preset, made on the fly from random parameters."""
+"""Weights to test with, the `mu` preset, made on the fly from random parameters; and photographs to train on."""
 
 import gc
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -25,7 +25,7 @@ gc.set_threshold(100_000, 50, 50)
 STRICT = {"jax_numpy_dtype_promotion": "strict", "jax_numpy_rank_promotion": "raise"}
 """Nothing of the package leaves it to JAX to make dtypes or ranks fit, so it runs in programs that forbid that."""
 
-LEARNING = ("train", "optimizer", "lof", "nn")
+LEARNING = ("train", "data", "optimizer", "lof", "nn")
 """Rooms whose tests have large programs, gradients above all, and run them a few times."""
 
 AS_SHIPPED = ("test_shipped.py", "test_exact_path.py")
@@ -137,3 +137,35 @@ def mu_file(mu_weights, tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "mu-random.npz"
     zoo.save(path, mu_weights)
     return path
+
+
+@pytest.fixture(scope="session")
+def pieces() -> dict[str, np.ndarray]:
+    """Photographs uint8 [112, 112, 3] by name: four scenes, two views of each (`rocket_001` and `rocket_001b`)."""
+    from skimage import data
+
+    pieces = {}
+    for name in ("astronaut", "coffee", "chelsea", "rocket"):
+        whole = getattr(data, name)()
+        pieces[f"{name}_001"], pieces[f"{name}_001b"] = whole[60:][:112, :112], whole[80:][:112, 40 : 40 + 112]
+    return pieces
+
+
+@pytest.fixture
+def make_folder(pieces, tmp_path) -> Callable[..., Path]:
+    """The function (suffix=".png") -> folder that holds `pieces`."""
+
+    def make(suffix: str = ".png") -> Path:
+        folder = tmp_path / "photographs"
+        folder.mkdir()
+        for name, image in pieces.items():
+            Image.fromarray(image).save(folder / f"{name}{suffix}")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def folder(make_folder) -> Path:
+    """The photographs as PNG files."""
+    return make_folder()

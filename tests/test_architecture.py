@@ -41,12 +41,13 @@ ROOMS = {
     "walk": {"container", "order", "entropy", "twin", "nn", "prob"},
     "codec": {"container", "walk", "order", "twin", "nn", "prob"},
     "lof": {"codec", "walk", "order", "twin", "nn", "prob"},
+    "data": set(),
     "optimizer": {"nn"},
-    "train": {"optimizer", "nn", "prob"},
+    "train": {"data", "optimizer", "nn", "prob"},
     "evaluate": {"codec", "picture", "walk", "order", "twin", "nn", "prob"},
     "transcode": {"codec", "container", "picture"},
     "pillow": {"transcode", "codec", "container", "picture"},
-    "cli": {"transcode", "codec", "picture", "container", "twin", "lof", "train", "evaluate"},
+    "cli": {"transcode", "codec", "picture", "container", "twin", "lof", "data", "train", "evaluate"},
 }
 """Which other rooms a room may import. `train` and `codec` never meet."""
 
@@ -65,8 +66,9 @@ LIBRARIES = {
     "walk": ARRAYS,
     "codec": ARRAYS | {"flax"},
     "lof": ARRAYS,
+    "data": ARRAYS | {"PIL", "grain", "tensorflow_datasets"},
     "optimizer": ARRAYS | {"optax"},
-    "train": ARRAYS | {"PIL", "orbax", "grain", "tqdm", "tensorboardX", "tensorflow_datasets"},
+    "train": ARRAYS | {"orbax", "tqdm", "tensorboardX"},
     "evaluate": ARRAYS | {"PIL", "scipy", "matplotlib", "skimage"},
     "cli": {"jax", "tqdm"},
     "transcode": {"numpy"},

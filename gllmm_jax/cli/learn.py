@@ -137,8 +137,9 @@ def export(arguments: argparse.Namespace) -> None:
     hush_orbax()
     from gllmm_jax import zoo
     from gllmm_jax.codec.export import make_weights
-    from gllmm_jax.train import checkpoint, data
-    from gllmm_jax.train.photographs import items, split
+    from gllmm_jax.data.batches import validation_images
+    from gllmm_jax.data.photographs import items, split
+    from gllmm_jax.train import checkpoint
 
     if not arguments.workdir.is_dir():
         raise ValueError(f"there is no folder {arguments.workdir}")
@@ -147,7 +148,7 @@ def export(arguments: argparse.Namespace) -> None:
     photographs = items(arguments.data or trained.data)
     if not arguments.data:
         photographs, _ = split(photographs)
-    pictures = data.validation_images(photographs, crop=CALIBRATION_CROP, limit=CALIBRATION_PICTURES)
+    pictures = validation_images(photographs, crop=CALIBRATION_CROP, limit=CALIBRATION_PICTURES)
     name = arguments.name or (config.preset if config.rate else f"{config.preset}-{trained.lmbda:.4f}")
     provenance = trained.to_dict() | {"data": Path(trained.data).name, "init": trained.init and Path(trained.init).name}
     if name in zoo.names():

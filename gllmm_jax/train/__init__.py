@@ -1,1 +1,1 @@
-"""Learning weights: data, steps, checkpoints, logs."""
+"""Learning weights: steps, checkpoints, logs."""

@@ -13,16 +13,17 @@ import jax
 from jax.sharding import Mesh
 
 from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.data.batches import Batches, validation_images
+from gllmm_jax.data.photographs import Item, items, split
+from gllmm_jax.data.resident import Resident
 from gllmm_jax.mesh import check_batch, everywhere, make_mesh, place
 from gllmm_jax.optimizer.state import state_shardings
-from gllmm_jax.train import data, digest
+from gllmm_jax.train import digest
 from gllmm_jax.train.checkpoint import Checkpoints
 from gllmm_jax.train.lock import locked
 from gllmm_jax.train.log import Log, Silence
 from gllmm_jax.train.meter import NonFiniteError
-from gllmm_jax.train.photographs import Item, items, split
 from gllmm_jax.train.record import Record, run_folder
-from gllmm_jax.train.resident import Resident
 from gllmm_jax.train.run import Outcome, Run
 from gllmm_jax.train.start import fresh_state
 
@@ -57,7 +58,7 @@ def train(
     # Data: one part to learn from, one never learned from.
     train_files, validation_files = split(items(train_config.data))
     batches = _batches(train_files, train_config, mesh)
-    held_out = data.validation_images(validation_files, crop=train_config.crop)
+    held_out = validation_images(validation_files, crop=train_config.crop)
 
     with (
         _stop_requests() as stop,
@@ -93,11 +94,11 @@ def _check_lmbda(model: ModelConfig, config: TrainConfig) -> None:
         raise ValueError(f"this {model.preset} serves {serves}, and is to be trained at lmbda {config.lmbda}")
 
 
-def _batches(files: Sequence[Item], config: TrainConfig, mesh: Mesh) -> data.Batches | Resident:
+def _batches(files: Sequence[Item], config: TrainConfig, mesh: Mesh) -> Batches | Resident:
     sizes = {"batch": config.batch, "crop": config.crop}
     if config.resident:
         return Resident(files, mesh, augment=config.augment, **sizes)
-    return data.Batches(files, seed=config.seed, share=(jax.process_index(), jax.process_count()), **sizes)
+    return Batches(files, seed=config.seed, share=(jax.process_index(), jax.process_count()), **sizes)
 
 
 def _warn_of_changes(before: TrainConfig, now: TrainConfig) -> None:

@@ -15,11 +15,11 @@ import numpy as np
 
 from gllmm_jax import zoo
 from gllmm_jax.config import ModelConfig, TrainConfig, VariableRate
+from gllmm_jax.data.batches import sample_photographs
+from gllmm_jax.data.photographs import Item
 from gllmm_jax.nn.light import BLOCK_VALUES, STRIDE
 from gllmm_jax.nn.model import init_params
 from gllmm_jax.optimizer.state import TrainState, create_state
-from gllmm_jax.train import data
-from gllmm_jax.train.photographs import Item
 
 _log = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ def fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: Seq
     key_params, key_noise = jax.random.split(jax.random.PRNGKey(train_config.seed))
     given = None if train_config.init is None else _trained_weights(model_config, train_config.init)
     few, many = 0 if given is None else given.config.latents, model_config.latents
-    photographs = data.sample_photographs(files) if model_config.transform == "light" and few < many else []
+    photographs = sample_photographs(files) if model_config.transform == "light" and few < many else []
     start = {"lmbda": train_config.lmbda, "photographs": photographs}
     if given is None:
         params = initial_params(model_config, key_params, **start)

@@ -38,7 +38,7 @@ ItemT = TypeVar("ItemT", Path, Item)
 def items(data: str | Path) -> Sequence[Item]:
     """All images of a folder (`list_images`), or of a set `tfds:NAME` (`tfds.images`). Raises as they do."""
     if str(data).startswith("tfds:"):
-        from gllmm_jax.train import tfds
+        from gllmm_jax.data import tfds
 
         return tfds.images(str(data))
     return list_images(data)

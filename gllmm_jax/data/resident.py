@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from gllmm_jax.data.batches import ImageSource, fingerprint, warn_of_change
+from gllmm_jax.data.photographs import Item
 from gllmm_jax.mesh import place, replicated
-from gllmm_jax.train.data import ImageSource, fingerprint, warn_of_change
-from gllmm_jax.train.photographs import Item
 
 
 class Store(NamedTuple):
@@ -26,7 +26,7 @@ class Store(NamedTuple):
 
 
 class Resident:
-    """The store of a run on its devices, given to every step; stands where `data.Batches` does."""
+    """The store of a run on its devices, given to every step; stands where `batches.Batches` does."""
 
     def __init__(self, files: Sequence[Item], mesh: Mesh, *, batch: int, crop: int, augment: bool = False):
         store = load(files, crop=_widest(crop) if augment else crop, batch=batch)

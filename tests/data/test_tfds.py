@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gllmm_jax.train import loop, photographs
-from gllmm_jax.train.data import Batches, ImageSource
+from gllmm_jax.data import photographs
+from gllmm_jax.data.batches import Batches, ImageSource
+from gllmm_jax.train import loop
 from tests.train.worker import TINY, config
 
 pytest.importorskip("tensorflow_datasets")
@@ -117,14 +118,14 @@ class Source:
     ],
 )
 def test_kinds_of_images(image, expected):
-    from gllmm_jax.train.tfds import TfdsImage
+    from gllmm_jax.data.tfds import TfdsImage
 
     found = TfdsImage(Source(image), "image", 0).read()
     assert found.shape == (4, 5, 3) and (found == expected).all()
 
 
 def test_what_is_no_picture_is_said_once(caplog):
-    from gllmm_jax.train.tfds import TfdsImage
+    from gllmm_jax.data.tfds import TfdsImage
 
     bad, good = (TfdsImage(Source(np.zeros((80, 80, 3), kind)), "image", 0) for kind in (np.float32, np.uint8))
     source = ImageSource([bad, good], crop=64)

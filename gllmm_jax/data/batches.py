@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gllmm_jax.train.photographs import Item, read_image
+from gllmm_jax.data.photographs import Item, read_image
 
 VALIDATION_IMAGES = 40
 SAMPLE_IMAGES = 240

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gllmm_jax.train import data, photographs
+from gllmm_jax.data import photographs
+from gllmm_jax.data.batches import (
+    CACHE_BYTES,
+    Batches,
+    ImageSource,
+    fingerprint,
+    random_crop,
+    sample_photographs,
+    validation_images,
+)
 
 
 def take(batches, count):
@@ -52,8 +61,8 @@ def test_split_holds_out_what_can_be_read(folder, caplog):
     train, validation = photographs.split(photographs.list_images(folder))
     assert [f.stem for f in validation] == ["coffee_001"]
     assert len(train) == 6  # the broken one among them, for whoever reads them to tell
-    images = data.validation_images(validation, crop=64)
-    next(data.Batches(train, batch=6, crop=64, seed=0))
+    images = validation_images(validation, crop=64)
+    next(Batches(train, batch=6, crop=64, seed=0))
     assert (len(images), caplog.text.count("skipping")) == (1, 1)
     for file in folder.iterdir():
         file.write_bytes(b"no picture")
@@ -65,9 +74,9 @@ def test_names_of_any_bytes(folder):
     name = os.fsdecode(b"bad\xff\xfename.png")
     (folder / "coffee_001.png").rename(folder / name)
     files = photographs.list_images(folder)
-    batches = data.Batches(files, batch=2, crop=64, seed=0)
+    batches = Batches(files, batch=2, crop=64, seed=0)
     assert next(batches).shape == (2, 64, 64, 3)
-    assert data.fingerprint(files) != data.fingerprint([f for f in files if f.name != name])
+    assert fingerprint(files) != fingerprint([f for f in files if f.name != name])
 
 
 def test_split_takes_every_twentieth_scene_and_needs_two(tmp_path):
@@ -104,7 +113,7 @@ def test_broken_files_are_skipped_with_one_warning_each(folder, caplog):
     (folder / "astronaut_001.png").write_bytes(b"no picture")
     cut = folder / "coffee_001.png"
     cut.write_bytes(cut.read_bytes()[:2000])
-    source = data.ImageSource(photographs.list_images(folder), crop=64)
+    source = ImageSource(photographs.list_images(folder), crop=64)
     with caplog.at_level(logging.WARNING):
         images = [source[i] for i in (*range(8), *range(8))]
     assert len(caplog.records) == 2
@@ -119,21 +128,21 @@ def test_nothing_readable_is_an_error(folder):
     for file in folder.iterdir():
         file.write_bytes(b"no picture")
     with pytest.raises(ValueError, match="none of the training images can be read"):
-        data.ImageSource(photographs.list_images(folder), crop=64)[0]
+        ImageSource(photographs.list_images(folder), crop=64)[0]
 
 
 def test_small_images_are_padded_with_one_warning(folder, caplog):
-    source = data.ImageSource(photographs.list_images(folder), crop=128)
+    source = ImageSource(photographs.list_images(folder), crop=128)
     with caplog.at_level(logging.WARNING):
         assert all(source[i].shape == (128, 128, 3) for i in range(8))
     assert len(caplog.records) == 1
 
 
-@pytest.mark.parametrize("cache_bytes", [0, 60_000, data.CACHE_BYTES])
+@pytest.mark.parametrize("cache_bytes", [0, 60_000, CACHE_BYTES])
 def test_batches_do_not_depend_on_the_cache(folder, cache_bytes):
     files = photographs.list_images(folder)
-    plain = take(data.Batches(files, batch=3, crop=64, seed=5), 5)
-    other = take(data.Batches(files, batch=3, crop=64, seed=5, cache_bytes=cache_bytes), 5)
+    plain = take(Batches(files, batch=3, crop=64, seed=5), 5)
+    other = take(Batches(files, batch=3, crop=64, seed=5, cache_bytes=cache_bytes), 5)
     assert plain[0].shape == (3, 64, 64, 3)
     assert plain[0].dtype == np.uint8
     np.testing.assert_array_equal(plain, other)
@@ -142,11 +151,11 @@ def test_batches_do_not_depend_on_the_cache(folder, cache_bytes):
 @pytest.mark.parametrize("stop", [0, 1, 7])
 def test_resume_gives_the_batches_that_would_have_followed(folder, stop):
     files = photographs.list_images(folder)
-    straight = take(data.Batches(files, batch=3, crop=64, seed=1), 12)
-    first = data.Batches(files, batch=3, crop=64, seed=1)
+    straight = take(Batches(files, batch=3, crop=64, seed=1), 12)
+    first = Batches(files, batch=3, crop=64, seed=1)
     take(first, stop)
     state = json.loads(json.dumps(first.state()))
-    second = data.Batches(files, batch=3, crop=64, seed=1)
+    second = Batches(files, batch=3, crop=64, seed=1)
     second.restore(state)
     np.testing.assert_array_equal(take(second, 12 - stop), straight[stop:])
 
@@ -156,7 +165,7 @@ def test_every_image_once_an_epoch_in_a_new_order_with_new_crops(folder):
     for file in photographs.list_images(folder):
         noise = np.random.default_rng(names[file.stem]).integers(0, 8, (112, 112, 3))
         Image.fromarray((noise + 16 * names[file.stem]).astype(np.uint8)).save(file)
-    batches = take(data.Batches(photographs.list_images(folder), batch=8, crop=64, seed=0), 3)
+    batches = take(Batches(photographs.list_images(folder), batch=8, crop=64, seed=0), 3)
     orders = [[int(crop.min()) // 16 for crop in batch] for batch in batches]
     assert all(sorted(order) == list(range(8)) for order in orders)
     assert orders[0] != orders[1] != orders[2]
@@ -166,7 +175,7 @@ def test_every_image_once_an_epoch_in_a_new_order_with_new_crops(folder):
 
 def test_crops_reach_every_corner_and_are_mirrored():
     image = np.arange(3 * 5 * 3, dtype=np.uint8).reshape(3, 5, 3)
-    crop = data.random_crop(3)
+    crop = random_crop(3)
     key = np.random.default_rng(0)
     seen = {crop(image, key).tobytes() for _ in range(200)}
     wanted = {image[:, j : j + 3][:, ::flip].tobytes() for j in range(3) for flip in (1, -1)}
@@ -174,23 +183,23 @@ def test_crops_reach_every_corner_and_are_mirrored():
 
 
 def test_a_changed_folder_is_told(folder, caplog):
-    batches = data.Batches(photographs.list_images(folder), batch=2, crop=64, seed=0)
+    batches = Batches(photographs.list_images(folder), batch=2, crop=64, seed=0)
     state = batches.state()
     (folder / "rocket_001.png").unlink()
     with caplog.at_level(logging.WARNING):
-        data.Batches(photographs.list_images(folder), batch=2, crop=64, seed=0).restore(state)
+        Batches(photographs.list_images(folder), batch=2, crop=64, seed=0).restore(state)
     assert "has changed" in caplog.text
 
 
 def test_validation_images_are_centre_crops(folder, pieces):
     files = photographs.list_images(folder)
-    images = data.validation_images(files, crop=64)
+    images = validation_images(files, crop=64)
     assert images.shape == (8, 64, 64, 3)
     np.testing.assert_array_equal(images[0], pieces["astronaut_001"][24:88, 24:88])
-    few = data.validation_images(files, crop=64, limit=3)
+    few = validation_images(files, crop=64, limit=3)
     np.testing.assert_array_equal(few, images[[0, 2, 5]])
 
 
 def test_sampled_photographs_keep_their_shape_up_to_a_side(folder):
-    shapes = [image.shape for image in data.sample_photographs(photographs.list_images(folder), most=100, limit=5)]
+    shapes = [image.shape for image in sample_photographs(photographs.list_images(folder), most=100, limit=5)]
     assert shapes == [(100, 100, 3)] * 5

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gllmm_jax.data.batches import Batches
+from gllmm_jax.data.resident import Resident, Store, draw, load, place_of
 from gllmm_jax.mesh import make_mesh
 from gllmm_jax.nn.model import init_params
 from gllmm_jax.train import loop, run
-from gllmm_jax.train.data import Batches
-from gllmm_jax.train.resident import Resident, Store, draw, load, place_of
 from gllmm_jax.train.step import create_state
 from tests.train.test_processes import latest
 from tests.train.worker import TINY, config

@@ -1,0 +1,1 @@
+"""Photographs to train on: found, split, decoded, and cut into batches."""
