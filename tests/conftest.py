@@ -25,7 +25,7 @@ gc.set_threshold(100_000, 50, 50)
 STRICT = {"jax_numpy_dtype_promotion": "strict", "jax_numpy_rank_promotion": "raise"}
 """Nothing of the package leaves it to JAX to make dtypes or ranks fit, so it runs in programs that forbid that."""
 
-LEARNING = ("train", "data", "optimizer", "lof", "nn")
+LEARNING = ("train", "checkpoints", "data", "optimizer", "lof", "nn")
 """Rooms whose tests have large programs, gradients above all, and run them a few times."""
 
 AS_SHIPPED = ("test_shipped.py", "test_exact_path.py")

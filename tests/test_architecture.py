@@ -43,11 +43,12 @@ ROOMS = {
     "lof": {"codec", "walk", "order", "twin", "nn", "prob"},
     "data": set(),
     "optimizer": {"nn"},
-    "train": {"data", "optimizer", "nn", "prob"},
+    "checkpoints": {"optimizer"},
+    "train": {"checkpoints", "data", "optimizer", "nn", "prob"},
     "evaluate": {"codec", "picture", "walk", "order", "twin", "nn", "prob"},
     "transcode": {"codec", "container", "picture"},
     "pillow": {"transcode", "codec", "container", "picture"},
-    "cli": {"transcode", "codec", "picture", "container", "twin", "lof", "data", "train", "evaluate"},
+    "cli": {"transcode", "codec", "picture", "container", "twin", "lof", "checkpoints", "data", "train", "evaluate"},
 }
 """Which other rooms a room may import. `train` and `codec` never meet."""
 
@@ -68,7 +69,8 @@ LIBRARIES = {
     "lof": ARRAYS,
     "data": ARRAYS | {"PIL", "grain", "tensorflow_datasets"},
     "optimizer": ARRAYS | {"optax"},
-    "train": ARRAYS | {"orbax", "tqdm", "tensorboardX"},
+    "checkpoints": ARRAYS | {"orbax"},
+    "train": ARRAYS | {"tqdm", "tensorboardX"},
     "evaluate": ARRAYS | {"PIL", "scipy", "matplotlib", "skimage"},
     "cli": {"jax", "tqdm"},
     "transcode": {"numpy"},

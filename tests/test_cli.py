@@ -123,7 +123,7 @@ def test_evaluate_goes_on_past_a_bad_picture(capsys, folder, photo, tmp_path):
 
 
 def test_export(capsys, monkeypatch, tmp_path, photograph, random_params):
-    checkpoint = pytest.importorskip("gllmm_jax.train.checkpoint", exc_type=ImportError)
+    checkpoint = pytest.importorskip("gllmm_jax.checkpoints.checkpoint", exc_type=ImportError)
     pytest.importorskip("gllmm_jax.data.batches", exc_type=ImportError)
     (tmp_path / "photos").mkdir()
     for seed in range(2):

@@ -136,10 +136,10 @@ def export(arguments: argparse.Namespace) -> None:
     cache.enable()
     hush_orbax()
     from gllmm_jax import zoo
+    from gllmm_jax.checkpoints import checkpoint
     from gllmm_jax.codec.export import make_weights
     from gllmm_jax.data.batches import validation_images
     from gllmm_jax.data.photographs import items, split
-    from gllmm_jax.train import checkpoint
 
     if not arguments.workdir.is_dir():
         raise ValueError(f"there is no folder {arguments.workdir}")

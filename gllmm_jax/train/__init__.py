@@ -1,1 +1,1 @@
-"""Learning weights: steps, checkpoints, logs."""
+"""Learning weights: a step, where it starts, a run of many, and what it tells."""

@@ -12,18 +12,18 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from gllmm_jax.checkpoints import digest
+from gllmm_jax.checkpoints.checkpoint import Checkpoints
+from gllmm_jax.checkpoints.lock import locked
+from gllmm_jax.checkpoints.record import Record, run_folder
 from gllmm_jax.config import ModelConfig, TrainConfig
 from gllmm_jax.data.batches import Batches, validation_images
 from gllmm_jax.data.photographs import Item, items, split
 from gllmm_jax.data.resident import Resident
 from gllmm_jax.mesh import check_batch, everywhere, make_mesh, place
 from gllmm_jax.optimizer.state import state_shardings
-from gllmm_jax.train import digest
-from gllmm_jax.train.checkpoint import Checkpoints
-from gllmm_jax.train.lock import locked
 from gllmm_jax.train.log import Log, Silence
 from gllmm_jax.train.meter import NonFiniteError
-from gllmm_jax.train.record import Record, run_folder
 from gllmm_jax.train.run import Outcome, Run
 from gllmm_jax.train.start import fresh_state
 

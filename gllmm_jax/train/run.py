@@ -14,6 +14,8 @@ from jax import lax
 from jax.sharding import Mesh
 
 from gllmm_jax import files
+from gllmm_jax.checkpoints.checkpoint import Checkpoints
+from gllmm_jax.checkpoints.record import Record
 from gllmm_jax.config import ModelConfig, TrainConfig
 from gllmm_jax.data import resident
 from gllmm_jax.data.batches import Batches
@@ -21,10 +23,8 @@ from gllmm_jax.data.resident import Resident, Store
 from gllmm_jax.mesh import largest, share_out, shared_out, whole
 from gllmm_jax.nn.quality import at_quality
 from gllmm_jax.optimizer.state import TrainState, state_shapes, state_shardings
-from gllmm_jax.train.checkpoint import Checkpoints
 from gllmm_jax.train.log import Log, Silence
 from gllmm_jax.train.meter import Meter
-from gllmm_jax.train.record import Record
 from gllmm_jax.train.step import Update, make_eval_step, make_train_step
 from gllmm_jax.train.summary import write_summary
 from gllmm_jax.train.view import make_view

@@ -6,8 +6,8 @@ from pathlib import Path
 import jax
 
 from gllmm_jax import files
+from gllmm_jax.checkpoints.record import Record, lmbda_name
 from gllmm_jax.optimizer.state import state_shapes
-from gllmm_jax.train.record import Record, lmbda_name
 
 NAME = "summary.txt"
 ROWS = 12

@@ -7,17 +7,19 @@ import time
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
+from gllmm_jax.checkpoints.checkpoint import CheckpointError, Checkpoints, load_best
+from gllmm_jax.checkpoints.lock import FolderInUseError, locked
+from gllmm_jax.checkpoints.record import Record, run_folder
 from gllmm_jax.config import ModelConfig, TrainConfig
 from gllmm_jax.files import WriteError
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.train import loop, run
-from gllmm_jax.train.checkpoint import CheckpointError, Checkpoints, load_best
-from gllmm_jax.train.lock import FolderInUseError, locked
 from gllmm_jax.train.log import CsvLog
-from gllmm_jax.train.record import Record, run_folder
 
 TINY = ModelConfig("tiny", "light", (4, 4, 4), latents=4, hyper=4, hidden=(8, 8), components=1, attention=False)
 
@@ -166,6 +168,27 @@ def test_validation_judges_the_average_on_images_not_trained_on(folder, tmp_path
     assert outcome.best_loss == 1.0
     (row,) = rows(outcome, "validation")
     assert (row["step"], row["psnr"]) == ("4", "30")
+
+
+def test_a_run_on_other_held_out_images_finds_a_best_of_its_own(folder, tmp_path, stub, caplog):
+    losses = iter([1.0, 3.0, 2.0, 2.5])
+    judge = stub.eval_step
+    stub.eval_step = lambda *given: judge(*given) | {"loss": jnp.float32(next(losses))}
+
+    def train(steps):
+        return loop.train(TINY, config(folder, steps=steps), tmp_path, show=False).best_loss
+
+    assert [train(1), train(2)] == [1.0, 1.0]
+    assert not [record for record in caplog.records if record.name.startswith("gllmm_jax")]
+    with Image.open(folder / "rocket_001.png") as image:  # the one held out
+        turned = image.transpose(Image.Transpose.ROTATE_180)
+    turned.save(folder / "rocket_001.png")
+    assert train(3) == 2.0
+    assert caplog.text.count("the best loss so far is forgotten") == 1
+    assert train(4) == 2.0
+    assert caplog.text.count("forgotten") == 1
+    after_three = jax.tree.leaves(load_best(tmp_path)[1])  # steps of one half
+    assert all((leaf == 1.5).all() for leaf in after_three)
 
 
 def test_the_impossible_is_refused(folder, tmp_path, stub):

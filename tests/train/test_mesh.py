@@ -9,9 +9,9 @@ import jax
 import numpy as np
 import pytest
 
+from gllmm_jax.checkpoints.checkpoint import Checkpoints
+from gllmm_jax.checkpoints.record import Record
 from gllmm_jax.train import loop
-from gllmm_jax.train.checkpoint import Checkpoints
-from gllmm_jax.train.record import Record
 from tests.train.worker import TINY, config
 
 ROOT = Path(__file__).parents[2]

@@ -12,9 +12,9 @@ import jax
 import numpy as np
 import pytest
 
+from gllmm_jax.checkpoints.checkpoint import Checkpoints
+from gllmm_jax.checkpoints.record import Record, run_folder
 from gllmm_jax.train import loop
-from gllmm_jax.train.checkpoint import Checkpoints
-from gllmm_jax.train.record import Record, run_folder
 from tests.train.worker import TINY, config
 
 SLOW = [pytest.mark.slow, pytest.mark.timeout(1200)]

@@ -7,11 +7,11 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
+from gllmm_jax.checkpoints.checkpoint import CheckpointError, Checkpoints, SaveError, load_best
+from gllmm_jax.checkpoints.record import Record, run_folder
 from gllmm_jax.config import ModelConfig, TrainConfig
 from gllmm_jax.optimizer.state import state_shapes
 from gllmm_jax.presets import PRESETS
-from gllmm_jax.train.checkpoint import CheckpointError, Checkpoints, SaveError, load_best
-from gllmm_jax.train.record import Record, run_folder
 
 MODEL = ModelConfig("tiny", "light", (4, 4, 4), latents=4, hyper=4, hidden=(8, 8), components=1, attention=False)
 TRAIN = TrainConfig(data="photographs", steps=10)

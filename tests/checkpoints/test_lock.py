@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from gllmm_jax.train.lock import FolderInUseError, locked
+from gllmm_jax.checkpoints.lock import FolderInUseError, locked
 
 fcntl = pytest.importorskip("fcntl", reason="Windows has no flock")
 
 HOLD = """
 import sys
 from pathlib import Path
-from gllmm_jax.train.lock import locked
+from gllmm_jax.checkpoints.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -4,8 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from gllmm_jax.checkpoints import digest
 from gllmm_jax.config import ModelConfig, TrainConfig
-from gllmm_jax.train import digest
 
 
 class CheckpointError(ValueError):

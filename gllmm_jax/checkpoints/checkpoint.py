@@ -19,11 +19,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from gllmm_jax.checkpoints import digest
+from gllmm_jax.checkpoints.record import CheckpointError, Record, check_same_run, single_run
 from gllmm_jax.config import ModelConfig, TrainConfig
 from gllmm_jax.mesh import largest
 from gllmm_jax.optimizer.state import TrainState, state_shapes
-from gllmm_jax.train import digest
-from gllmm_jax.train.record import CheckpointError, Record, check_same_run, single_run
 
 try:
     import orbax.checkpoint as ocp
