@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,30 @@ def test_a_damaged_program_that_may_not_be_removed(tmp_path):
     kept = cache.Checked(LRUCache(str(tmp_path), max_size=-1), tmp_path / "another")
     (tmp_path / "name-checked-cache").write_bytes(b"damaged" * 9)
     assert kept.get("name") is None
+
+
+def test_programs_that_nobody_uses_go(tmp_path):
+    """Those of an earlier version of JAX would stay for ever."""
+    kept = cache.Checked(LRUCache(str(tmp_path), max_size=-1), tmp_path)
+    for name in ("recent", "used", "old"):
+        kept.put(name, b"program")
+    mine = tmp_path / "old-notes"
+    mine.touch()
+    month = time.time() - 30 * cache.DAY
+    for path, at in ((entry(tmp_path, "used"), month), (entry(tmp_path, "recent"), month), (mine, 0)):
+        os.utime(path, (at, at))
+    os.utime(entry(tmp_path, "old"), (0, 0))
+    assert kept.get("used") == b"program"
+    assert time.time() - entry(tmp_path, "used").stat().st_mtime < cache.DAY
+    assert entry(tmp_path, "recent").stat().st_mtime == pytest.approx(month)
+    kept.put("new", b"program")
+    assert [kept.get(name) for name in ("recent", "used", "new", "old")] == [*[b"program"] * 3, None]
+    assert mine.exists()
+
+
+def entry(folder: Path, name: str) -> Path:
+    """The file of a program."""
+    return folder / f"{name}-checked-cache"
 
 
 def test_programs_that_cannot_be_checked_are_not_kept(tmp_path):

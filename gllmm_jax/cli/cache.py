@@ -2,8 +2,10 @@
 
 import contextlib
 import hashlib
+import math
 import os
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,12 @@ SINCE = (0, 10)
 
 WORTH_KEEPING = 0.2
 """Seconds of compilation below which nothing is kept."""
+
+DAY = 24 * 3600
+"""Seconds. A program that is used has a time of use that is a day old at most."""
+
+UNUSED = 90 * DAY
+"""Seconds after which a program that nobody used is removed: those of earlier versions are never used again."""
 
 
 def folder() -> Path | None:
@@ -77,14 +85,17 @@ class Checked:
             return None
         size = hashlib.sha256().digest_size
         digest, value = entry[:size], entry[size:]
-        if digest == _digest(key, value):
-            return value
+        path, sound = self._path / f"{key}{_ENTRY}", digest == _digest(key, value)
         with contextlib.suppress(OSError):  # a cache that may only be read, or another process was faster
-            (self._path / f"{key}{_ENTRY}").unlink()
-        return None
+            if not sound:
+                path.unlink()
+            elif _age(path) > DAY:
+                os.utime(path)
+        return value if sound else None
 
     def put(self, key: str, value: bytes) -> None:
-        """Keep a value, unless there is one of that name."""
+        """Keep a value, unless there is one of that name. Whatever was not used for long goes."""
+        _clear(self._path, UNUSED)
         self._kept.put(key + _MARK, _digest(key, value) + value)
 
 
@@ -129,8 +140,14 @@ def _heal(path: Path) -> None:
     warnings.showwarning = listen
 
 
-def _clear(folder: Path) -> None:
+def _clear(folder: Path, age: float = -math.inf) -> None:
+    """Remove our entries that were not used for `age` seconds; all unless given."""
     with contextlib.suppress(OSError):  # a folder that may not be listed
         for entry in (path for path in folder.iterdir() if path.name.endswith(_OURS)):
             with contextlib.suppress(OSError):  # in use, gone already, or a cache that may only be read
-                entry.unlink()
+                if _age(entry) > age:
+                    entry.unlink()
+
+
+def _age(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
