@@ -130,12 +130,13 @@ def _gain(refined: dict[str, float] | None) -> str:
 def _refinement(arguments: argparse.Namespace) -> "Overfit | None":
     """What is asked of latent overfitting. Raises `ValueError` where that makes no sense."""
     given = {name: getattr(arguments, f"lof_{name}") for name in ("steps", "seconds", "method", "lmbda")}
-    if not (given["steps"] or given["seconds"]):
+    if not (arguments.effort or given["steps"] or given["seconds"]):
         if given["method"] or given["lmbda"]:
-            raise ValueError("--lof-method and --lof-lmbda are for a search: give --lof-steps or --lof-seconds too")
+            raise ValueError("--lof-method and --lof-lmbda are for a search: give --effort too")
         return None
-    from gllmm_jax.lof import Overfit
+    from gllmm_jax.lof import EFFORTS, Overfit
 
+    given["steps"] = given["steps"] or EFFORTS.get(arguments.effort)
     return Overfit(**{name: value for name, value in given.items() if value})
 
 

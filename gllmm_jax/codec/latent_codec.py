@@ -31,6 +31,7 @@ from gllmm_jax.placement import Device
 from gllmm_jax.progress import Progress, silent
 from gllmm_jax.twin import integer
 from gllmm_jax.walk import arithmetic, latents
+from gllmm_jax.walk.coder import named
 
 Bytes = bytes | bytearray | memoryview
 
@@ -145,15 +146,21 @@ class LatentCodec:
         if len(shape) != 3 or shape[2] not in (1, 3) or min(shape) < 1:
             raise ValueError(f"a picture has the shape (height, width, 3 or 1), not {shape}")
         self._check_process()
-        height, width, channels = shape
-        if y_hat.shape[:2] != self.latent_size(height, width):
-            raise ValueError(f"latents of shape {y_hat.shape} are not those of a picture of {height} x {width} pixels")
+        if y_hat.shape[:2] != self.latent_size(*shape[:2]):
+            raise ValueError(f"latents of shape {y_hat.shape} are not those of a picture of shape {shape}")
         with placement.on(self.entropy):
             stream = latents.encode_latents(self.twin, y_hat, z_hat, coder=coder, progress=progress)
-        colour, crc = container.COLOURS[channels == 1], latents_crc32(y_hat, z_hat)
+        return container.pack(self._header(shape, coder, latents_crc32(y_hat, z_hat), chunks), stream)
+
+    def overhead(self, shape: tuple[int, ...], *, coder: str = container.CODERS[0]) -> float:
+        """Bytes of the file of a picture of `shape` beyond what its latents cost: header and coder."""
+        empty = container.pack(self._header(shape, coder, 0, container.NO_CHUNKS), b"")
+        return len(empty) + named(coder).overhead(self.latent_size(*shape[:2]), self.config.latents)
+
+    def _header(self, shape: tuple[int, ...], coder: str, crc: int, chunks: Mapping[str, bytes]) -> container.Header:
         needs = self.name, self.fingerprints.entropy, self.fingerprints.synthesis
-        header = container.Header(*needs, height, width, colour, coder, crc, self.index, arithmetic.NEWEST, chunks)
-        return container.pack(header, stream)
+        picture = shape[0], shape[1], container.COLOURS[shape[2] == 1]
+        return container.Header(*needs, *picture, coder, crc, self.index, arithmetic.NEWEST, chunks)
 
     def unpack(
         self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS

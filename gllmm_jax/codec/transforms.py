@@ -55,7 +55,7 @@ def ungained(config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = s
     tick(0, len(parts))
     for done, (where, kept, to) in enumerate(parts, 1):
         size, sides = _sides(where)
-        pixels = _filled(continued(image, scaled(where, config.stride)), sides, config.stride)
+        pixels = filled(continued(image, scaled(where, config.stride)), sides, config.stride)
         y[to] = np.asarray(_ungained(config, params, pixels, size))[kept]
         tick(done, len(parts))
     return y
@@ -70,7 +70,7 @@ def quantise(config: ModelConfig, params: Any, y: np.ndarray) -> tuple[np.ndarra
     y_hat, z_hat = np.empty(y.shape, np.int32), np.empty((*hyper, config.hyper), np.int32)
     for where, kept, to in windows(hyper, HYPER_SIDE, HYPER_REACH):
         size, sides = _sides(where, HYPER_STRIDE)
-        part = _filled(continued(y, scaled(where, HYPER_STRIDE)), sides, HYPER_STRIDE)
+        part = filled(continued(y, scaled(where, HYPER_STRIDE)), sides, HYPER_STRIDE)
         found = jax.device_get(_quantised(config, params, part, size))
         inside = y_hat[scaled(to, HYPER_STRIDE)]
         inside[:] = found[0][scaled(kept, HYPER_STRIDE)][: inside.shape[0], : inside.shape[1]]
@@ -87,7 +87,7 @@ def synthesise(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: bool, 
     tick(0, len(parts))
     for done, (where, kept, to) in enumerate(parts, 1):
         size, sides = _sides(where)
-        found = np.asarray(_shown(config, params, _filled(y_hat[where], sides), gray, size))
+        found = np.asarray(_shown(config, params, filled(y_hat[where], sides), gray, size))
         pixels[scaled(to, config.stride)] = found[scaled(kept, config.stride)]
         tick(done, len(parts))
     return pixels
@@ -128,7 +128,7 @@ def float_bits(config: ModelConfig, params: Any, y_hat: np.ndarray, z_hat: np.nd
     for where, kept, _ in windows((z_hat.shape[0], z_hat.shape[1]), HYPER_SIDE, HYPER_REACH):
         size, sides = _sides(where, HYPER_STRIDE)
         y, z = y_hat[scaled(where, HYPER_STRIDE)], z_hat[where]
-        planes = _filled(y, sides, HYPER_STRIDE), _filled(z, sides)
+        planes = filled(y, sides, HYPER_STRIDE), filled(z, sides)
         bits_y, bits_z = jax.device_get(_bits(config, params, *planes, size))
         bits_y = bits_y[: y.shape[0], : y.shape[1]]
         total += bits_y[scaled(kept, HYPER_STRIDE)].sum(dtype=np.float64) + bits_z[kept].sum(dtype=np.float64)
@@ -146,7 +146,7 @@ def _bits_of_scale(config: ModelConfig, params: Any, y_hat: np.ndarray, scale: i
         rows, columns = (slice(n * s.start, n * s.stop) for s, n in zip(where, block, strict=True))
         part = plane[rows, columns]
         guess = progressive.guesses(part[1::2, 1::2], (part.shape[0], part.shape[1]), block)
-        planes = (_filled(a, sides) for a in (*progressive.truths(part, block), guess))
+        planes = (filled(a, sides) for a in (*progressive.truths(part, block), guess))
         total += np.asarray(_scale_bits(config, params, *planes, np.int32(scale), size))[kept].sum(dtype=np.float64)
     return total
 
@@ -156,7 +156,7 @@ def _bits_of_prior(config: ModelConfig, params: Any, y_hat: np.ndarray) -> float
     at, total = progressive.subsampled(config.coarsest), 0.0
     plane = y_hat[at, at]
     for where, kept, _ in windows((plane.shape[0], plane.shape[1]), SIDE, 0):
-        part = _filled(plane[where], _sides(where)[1])
+        part = filled(plane[where], _sides(where)[1])
         total += np.asarray(_prior_bits(config, params, part))[kept].sum(dtype=np.float64)
     return total
 
@@ -174,8 +174,8 @@ def _sides(where: Slices, unit: int = 1) -> tuple[np.ndarray, Room]:
     return np.array(size, np.int32), _room(size, unit)
 
 
-def _filled(plane: np.ndarray, room: Room, unit: int = 1) -> np.ndarray:
-    # zeros in the rest of the room
+def filled(plane: np.ndarray, room: Room, unit: int = 1) -> np.ndarray:
+    """A plane [h, w, ...] with zeros in the rest of a `room` of so many latents on a side, `unit` samples each."""
     more = [(0, unit * side - n) for side, n in zip(room, plane.shape[:2], strict=True)]
     return np.pad(plane, [*more, *[(0, 0)] * (plane.ndim - 2)]) if np.any(more) else plane
 

@@ -11,7 +11,7 @@ Source: Zhang et al. 2022, whose section on latent overfitting could not be had:
 leaves the decoder alone is all that is known of it. Reconstruction, but for `relaxed`, which says its own.
 """
 
-from gllmm_jax.lof.overfit import Overfit
+from gllmm_jax.lof.overfit import EFFORTS, Overfit
 from gllmm_jax.lof.refined import Refined
 
-__all__ = ["Overfit", "Refined"]
+__all__ = ["EFFORTS", "Overfit", "Refined"]

@@ -9,7 +9,7 @@ forgotten: what surrounds them changes.
 import numpy as np
 
 from gllmm_jax.config import HYPER_STRIDE
-from gllmm_jax.lof.judge import Judge, floats
+from gllmm_jax.lof.judge import Judge
 from gllmm_jax.lof.loss import curvature, moves
 
 CHOICES = 2
@@ -33,7 +33,7 @@ class Flips:
 
     def __init__(self, judge: Judge, *, seed: int = 0) -> None:
         self._judge, self._rng, self._rounds = judge, np.random.default_rng(seed), 0
-        self._curvature = curvature(*judge.model, floats(*judge.best[:2]).y, seed)
+        self._curvature = curvature(*judge.model, judge.placed(*judge.best[:2]).y, seed)
         self._vain = [np.zeros(a.shape, np.float32) for a in judge.best[:2]]
         self._share = [1.0, 1.0]
 
@@ -41,8 +41,9 @@ class Flips:
         """One round: the judge's best is better afterwards, or the same."""
         best = self._judge.best
         if self._rounds % FRESH == 0:
-            found = moves(*self._judge.model, floats(best.y, best.z), self._curvature)
-            self._moves = [(np.asarray(part.direction), np.array(part.gain)) for part in found]
+            found = moves(*self._judge.model, self._judge.placed(best.y, best.z), self._curvature)
+            # directions of y and of z, and gains
+            self._directions, self._gains = map(self._judge.cut, zip(*found, strict=True))
         self._rounds += 1
         self._try(1 if best.z.size and self._rounds % HYPER_ROUNDS == 0 else 0)
 
@@ -61,7 +62,7 @@ class Flips:
         better = self._judge.take(together)
         if better:
             self._vain[which][taken != 0] = 0
-            self._moves[which][1][taken != 0] = 0  # until the next look
+            self._gains[which][taken != 0] = 0  # until the next look
         # what helps nearly everywhere may be tried more at once, what helps nowhere was too much
         share = won.any(axis=0).mean()
         factor = 0.7 if not better else 1.3 if share > 0.5 else 0.9 if share < 0.2 else 1.0
@@ -69,13 +70,12 @@ class Flips:
 
     def _drawn(self, which: int, free: np.ndarray) -> np.ndarray:
         # choices of steps, int32 [CHOICES, ...]
-        direction, gain = self._moves[which]
-        hoped = np.where(free[..., None], np.maximum(gain, 0), 0)
+        hoped = np.where(free[..., None], np.maximum(self._gains[which], 0), 0)
         typical = np.median(hoped[hoped > 0]) if hoped.any() else 1.0
         chance = self._share[which] * hoped / (hoped + typical) * 0.5 ** self._vain[which]
         fewer = 2.0 ** (-0.5 * np.arange(CHOICES))[:, None, None, None]
         drawn = self._rng.random((CHOICES, *hoped.shape), np.float32) < chance * fewer
-        return np.where(drawn, direction, 0).astype(np.int32)
+        return np.where(drawn, self._directions[which], 0).astype(np.int32)
 
     def _stepped(self, which: int, by: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         y, z = self._judge.best[:2]

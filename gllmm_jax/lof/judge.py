@@ -56,7 +56,9 @@ class Judge:
         free = self.free[..., None], self.free[::HYPER_STRIDE, ::HYPER_STRIDE, None][:rows, :columns]
         held = [[np.where(f, a, b) for f, a, b in zip(free, pair, self._first, strict=True)] for pair in choices]
         clamped = [self._clamp(y, z) for y, z in held]
-        rate, distortion = map(np.asarray, maps(*self.model, floats(*map(np.stack, zip(*clamped, strict=True)))))
+        stacked = self.placed(*map(np.stack, zip(*clamped, strict=True)))
+        h, w = self.free.shape
+        rate, distortion = (np.asarray(a)[:, :h, :w] for a in maps(*self.model, stacked))
         sums = ((float(a.sum(dtype=np.float64)) for a in pair) for pair in zip(rate, distortion, strict=True))
         return [Judged(*pair, r + d, *s) for pair, r, d, s in zip(clamped, rate, distortion, sums, strict=True)]
 
@@ -67,7 +69,19 @@ class Judge:
             self.best = judged
         return better
 
+    def placed(self, y: np.ndarray, z: np.ndarray) -> Latents:
+        """Latents [..., h, w, M] and [..., hz, wz, N] on the device, as floats in the picture's room."""
+        config, _, picture = self.model
+        room = [side // config.stride for side in picture.pixels.shape[:2]]
+        hyper = [side // HYPER_STRIDE if config.has_hyperprior else 0 for side in room]
+        return Latents(*jax.device_put((_in_room(y, room), _in_room(z, hyper))))
 
-def floats(y: np.ndarray, z: np.ndarray) -> Latents:
-    """As the networks take them."""
-    return Latents(*jax.device_put((y.astype(np.float32), z.astype(np.float32))))
+    def cut(self, planes: Any) -> list[np.ndarray]:
+        """The picture's own part of two planes in its room, of y and of z."""
+        return [np.array(a)[: own.shape[0], : own.shape[1]] for a, own in zip(planes, self._first, strict=True)]
+
+
+def _in_room(plane: np.ndarray, room: Sequence[int]) -> np.ndarray:
+    # [..., h, w, C], zeros in the rest
+    edges = [(0, side - n) for side, n in zip(room, plane.shape[-3:-1], strict=True)]
+    return np.pad(plane.astype(np.float32), [*[(0, 0)] * (plane.ndim - 3), *edges, (0, 0)])

@@ -1,8 +1,10 @@
 """What latents cost, in the terms of L = R + lmbda * MSE, and what a step of one latent would save.
 
-Everything is in units of the loss of the whole picture, so that maps add up to it.
+Everything is in units of the loss of the whole picture, so that maps add up to it. Planes may have room beyond the
+picture's own latents (`nn.extent`), so that one program serves many sizes: what lies there is zero and costs nothing.
 """
 
+import contextlib
 import functools
 from typing import Any, NamedTuple
 
@@ -11,18 +13,24 @@ import jax.numpy as jnp
 from jax import lax
 
 from gllmm_jax.config import HYPER_STRIDE, ModelConfig
+from gllmm_jax.nn.extent import inside, within
 from gllmm_jax.nn.model import Model, apply
 from gllmm_jax.nn.progressive import subsampled
+from gllmm_jax.programs import latest
 
 PROBES = 8
 """Random pictures that the curvature is estimated from."""
 
+PROGRAMS = 16
+"""Programs of each kind that are kept."""
+
 
 class Picture(NamedTuple):
-    """What is to be shown, and what an error is worth."""
+    """What is to be shown, and what an error is worth. S is the stride, h and w have room for the picture's latents."""
 
     pixels: jax.Array  # float32 [S h, S w, 3] on 0..255, continued beyond the picture's edges
     size: tuple[jax.Array, jax.Array]  # rows and columns that are the picture's
+    latents: jax.Array  # int32 [2], rows and columns of latents that are the picture's
     gray: jax.Array  # bool: the decoder averages the three planes
     lmbda: jax.Array
 
@@ -41,7 +49,7 @@ class Moves(NamedTuple):
     gain: jax.Array
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@latest(PROGRAMS, static=1)
 def maps(config: ModelConfig, params: Any, picture: Picture, latents: Latents) -> tuple[jax.Array, jax.Array]:
     """Rate and lmbda * MSE of K choices of whole latents [K, ...], by position: [K, h, w] each, as the decoder shows.
 
@@ -49,42 +57,60 @@ def maps(config: ModelConfig, params: Any, picture: Picture, latents: Latents) -
     """
     x_hat = _shown(config, params, picture, latents.y)
     squares = _squares(config, picture, jnp.round(jnp.clip(x_hat, 0, 1) * 255))
-    bits_y, bits_z = apply(config, params, latents.y, latents.z, method=Model.element_bits)
-    return _spread(config, bits_y.sum(-1), bits_z.sum(-1)) / _pixels(picture), picture.lmbda * squares
+    bits_y, bits_z = _model_bits(config, params, picture, latents, latents)
+    return _spread(config, picture, bits_y.sum(-1), bits_z.sum(-1)) / _pixels(picture), picture.lmbda * squares
 
 
 def _shown(config: ModelConfig, params: Any, picture: Picture, y: jax.Array) -> jax.Array:
-    x_hat = apply(config, params, y, method=Model.synthesis)
+    with within(picture.latents, y.shape[-3]):
+        x_hat = apply(config, params, y, method=Model.synthesis)
     return jnp.where(picture.gray, x_hat.mean(axis=-1, keepdims=True), x_hat)
+
+
+def hyper_latents(picture: Picture) -> jax.Array:
+    """Rows and columns of hyper-latents that are the picture's, int32 [2]."""
+    return (picture.latents + (HYPER_STRIDE - 1)) // HYPER_STRIDE
+
+
+def own(picture: Picture, latents: Latents) -> Latents:
+    """The same, zeros where they are not the picture's."""
+    return Latents(inside(latents.y, picture.latents), inside(latents.z, hyper_latents(picture)))
+
+
+def _model_bits(
+    config: ModelConfig, params: Any, picture: Picture, seen: Latents, values: Latents
+) -> tuple[jax.Array, jax.Array]:
+    # those of `Model.bits_of`, [K, ...]; what is not the picture's costs nothing
+    hyper, room = hyper_latents(picture), seen.z.shape[-3]
+    with within(hyper, room) if room else contextlib.nullcontext():
+        bits_y, bits_z = apply(config, params, *seen, *values, method=Model.bits_of)
+    return inside(bits_y, picture.latents), inside(bits_z, hyper) if room else bits_z
 
 
 def _pixels(picture: Picture) -> jax.Array:
     return (picture.size[0] * picture.size[1]).astype(jnp.float32)
 
 
-def _inside(picture: Picture) -> jax.Array:
-    rows, columns = (jnp.arange(n) for n in picture.pixels.shape[:2])
-    return ((rows[:, None] < picture.size[0]) & (columns[None, :] < picture.size[1]))[..., None]
-
-
 def _squares(config: ModelConfig, picture: Picture, shown: jax.Array) -> jax.Array:
     # each position's part of the mean squared error, of pictures [K, S h, S w, 3] on 0..255
-    squares = jnp.where(_inside(picture)[None], jnp.square(shown - picture.pixels[None]), 0.0).sum(-1)
+    squares = inside(jnp.square(shown - picture.pixels[None]), picture.size).sum(-1)
     count, (height, width), s = len(shown), picture.pixels.shape[:2], config.stride
     return squares.reshape(count, height // s, s, width // s, s).sum((2, 4)) / (3 * _pixels(picture))
 
 
-def _spread(config: ModelConfig, bits_y: jax.Array, bits_z: jax.Array) -> jax.Array:
+def _spread(config: ModelConfig, picture: Picture, bits_y: jax.Array, bits_z: jax.Array) -> jax.Array:
     # bits of positions [K, h, w], and those of what the factorised prior codes, in one map
     if not config.has_hyperprior:
         return _with_coarsest(config, bits_y, bits_z)
     _, h, w = bits_y.shape
-    shares = [jnp.minimum(HYPER_STRIDE, n - HYPER_STRIDE * jnp.arange(-(-n // HYPER_STRIDE))) for n in (h, w)]
+    starts = (HYPER_STRIDE * jnp.arange(side, dtype=jnp.int32) for side in bits_z.shape[1:])
+    shares = [jnp.clip(n - start, 1, HYPER_STRIDE) for n, start in zip(picture.latents, starts, strict=True)]
     share = bits_z / (shares[0][None, :, None] * shares[1][None, None, :]).astype(jnp.float32)
-    return bits_y + share.repeat(HYPER_STRIDE, axis=1).repeat(HYPER_STRIDE, axis=2)[:, :h, :w]
+    share = share.repeat(HYPER_STRIDE, axis=1).repeat(HYPER_STRIDE, axis=2)[:, :h, :w]
+    return bits_y + inside(share[..., None], picture.latents)[..., 0]
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@latest(PROGRAMS, static=1)
 def moves(config: ModelConfig, params: Any, picture: Picture, latents: Latents, curvature: jax.Array):
     """`Moves` of y and of z, for whole latents [h, w, M] and [hz, wz, N]: what moving each alone by one would save.
 
@@ -93,27 +119,27 @@ def moves(config: ModelConfig, params: Any, picture: Picture, latents: Latents, 
     """
 
     def smooth(latents: Latents) -> jax.Array:
+        latents = own(picture, latents)
         x_hat = _shown(config, params, picture, latents.y[None]) * 255
-        bits = sum(part.sum() for part in _bits(config, params, latents, lax.stop_gradient(latents)))
+        bits = sum(part.sum() for part in _bits(config, params, picture, latents, lax.stop_gradient(latents)))
         return picture.lmbda * _squares(config, picture, x_hat).sum() + bits / _pixels(picture)
 
     slope = jax.grad(smooth)(latents)
     here, below, above = (
-        _bits(config, params, latents, Latents(latents.y + by, latents.z + by)) for by in (0.0, -1.0, 1.0)
+        _bits(config, params, picture, latents, Latents(latents.y + by, latents.z + by)) for by in (0.0, -1.0, 1.0)
     )
     found = []
-    for g, h, own, less, more in zip(slope, (curvature, 0.0), here, below, above, strict=True):
-        up = -(g + h / 2) - (more - own) / _pixels(picture)
-        down = -(h / 2 - g) - (less - own) / _pixels(picture)
+    for g, h, now, less, more in zip(slope, (curvature, 0.0), here, below, above, strict=True):
+        up = -(g + h / 2) - (more - now) / _pixels(picture)
+        down = -(h / 2 - g) - (less - now) / _pixels(picture)
         gain = jnp.maximum(up, down)
         found.append(Moves(jnp.where(up > down, 1.0, -1.0), jnp.where(jnp.isfinite(gain), gain, 0.0)))
     return tuple(found)
 
 
-def _bits(config: ModelConfig, params: Any, seen: Latents, values: Latents) -> Latents:
+def _bits(config: ModelConfig, params: Any, picture: Picture, seen: Latents, values: Latents) -> Latents:
     # bits of every latent in `values` under the distributions that the networks make of `seen`
-    arrays = (a[None] for a in (*seen, *values))
-    bits_y, bits_z = apply(config, params, *arrays, method=Model.bits_of)
+    bits_y, bits_z = _model_bits(config, params, picture, *(jax.tree.map(lambda a: a[None], a) for a in (seen, values)))
     if config.has_hyperprior:
         return Latents(bits_y[0], bits_z[0])
     return Latents(_with_coarsest(config, bits_y, bits_z)[0], values.z)
@@ -132,14 +158,16 @@ def curvature(config: ModelConfig, params: Any, picture: Picture, y: jax.Array, 
     """
     keys = jax.random.split(jax.random.key(seed), PROBES)
     total = functools.reduce(jnp.add, (_probe(config, params, picture, y, key) for key in keys)) / PROBES
-    return (total + total.mean(axis=(0, 1), keepdims=True)) / 2
+    mean = total.sum(axis=(0, 1), keepdims=True) / picture.latents.prod().astype(jnp.float32)
+    return inside((total + mean)[None] / 2, picture.latents)[0]
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@latest(PROGRAMS, static=1)
 def _probe(config: ModelConfig, params: Any, picture: Picture, y: jax.Array, key: jax.Array) -> jax.Array:
     def seen(y: jax.Array) -> jax.Array:
-        x_hat = apply(config, params, y[None], method=Model.synthesis)[0]
-        return jnp.where(_inside(picture), x_hat, 0.0)
+        with within(picture.latents, len(y)):
+            x_hat = apply(config, params, y[None], method=Model.synthesis)
+        return inside(x_hat, picture.size)[0]
 
     x_hat, back = jax.vjp(seen, y)
     slope = back(jax.random.rademacher(key, x_hat.shape, x_hat.dtype))[0]
@@ -148,6 +176,7 @@ def _probe(config: ModelConfig, params: Any, picture: Picture, y: jax.Array, key
 
 def loss(config: ModelConfig, params: Any, picture: Picture, latents: Latents) -> jax.Array:
     """R + lmbda * MSE of latents [h, w, M] and [hz, wz, N], any floats; pixels are neither rounded nor clipped."""
+    latents = own(picture, latents)
     x_hat = _shown(config, params, picture, latents.y[None]) * 255
-    bits_y, bits_z = apply(config, params, latents.y[None], latents.z[None], method=Model.bits)
-    return picture.lmbda * _squares(config, picture, x_hat).sum() + (bits_y + bits_z)[0] / _pixels(picture)
+    bits = sum(part.sum() for part in _bits(config, params, picture, latents, latents))
+    return picture.lmbda * _squares(config, picture, x_hat).sum() + bits / _pixels(picture)

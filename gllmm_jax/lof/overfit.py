@@ -21,8 +21,7 @@ from gllmm_jax.lof.flips import Flips
 from gllmm_jax.lof.judge import Judge
 from gllmm_jax.lof.loss import Latents, Picture
 from gllmm_jax.lof.refined import Cost, Point, Refined
-from gllmm_jax.lof.relaxed import Gumbel, StraightThrough
-from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.lof.relaxed import Gumbel, StraightThrough, unrounded
 from gllmm_jax.nn.reach import reach
 from gllmm_jax.order.windows import Slices, Window, scaled, windows
 from gllmm_jax.progress import Progress, silent
@@ -30,6 +29,9 @@ from gllmm_jax.walk import latents
 
 SIDE = 1024
 """Pixels on a side that are searched at once."""
+
+EFFORTS = {1: 10, 2: 50, 3: 200, 4: 1000}
+"""Rounds by effort: each takes about five times as long as the one before, and the first a few seconds."""
 
 PATIENCE = 100
 """Rounds without success after which a search ends; `gumbel` goes on, since it succeeds last."""
@@ -90,7 +92,8 @@ class Overfit:
         after = cost(codec, image, y, z)
         if after.loss(lmbda) > before.loss(lmbda):
             y, z, after = y_hat, z_hat, before
-        return Refined(y, z, before, after, lmbda, rounds, time.monotonic() - start, curve)
+        size = after.bpp * image.shape[0] * image.shape[1] / 8 + codec.overhead(image.shape)
+        return Refined(y, z, before, after, size, lmbda, rounds, time.monotonic() - start, curve)
 
     def _lmbda(self, codec: Codec) -> float:
         if codec.provenance.get("distortion", "mse") != "mse":
@@ -102,7 +105,7 @@ class Overfit:
 
 
 def cost(codec: Codec, image: np.ndarray, y_hat: np.ndarray, z_hat: np.ndarray) -> Cost:
-    """What latents cost as a file and show when decoded; the few bytes of header and coder apart."""
+    """What latents cost and show when decoded."""
     height, width, channels = image.shape
     shown = transforms.synthesise(codec.config, codec.params, y_hat, channels == 1)[:height, :width, :channels]
     mse = float(np.mean(np.square(shown.astype(np.float32) - image), dtype=np.float64))
@@ -146,16 +149,18 @@ class _Window:
     ) -> None:
         config, stride = codec.config, codec.config.stride
         pixels = transforms.continued(image, scaled(part.where, stride))
-        self._pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).astype(np.float32)
         sides = zip(pixels.shape[:2], image.shape[:2], part.where, strict=True)
         size = [np.int32(min(n, side - s.start * stride)) for n, side, s in sides]
-        picture = Picture(*jax.device_put((self._pixels, tuple(size), image.shape[2] == 1, np.float32(lmbda))))
         free = np.zeros((pixels.shape[0] // stride, pixels.shape[1] // stride), bool)
+        # few programs serve pictures of all sizes, but for progressive models: scales of a larger plane are others
+        room = transforms.room(free.shape) if config.msp is None else free.shape
+        pixels = np.broadcast_to(transforms.filled(pixels, room, stride), (room[0] * stride, room[1] * stride, 3))
+        facts = tuple(size), np.array(free.shape, np.int32), image.shape[2] == 1, np.float32(lmbda)
+        picture = Picture(*jax.device_put((pixels.astype(np.float32), *facts)))
         free[part.kept] = True
         self._planes = ((y, part.where), (z, _around(part.where)))
         given = [plane[where] for plane, where in self._planes]
         clamp = functools.partial(latents.clamp_latents, codec.twin)
-        self._config, self._params = config, codec.params
         self._judge = Judge(config, codec.params, picture, *given, clamp=clamp, free=free)
 
     def go(self, method: Search, seed: int, budget: _Budget) -> tuple[int, tuple[Point, ...]]:
@@ -177,12 +182,9 @@ class _Window:
     def _search(self, method: Search, seed: int) -> Flips | StraightThrough | Gumbel:
         if method == "greedy":
             return Flips(self._judge, seed=seed)
-        y = apply(self._config, self._params, jnp.asarray(self._pixels[None] / 255), method=Model.analysis)
-        more = [(0, -n % HYPER_STRIDE) for n in y.shape[1:3]]
-        z = apply(self._config, self._params, jnp.pad(y, ((0, 0), *more, (0, 0)), "edge"), method=Model.hyper_analysis)
         # unrounded, where that is what the given latents come from
-        given = (jnp.asarray(plane, y.dtype) for plane in self._judge.best[:2])
-        begin = Latents(*(jnp.where(jnp.round(a[0]) == b, a[0], b) for a, b in zip((y, z), given, strict=True)))
+        found, given = unrounded(*self._judge.model), self._judge.placed(*self._judge.best[:2])
+        begin = Latents(*(jnp.where(jnp.round(a) == b, a, b) for a, b in zip(found, given, strict=True)))
         if method == "gumbel":
             return Gumbel(self._judge, begin, seed=seed)
         return StraightThrough(self._judge, begin)

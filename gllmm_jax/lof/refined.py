@@ -33,6 +33,7 @@ class Point(NamedTuple):
 class Refined(NamedTuple):
     """Latents int32 as `Codec.analyse` gives them, what they cost before and after, and what it took.
 
+    `bytes` is how large the file should be, header and coder included: of the coder `rans`, without further chunks.
     `curve` is of the first window, after 1, 2, 5, 10 ... rounds.
     """
 
@@ -40,6 +41,7 @@ class Refined(NamedTuple):
     z_hat: np.ndarray
     before: Cost
     after: Cost
+    bytes: float
     lmbda: float
     rounds: int  # of all windows together
     seconds: float
@@ -52,4 +54,4 @@ class Refined(NamedTuple):
             for when in ("before", "after")
             for name, value in getattr(self, when)._asdict().items()
         }
-        return {**costs, "lmbda": self.lmbda, "rounds": self.rounds}
+        return {**costs, "bytes_expected": self.bytes, "lmbda": self.lmbda, "rounds": self.rounds}

@@ -8,18 +8,20 @@ followed. Source: Yang, Bamler, Mandt 2020 (stochastic Gumbel annealing), temper
 their step size, for searches that are shorter, and single steps (`Flips`) in the rounds that are left.
 """
 
-import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gllmm_jax.config import ModelConfig
+from gllmm_jax.config import HYPER_STRIDE, ModelConfig
 from gllmm_jax.lof.flips import Flips
 from gllmm_jax.lof.judge import Judge
-from gllmm_jax.lof.loss import Latents, Picture, curvature, loss
+from gllmm_jax.lof.loss import PROGRAMS, Latents, Picture, curvature, hyper_latents, loss, own
+from gllmm_jax.nn.extent import within
+from gllmm_jax.nn.model import Model, apply
 from gllmm_jax.prob.quantize import round_straight_through
+from gllmm_jax.programs import latest
 
 SIZES = (1.0, 0.5, 0.25, 0.125)
 """Shares of a Newton step that `StraightThrough` tries at once; half of them after every round that failed."""
@@ -54,7 +56,7 @@ class StraightThrough:
         """One round: the judge's best is better afterwards, or the same."""
         move = _newton(*self._judge.model, self._at, self._bend)
         places = [jax.tree.map(lambda a, m, s=size: a - self._largest * s * m, self._at, move) for size in SIZES]
-        found = self._judge.judge([_rounded(place) for place in places])
+        found = self._judge.judge([_rounded(self._judge, place) for place in places])
         best = int(np.argmin([each.loss for each in found]))
         if found[best].loss <= self._judge.best.loss:
             self._judge.take(found[best])
@@ -89,15 +91,31 @@ class Gumbel:
         self._at, self._averages = _gumbel_step(*self._judge.model, self._at, self._averages, *rest)
         if int(progress * LOOKS) >= self._next:
             self._next = int(progress * LOOKS) + 1
-            self._judge.take(*self._judge.judge([_rounded(self._at)]))
+            self._judge.take(*self._judge.judge([_rounded(self._judge, self._at)]))
 
 
-def _rounded(latents: Latents) -> tuple[np.ndarray, np.ndarray]:
-    y, z = (np.round(np.asarray(a)).astype(np.int32) for a in latents)
+def _rounded(judge: Judge, latents: Latents) -> tuple[np.ndarray, np.ndarray]:
+    y, z = (np.round(a).astype(np.int32) for a in judge.cut(latents))
     return y, z
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@latest(PROGRAMS, static=1)
+def unrounded(config: ModelConfig, params: Any, picture: Picture) -> Latents:
+    """y and z of the picture as the networks give them, where searches begin."""
+    height, width = picture.pixels.shape[:2]
+    rows, columns = (
+        jnp.minimum(jnp.arange(n // config.stride, dtype=jnp.int32), end - 1)
+        for n, end in zip((height, width), picture.latents, strict=True)
+    )
+    with within(picture.latents, height // config.stride):
+        y = apply(config, params, picture.pixels[None] / 255, method=Model.analysis)
+    continued = y[:, rows][:, :, columns]
+    with within(hyper_latents(picture), height // config.stride // HYPER_STRIDE):
+        z = apply(config, params, continued, method=Model.hyper_analysis)
+    return own(picture, Latents(y[0], z[0]))
+
+
+@latest(PROGRAMS, static=1)
 def _newton(config: ModelConfig, params: Any, picture: Picture, at: Latents, bend: jax.Array) -> Latents:
     # the gradient at rounded latents; of y over the second derivative, of z, which bits alone depend on, scaled down
     def cost(latents: Latents) -> jax.Array:
@@ -105,10 +123,11 @@ def _newton(config: ModelConfig, params: Any, picture: Picture, at: Latents, ben
 
     slope = jax.grad(cost)(at)
     largest = jnp.max(jnp.abs(slope.z), initial=1e-30)
-    return Latents(slope.y / jnp.maximum(bend, 1e-3 * bend.mean()), slope.z / largest)
+    usual = bend.sum() / (picture.latents.prod() * bend.shape[-1]).astype(jnp.float32)
+    return Latents(slope.y / jnp.maximum(bend, 1e-3 * usual), slope.z / largest)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@latest(PROGRAMS, static=1)
 def _gumbel_step(
     config: ModelConfig,
     params: Any,

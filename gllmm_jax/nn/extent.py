@@ -5,6 +5,7 @@ zeros beyond the plane's own edges too, so nothing of the room reaches the plane
 """
 
 import contextlib
+from collections.abc import Iterable
 from typing import Any
 
 import flax.linen as nn
@@ -23,12 +24,14 @@ def within(size: jax.Array, room: int) -> contextlib.AbstractContextManager[Any]
         layer: Any = context.module
         if isinstance(layer, nn.Conv | nn.ConvTranspose) and layer.kernel_size != (1, 1):
             x, *more = arguments
-            arguments = _bounded(x, size * (x.shape[1] // room)), *more
+            arguments = inside(x, size * (x.shape[1] // room)), *more
         return call(*arguments, **options)
 
     return nn.intercept_methods(bounded)
 
 
-def _bounded(x: jax.Array, size: jax.Array) -> jax.Array:
-    rows, columns = (jnp.arange(side, dtype=jnp.int32) < end for side, end in zip(x.shape[1:3], size, strict=True))
-    return jnp.where((rows[:, None] & columns[None])[None, :, :, None], x, jnp.zeros((), x.dtype))
+def inside(x: jax.Array, size: Iterable[jax.Array]) -> jax.Array:
+    """x [..., h, w, C] with zeros beyond the rows and columns of `size`."""
+    rows, columns = (jnp.arange(side, dtype=jnp.int32) < end for side, end in zip(x.shape[-3:-1], size, strict=True))
+    mask = jnp.expand_dims(rows[:, None] & columns[None], (*range(x.ndim - 3), -1))
+    return jnp.where(mask, x, jnp.zeros((), x.dtype))

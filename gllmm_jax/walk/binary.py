@@ -29,6 +29,12 @@ def encode(content: Content, tick: Tick = silent) -> bytes:
     return _checksum(content.symbols) + writer.finish()
 
 
+def overhead(size: tuple[int, int], channels: int) -> float:
+    """See `coder.Coder`."""
+    del size, channels
+    return 5.5  # the checksum, and one byte or two that end the range coder's
+
+
 def decoder(data: bytes, size: tuple[int, int], channels: int) -> "Decoder":
     """See `coder.Coder`."""
     del size, channels  # one stream, whatever the picture

@@ -58,6 +58,10 @@ class Coder(Protocol):
         """The whole stream."""
         ...
 
+    def overhead(self, size: tuple[int, int], channels: int) -> float:
+        """Bytes of the stream of latents [h, w, channels] of `size` (h, w), beyond what its symbols cost."""
+        ...
+
     def decoder(self, data: bytes, size: tuple[int, int], channels: int) -> Decoder:
         """Opens the stream of latents [h, w, channels] of `size` (h, w)."""
         ...

@@ -41,6 +41,11 @@ def encode(content: Content, tick: Tick = silent) -> bytes:
     return rans.pack_states(state) + b"".join(reversed(parts))
 
 
+def overhead(size: tuple[int, int], channels: int) -> float:
+    """See `coder.Coder`. A state x takes 3 bits and floor(log2 x), of which log2 x - 24 are about symbols."""
+    return (26.5 * _lanes(size, channels) + 3.5) / 8  # fractions are one half in the mean, and the last byte fills up
+
+
 def decoder(data: bytes, size: tuple[int, int], channels: int) -> "Decoder":
     """See `coder.Coder`."""
     return Decoder(data, _lanes(size, channels))

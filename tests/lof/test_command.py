@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
+
 from gllmm_jax.cli import main
+from gllmm_jax.lof import EFFORTS
 
 
 def test_compress(capsys, mu_file, photo, tmp_path, monkeypatch):
@@ -14,11 +17,14 @@ def test_compress(capsys, mu_file, photo, tmp_path, monkeypatch):
         return capsys.readouterr().out
 
     assert json.loads(compressed("--json"))["refined"] is None
-    refined = json.loads(compressed("--json", "--lof-steps", 3))["refined"]
+    assert json.loads(compressed("--json", "--effort", 1))["refined"]["rounds"] == EFFORTS[1]
+    told = json.loads(compressed("--json", "--effort", 1, "--lof-steps", 3))
+    refined = told["refined"]
     before, after = (refined[f"bpp_{when}"] + 0.013 * refined[f"mse_{when}"] for when in ("before", "after"))
     assert after <= before
     assert refined["rounds"] == 3
+    assert refined["bytes_expected"] == pytest.approx(told["bytes"], rel=0.1)
     assert " dB by 1 rounds of search" in compressed("--lof-seconds", 0.001)
     assert main(["compress", str(photo), "--lof-method", "gumbel"]) == 2
-    assert "give --lof-steps or --lof-seconds too" in capsys.readouterr().err
+    assert "give --effort too" in capsys.readouterr().err
     assert main(["decompress", str(tmp_path / "out.gllm"), "--model", str(mu_file)]) == 0
