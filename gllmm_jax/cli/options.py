@@ -85,7 +85,7 @@ def add_lof(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("latent overfitting: smaller files for time, which any decoder reads")
     effort = "how long to search: 0 not at all (the default), 1 some seconds, each more five times as long"
     group.add_argument("--effort", type=int, choices=range(5), default=0, help=effort)
-    group.add_argument("--lof-steps", type=whole, default=0, metavar="N", help="rounds of the search, in place of those")
+    group.add_argument("--lof-steps", type=whole, default=0, metavar="N", help="rounds of the search, in its place")
     group.add_argument("--lof-seconds", type=positive_number, metavar="S", help="begin no round after so many")
     group.add_argument("--lof-method", choices=get_args(Search), help="greedy unless given")
     what = "weight of the distortion, that of the training unless given; a smaller one saves more bytes"

@@ -18,8 +18,11 @@ from gllmm_jax.nn.model import Model, apply
 from gllmm_jax.nn.progressive import subsampled
 from gllmm_jax.programs import latest
 
-PROBES = 8
+PROBES = 4
 """Random pictures that the curvature is estimated from."""
+
+OWN = 1 / 6
+"""Share of a latent's own estimate in its curvature: of so few random pictures it is rough."""
 
 PROGRAMS = 16
 """Programs of each kind that are kept."""
@@ -154,12 +157,14 @@ def _with_coarsest(config: ModelConfig, bits_y: jax.Array, bits_z: jax.Array) ->
 def curvature(config: ModelConfig, params: Any, picture: Picture, y: jax.Array, seed: int = 0) -> jax.Array:
     """Second derivative of lmbda * MSE in each latent of y [h, w, M], Gauss-Newton: estimated with random signs.
 
-    Half of it is each latent's own, half the mean of its channel: few signs say little about one latent.
+    Few signs say little about one latent, and much about its channel and about its position. So most of it is the
+    sum of its channel, times the share that its position has in such sums.
     """
     keys = jax.random.split(jax.random.key(seed), PROBES)
     total = functools.reduce(jnp.add, (_probe(config, params, picture, y, key) for key in keys)) / PROBES
-    mean = total.sum(axis=(0, 1), keepdims=True) / picture.latents.prod().astype(jnp.float32)
-    return inside((total + mean)[None] / 2, picture.latents)[0]
+    channel = total.sum(axis=(0, 1), keepdims=True)
+    position = (total / jnp.maximum(channel, 1e-30)).mean(axis=-1, keepdims=True)  # its share in every channel
+    return inside(OWN * total + (1 - OWN) * channel * position, picture.latents)
 
 
 @latest(PROGRAMS, static=1)
