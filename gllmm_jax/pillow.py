@@ -25,6 +25,7 @@ from PIL import Image, ImageFile
 
 from gllmm_jax import files, transcode, zoo
 from gllmm_jax.codec.quality import quality_of
+from gllmm_jax.codec.view import SCALES
 from gllmm_jax.codec.wish import Wish
 from gllmm_jax.container import container
 from gllmm_jax.errors import BitstreamError
@@ -71,19 +72,34 @@ class GllmImageFile(ImageFile.ImageFile):
         found = carried.beside(header.chunks, warn=warnings.warn)
         names = {"exif": "exif", "xmp": "xmp", "icc": "icc_profile"}
         self.info |= {names[field]: data for field, data in found.items()}
+        self.tile, self._scale = [ImageFile._Tile("raw", (0, 0, *self._size), 0, self._mode)], 1
+
+    def draft(self, mode: str | None, size: tuple[int, int] | None) -> Any:
+        """Pillow's own, for `thumbnail`: it decodes to a half, a quarter ... a 16th, no smaller than `size`."""
+        if not self.tile or size is None or self._scale > 1:
+            return None
+        whole = self.size
+        room = min(whole[0] // max(size[0], 1), whole[1] // max(size[1], 1))
+        self._scale = max(scale for scale in SCALES if scale <= max(room, 1))
+        self._size = -(-whole[0] // self._scale), -(-whole[1] // self._scale)
         self.tile = [ImageFile._Tile("raw", (0, 0, *self._size), 0, self._mode)]
+        return self.mode, (0, 0, whole[0] / self._scale, whole[1] / self._scale)
 
     def load(self) -> Any:
         """Decodes on first use."""
         if self.tile and self._data:
             with _as_oserror():
                 codec = transcode.needed(self._header)
-                whole, _ = transcode.decode(codec, self._data, warn=lambda text: None)  # told when it was opened
+                whole, _ = transcode.decode(codec, self._data, scale=self._scale, warn=_told_already)
             self._data = b""
             if self.fp is not None and self._exclusive_fp:
                 self.fp.close()
             self.fp = io.BytesIO(formats.as_image(whole).tobytes())
         return super().load()
+
+
+def _told_already(_: str) -> None:
+    """When the file was opened."""
 
 
 def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gllmm_jax import files, zoo
-from gllmm_jax.codec.arrays import as_image
 from gllmm_jax.codec.codec import Codec, load
 from gllmm_jax.codec.find import codec_for
 from gllmm_jax.codec.fingerprint import Fingerprints, of_header
 from gllmm_jax.codec.report import DecodeReport, Encoded
+from gllmm_jax.codec.view import Crop, View, as_image
 from gllmm_jax.container import container
 from gllmm_jax.picture import carried, formats, picture
 from gllmm_jax.picture.carried import Picture, Warn
@@ -35,11 +35,16 @@ def encode(codec: Codec, whole: Picture, *, strip: bool = False, warn: Warn, **o
     return codec.encode(whole.pixels, chunks=carried.to_chunks(whole, strip=strip, warn=warn), **options)
 
 
-def decode(codec: Codec, data: bytes, *, warn: Warn, **options: Any) -> tuple[Picture, DecodeReport]:
-    """Inverse of `encode`. Raises as `Codec.decode` does."""
-    pixels, report = codec.decode(data, **options)
+def decode(
+    codec: Codec, data: bytes, *, warn: Warn, crop: Crop | None = None, scale: int = 1, **options: Any
+) -> tuple[Picture, DecodeReport]:
+    """Inverse of `encode`, or of a part of it as `Codec.decode` gives. Raises as that does."""
+    pixels, report = codec.decode(data, crop=crop, scale=scale, **options)
     header, _ = container.unpack(data, max_pixels=None)
-    return carried.from_chunks(pixels, header.chunks, warn=warn), report
+    whole = carried.from_chunks(pixels, header.chunks, size=(header.height, header.width), warn=warn)
+    if whole.alpha is not None:
+        whole = whole._replace(alpha=View.of(crop, scale).shown(whole.alpha))
+    return whole, report
 
 
 def read(

@@ -49,6 +49,26 @@ def test_there_and_back(capsys, photograph, tmp_path):
             main(["decompress", str(packed), "--output-quality", wrong])
 
 
+def test_a_part_and_a_small_picture(capsys, photograph, tmp_path):
+    alpha, source, packed = photograph(40, 30, 1)[..., 0], tmp_path / "a.png", tmp_path / "a.gllm"
+    Image.fromarray(np.dstack([photograph(40, 30), alpha])).save(source)
+    run(capsys, "compress", source)
+    run(capsys, "decompress", packed, "-o", tmp_path / "whole.png")
+    run(capsys, "decompress", packed, "-o", tmp_path / "part.png", "--crop", "7,20,20,15")
+    whole, part = (np.asarray(Image.open(tmp_path / f"{name}.png")).astype(int) for name in ("whole", "part"))
+    assert np.abs(part - whole[20:35, 7:27]).max() <= 1 and (part[..., 3] == alpha[20:35, 7:27]).all()
+    assert main(["decompress", str(packed), "-o", str(tmp_path / "small.png"), "--scale", "8"]) == 0
+    assert "small.png: 4 x 5" in capsys.readouterr().out
+    with Image.open(tmp_path / "small.png") as small:
+        assert small.size == (4, 5) and abs(np.asarray(small)[0, 0, 3] - alpha[:8, :8].mean()) <= 0.5
+    line = run(capsys, "decompress", packed, "-o", tmp_path / "b.png", "--crop", "20,0,20,20", status=2)
+    why = "the crop 20,0,20,20 reaches beyond the picture, which has 30 x 40 pixels"
+    assert line == [f"gllmm-jax: {why}"]
+    for wrong in (["--crop", "1,2,3"], ["--scale", "3"], ["--scale", "2", "--crop", "0,0,1,1"]):
+        with pytest.raises(SystemExit):
+            main(["decompress", str(packed), *wrong])
+
+
 def test_pixels_alone_make_the_file_they_always_made(mu_codec, photo, tmp_path):
     with Image.open(photo) as image:
         pixels = np.asarray(image)

@@ -55,6 +55,23 @@ def test_damage(mu_codec, photograph, tmp_path):
         Image.open(tmp_path / "other.gllm")
 
 
+def test_a_thumbnail_is_decoded_small(mu_codec, photograph, tmp_path, monkeypatch):
+    """Where a small picture is wanted, which is not smaller then than it was asked for."""
+    scales, decode = [], mu_codec.decode
+    monkeypatch.setattr(mu_codec, "decode", lambda *a, **named: scales.append(named["scale"]) or decode(*a, **named))
+    rgba = np.dstack([photograph(50, 99), photograph(50, 99, 1)])
+    Image.fromarray(rgba).save(tmp_path / "x.gllm", model=mu_codec)
+    for size, scale, shown in (((12, 6), 4, (12, 6)), ((12, 12), 2, (12, 6)), ((40, 40), 1, (40, 20))):
+        with Image.open(tmp_path / "x.gllm") as opened:
+            opened.thumbnail(size)
+            assert (opened.size, opened.mode, scales.pop()) == (shown, "RGBA", scale)
+    with Image.open(tmp_path / "x.gllm") as opened:
+        assert opened.draft(None, (20, 20)) == ("RGBA", (0, 0, 49.5, 25)) and opened.draft(None, (1, 1)) is None
+        expected = mu_codec.decompress((tmp_path / "x.gllm").read_bytes(), scale=2)
+        assert opened.size == (50, 25) and np.array_equal(np.asarray(opened)[..., :3], expected)
+        assert abs(np.asarray(opened)[3, 4, 3] - rgba[6:8, 8:10, 3].mean()) <= 0.5
+
+
 def test_what_cannot_be_saved(tmp_path):
     for mode in ("I;16", "F"):
         with pytest.raises(OSError, match=f"cannot write mode {mode} as GLLM: convert it to RGB or L first"):

@@ -11,6 +11,9 @@ from gllmm_jax.codec.quality import DEFAULT
 from gllmm_jax.config import Search
 from gllmm_jax.container.container import MAX_PIXELS
 
+SCALES = (1, 2, 4, 8, 16)
+"""Of `codec.view`, which imports JAX."""
+
 LEAST = 0.6
 """Gigabytes. With less the libraries may fail in their own ways before they are loaded: JAX alone takes 0.4."""
 
@@ -90,6 +93,24 @@ def add_lof(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--lof-method", choices=get_args(Search), help="greedy unless given")
     what = "weight of the distortion, that of the training unless given; a smaller one saves more bytes"
     group.add_argument("--lof-lmbda", type=positive_number, metavar="L", help=what)
+
+
+def add_view(parser: argparse.ArgumentParser) -> None:
+    """`--crop` and `--scale`."""
+    group = parser.add_mutually_exclusive_group()
+    text = "show a part alone: left, top, width and height, in pixels"
+    group.add_argument("--crop", type=_crop, metavar="X,Y,W,H", help=text)
+    text = "show a small picture, a pixel for N x N; 8 and 16 are nearly exact and quick where the model allows it"
+    group.add_argument("--scale", type=int, choices=SCALES, default=1, metavar="N", help=f"{text}: 2, 4, 8 or 16")
+
+
+def _crop(text: str) -> tuple[int, ...]:
+    # an argument: four numbers with commas
+    left, top, width, height = map(int, text.split(","))
+    return left, top, width, height
+
+
+_crop.__name__ = "crop"
 
 
 def suffix(text: str) -> str:

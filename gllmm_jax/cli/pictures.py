@@ -23,7 +23,16 @@ from gllmm_jax.cli.common import (
     say,
     uncollected,
 )
-from gllmm_jax.cli.options import add_files, add_lof, add_max_memory, add_max_pixels, add_wish, percent, suffix
+from gllmm_jax.cli.options import (
+    add_files,
+    add_lof,
+    add_max_memory,
+    add_max_pixels,
+    add_view,
+    add_wish,
+    percent,
+    suffix,
+)
 from gllmm_jax.cli.pairs import Pair, plan
 from gllmm_jax.cli.progress import Bar
 from gllmm_jax.cli.runs import Done, run
@@ -63,6 +72,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--other-synthesis", action="store_true", help=text)
     text = "of JPEG, WebP and AVIF pictures, 1 to 100 (unless given: 95, WebP without loss)"
     parser.add_argument("--output-quality", type=percent, metavar="Q", help=text)
+    add_view(parser)
     add_max_pixels(parser)
     add_placement(parser)
     add_max_memory(parser)
@@ -148,7 +158,8 @@ def decompress(arguments: argparse.Namespace) -> int:
 
     ending = f".{arguments.format}" if arguments.format else ".png"
     todo = plan(arguments.inputs, arguments.output, ending, wanted=_is_packed, force=arguments.force)
-    codecs, limits = Codecs(arguments), {name: getattr(arguments, name) for name in ("max_pixels", "other_synthesis")}
+    codecs, names = Codecs(arguments), ("crop", "scale", "max_pixels", "other_synthesis")
+    options = {name: getattr(arguments, name) for name in names}
     for pair in todo.pairs:
         formats.check_quality(_format(arguments, pair.output), arguments.output_quality)
     if todo.many and todo.pairs and arguments.model:
@@ -162,14 +173,14 @@ def decompress(arguments: argparse.Namespace) -> int:
             from gllmm_jax import transcode  # after the weights, which are read while JAX is imported
 
             with codecs.room_for(header.height * header.width):
-                image, report = transcode.decode(codec, data, warn=warn, **limits, progress=bar)
+                image, report = transcode.decode(codec, data, warn=warn, **options, progress=bar)
         except BitstreamError as error:
             raise BitstreamError(f"{pair.source}: {error}") from error
         kind = _format(arguments, pair.output)
         shown = formats.encode(image, kind, quality=arguments.output_quality, warn=warn)
         told = report._asdict() | {"seconds": {"load": codecs.seconds, **report.seconds}}
         facts = f"{report.width} x {report.height}"
-        return Done(shown, len(data), len(shown), len(data), report.height * report.width, facts, told)
+        return Done(shown, len(data), len(shown), len(data), header.height * header.width, facts, told)
 
     return run(arguments, todo, work)
 

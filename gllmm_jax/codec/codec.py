@@ -18,7 +18,6 @@ the same picture up to rounding.
 
 import functools
 import os
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -26,12 +25,13 @@ import numpy as np
 import numpy.typing as npt
 
 from gllmm_jax import zoo
-from gllmm_jax.codec import transforms
-from gllmm_jax.codec.arrays import as_image, latents_crc32
+from gllmm_jax.codec import transforms, view
+from gllmm_jax.codec.fingerprint import latents_crc32
 from gllmm_jax.codec.latent_codec import Bytes, LatentCodec
 from gllmm_jax.codec.many import Batch, map_in_threads
 from gllmm_jax.codec.quality import DEFAULT
 from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport, Watch
+from gllmm_jax.codec.view import Crop, View, as_image
 from gllmm_jax.codec.wish import Wish
 from gllmm_jax.container import container
 from gllmm_jax.nn.model import misfit
@@ -55,6 +55,7 @@ class Codec(LatentCodec):
         super().__init__(weights, **placement)
         self._expected: set[tuple[int, int]] = set()
         self._batches: dict[int, Batch] = {}
+        self._small: dict[int | None, dict[int, view.Small]] = {}  # by quality and scale
 
     def compress(self, image: npt.ArrayLike, **wish: Any) -> bytes:
         """uint8 [height, width, 3 or 1] -> the bytes of a `.gllm` file. Raises `ValueError` on anything else.
@@ -65,12 +66,12 @@ class Codec(LatentCodec):
         """
         return self.encode(image, estimate=False, **wish).data
 
-    def decompress(self, data: Bytes, **limits: Any) -> np.ndarray:
+    def decompress(self, data: Bytes, **options: Any) -> np.ndarray:
         """The bytes of a `.gllm` file -> uint8 [height, width, 3 or 1]. Raises `BitstreamError`.
 
-        The `limits` are `max_pixels` and `other_synthesis`, as of `decode`.
+        The `options` are `crop`, `scale`, `max_pixels` and `other_synthesis`, as of `decode`.
         """
-        return self.decode(data, **limits).image
+        return self.decode(data, **options).image
 
     def compress_many(self, images: Iterable[npt.ArrayLike], *, workers: int | None = None, **wish: Any) -> list[bytes]:
         """`compress` for each, in order, with one wish for all.
@@ -176,47 +177,33 @@ class Codec(LatentCodec):
         self,
         data: Bytes,
         *,
+        crop: Crop | None = None,
+        scale: int = 1,
         max_pixels: int | None = container.MAX_PIXELS,
         other_synthesis: bool = False,
         progress: Progress = silent,
     ) -> Decoded:
         """`decompress`, with a report; `progress` as in `encode`.
 
+        `crop` (left, top, width, height) shows a part of the picture, up to rounding as the whole has it; a `scale` of
+        2, 4, 8 or 16 shows means of so many pixels squared, those of 8 and 16 nearly and at once where g_s is `light`.
         `other_synthesis=True` accepts files whose latents these weights read but whose picture other weights show: of
         a g_s trained anew, say. Raises `BitstreamError` where the bytes are no whole and undamaged file of this model,
         or announce more than `max_pixels` pixels; `ImportError` where the extra of the file's coder is missing;
-        `TypeError` on what is no bytes.
+        `TypeError` on what is no bytes; `ValueError` on a crop beyond the picture, another scale, or both.
         """
-        watch = Watch()
+        watch, shown = Watch(), View.of(crop, scale)
         header, stream = self.opened(data, max_pixels=max_pixels, other_synthesis=other_synthesis)
-        y_hat, _ = self._latents(header, stream, self._expecting(header, progress))
+        shown.check(header.height, header.width)
+        y_hat, _ = self._latents(header, stream, view.compiling(self, self._expected, header, shown, progress))
         watch.lap("entropy")
-        gray = header.colour == "gray"
-        tick = functools.partial(progress, "synthesis")
-        pixels = self.at_index(header.quality)._run(transforms.synthesise, y_hat, gray, tick)
-        image = pixels[: header.height, : header.width, : 1 if gray else 3].copy()
+        gray, codec = header.colour == "gray", self.at_index(header.quality)
+        size, tick = (header.height, header.width), functools.partial(progress, "synthesis")
+        kept = self._small.setdefault(header.quality, {})
+        pixels = codec._run(view.synthesise, y_hat, gray, size, shown, kept, tick)
+        image = pixels[..., : 1 if gray else 3].copy()
         watch.lap("synthesis")
-        return Decoded(image, DecodeReport(header.height, header.width, header.latents_crc32, watch.seconds))
-
-    def _expecting(self, header: container.Header, progress: Progress) -> Progress:
-        """`progress` that has the synthesis compiled beside the walk, once part of y has decoded.
-
-        A file that is refused before that costs no compilation. A walk of one part, as of small pictures, has nothing
-        compiled beside it.
-        """
-        room = transforms.room(self.latent_size(header.height, header.width))
-
-        def told(stage: str, done: int, parts: int) -> None:
-            progress(stage, done, parts)
-            if stage == "decoding" and 0 < done < parts and room not in self._expected:
-                self._expected.add(room)
-                threading.Thread(target=self._compile_synthesis, args=(room,)).start()
-
-        return told
-
-    def _compile_synthesis(self, room: tuple[int, int]) -> None:
-        with on(self.transforms):  # of this thread
-            transforms.compile_synthesis(self.config, self.params, room)
+        return Decoded(image, DecodeReport(len(image), image.shape[1], header.latents_crc32, watch.seconds))
 
 
 def load(

@@ -1,7 +1,9 @@
-"""Which weights a file needs: short digests that it carries, of what its stream and its picture depend on."""
+"""Short digests that a file carries: of the weights that its stream and its picture depend on, and of its latents."""
 
+import functools
 import hashlib
 import json
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -45,3 +47,8 @@ def synthesis(config: ModelConfig, params: zoo.Tree) -> bytes:
         digest.update(f"{path} {leaf.shape} ".encode())
         digest.update(np.ascontiguousarray(leaf, "<f2").tobytes())
     return digest.digest()[:FINGERPRINT_BYTES]
+
+
+def latents_crc32(y_hat: np.ndarray, z_hat: np.ndarray) -> int:
+    """CRC-32 of y_hat, then z_hat, as little-endian int32 in the order of their axes."""
+    return functools.reduce(lambda crc, a: zlib.crc32(np.ascontiguousarray(a, "<i4").data, crc), (y_hat, z_hat), 0)

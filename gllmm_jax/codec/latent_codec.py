@@ -20,9 +20,9 @@ from flax.errors import FlaxError
 
 from gllmm_jax import placement, zoo
 from gllmm_jax.codec import transforms
-from gllmm_jax.codec.arrays import as_image, latents_crc32
-from gllmm_jax.codec.fingerprint import of_header, of_weights
+from gllmm_jax.codec.fingerprint import latents_crc32, of_header, of_weights
 from gllmm_jax.codec.quality import DEFAULT, index_of, quality_of
+from gllmm_jax.codec.view import as_image
 from gllmm_jax.container import container
 from gllmm_jax.errors import BitstreamError
 from gllmm_jax.nn.model import misfit

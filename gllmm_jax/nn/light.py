@@ -47,16 +47,26 @@ class Linear(nn.Module):
     gain_on_input: bool = False
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, scale: int = 1) -> jax.Array:
         kernel = self.param("kernel", nn.initializers.normal(1.0), (x.shape[-1], self.features), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
         channels = x.shape[-1] if self.gain_on_input else self.features
         log_gain = self.param("log_gain", nn.initializers.zeros_init(), (channels,), jnp.float32)
         # what is rounded, or shown, hangs on this sum
         x, kernel, bias, log_gain = map(at_least_single, (x, kernel, bias, log_gain))
+        if scale > 1:
+            kernel, bias = _means(kernel, scale), _means(bias, scale)
         gain, bias = (in_rank_of(x, row) for row in (jnp.exp(log_gain), bias))
         product = jnp.matmul(x * gain if self.gain_on_input else x, kernel / BLOCK_VALUES**0.5, precision="highest")
         return product + bias if self.gain_on_input else product * gain + bias
+
+
+def _means(blocks: jax.Array, scale: int) -> jax.Array:
+    """Numbers of 16x16 RGB blocks [..., 768] -> the means of each `scale` x `scale` of their pixels."""
+    side = STRIDE // scale
+    return (
+        blocks.reshape(*blocks.shape[:-1], side, scale, side, scale, 3).mean((-4, -2)).reshape(*blocks.shape[:-1], -1)
+    )
 
 
 class LightAnalysis(nn.Module):
@@ -87,14 +97,20 @@ class LightAnalysis(nn.Module):
 
 
 class LightSynthesis(nn.Module):
-    """g_s: y_hat [B, h, w, M] -> x_hat [B, 16h, 16w, 3], not clipped."""
+    """g_s: y_hat [B, h, w, M] -> x_hat [B, 16h, 16w, 3], not clipped.
+
+    With a `scale` of 2, 4, 8 or 16 it is the linear picture alone, the mean of `scale` x `scale` pixels as one:
+    [B, 16h/scale, 16w/scale, 3].
+    """
 
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, y_hat: jax.Array) -> jax.Array:
+    def __call__(self, y_hat: jax.Array, scale: int = 1) -> jax.Array:
         c, (fine, middle, coarse) = self.config, self.config.widths
-        blocks = Linear(BLOCK_VALUES, gain_on_input=True, name="linear")(y_hat)
+        blocks = Linear(BLOCK_VALUES, gain_on_input=True, name="linear")(y_hat, scale)
+        if scale > 1:
+            return depth_to_space(blocks, STRIDE // scale) + 0.5
         picture = space_to_depth(depth_to_space(blocks, STRIDE), FINE)
         h = Level(c.rate, name="level0")(conv(coarse, name="first")(y_hat * LATENT_SCALE))
         h = residual(c.block, name="block0")(h)

@@ -94,6 +94,10 @@ class Model(nn.Module):
         """g_s: y_hat [B, h, w, M] -> x_hat [B, S h, S w, 3], not clipped; S the stride."""
         return self.g_s(y_hat if self.gain is None else self.gain.synthesis(at_least_single(y_hat)))
 
+    def small_synthesis(self, y_hat: jax.Array, scale: int) -> jax.Array:
+        """The linear part of the `light` g_s: [B, 16h/scale, 16w/scale, 3]."""
+        return self.g_s(y_hat if self.gain is None else self.gain.synthesis(at_least_single(y_hat)), scale)
+
     def hyper_analysis(self, y: jax.Array) -> jax.Array:
         """h_a: y [B, h, w, M], sides multiples of 4 -> z [B, h/4, w/4, N]; [B, 0, 0, 0] without hyperprior."""
         return self.h_a(y) if self.config.has_hyperprior else jnp.zeros((len(y), 0, 0, 0), y.dtype)

@@ -144,12 +144,15 @@ def check_alpha(picture: Picture) -> None:
         raise PictureError(f"alpha is {alpha.dtype} of the shape {alpha.shape}, and has to be uint8 of {size}")
 
 
-def from_chunks(pixels: np.ndarray, chunks: Mapping[str, bytes], *, warn: Warn) -> Picture:
+def from_chunks(
+    pixels: np.ndarray, chunks: Mapping[str, bytes], *, size: tuple[int, int] | None = None, warn: Warn
+) -> Picture:
     """Inverse of `to_chunks`, for decoded pixels. Raises `BitstreamError` on transparency that cannot be read.
 
-    What else is damaged, or larger than `MOST` once it is inflated, is left out.
+    Transparency is of the whole picture's `size`, height and width, that of the pixels unless given. What else is
+    damaged, or larger than `MOST` once it is inflated, is left out.
     """
-    alpha = _alpha(chunks[ALPHA], pixels.shape[:2]) if ALPHA in chunks else None
+    alpha = _alpha(chunks[ALPHA], size or pixels.shape[:2]) if ALPHA in chunks else None
     return Picture(pixels, alpha)._replace(**beside(chunks, warn=warn))
 
 
