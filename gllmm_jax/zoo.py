@@ -159,12 +159,11 @@ def locate(name_or_path: str | os.PathLike[str]) -> Path:
 
 
 def _suggestion(name: str) -> str:
-    known = names()
+    known, listed = names(), ", ".join(names())
     if name in PRESETS:
-        return f"it is a preset without weights: train it, or take another; there are: {', '.join(known) or 'none'}"
+        return f"it is a preset, and `gllmm-jax train --preset {name}` makes weights; there are: {listed or 'none'}"
     if not known:
         return f"no models are installed: give a weights file, or set {PLACES} to a folder of them"
-    listed = ", ".join(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     if close and len(known) > 1:
         return f"did you mean '{close[0]}'? There are: {listed}"

@@ -1,11 +1,14 @@
 """`info` and the options that choose a model."""
 
+import csv
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from gllmm_jax import zoo
-from gllmm_jax.cli import main
+from gllmm_jax.cli import main, models
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +24,43 @@ def test_info_of_a_model_by_its_name(capsys):
     assert json.loads(capsys.readouterr().out)["kind"] == "weights"
     assert main(["info", "other"]) == 2
     assert capsys.readouterr().err == "gllmm-jax: there is no file other\n"
+
+
+def test_info_of_a_preset_says_how_to_train_it(capsys):
+    assert main(["info", "gllmm-128"]) == 2
+    told = "it is a preset, and `gllmm-jax train --preset gllmm-128` makes weights; there are: mu-random"
+    assert capsys.readouterr().err == f"gllmm-jax: there is no model 'gllmm-128'; {told}\n"
+
+
+def test_models_say_what_to_expect(capsys, mu_file, monkeypatch):
+    known = {"mu-random": {"licence": "MIT", "kodak": [{"quality": q, "bpp": q / 4, "psnr": 20 + q} for q in (1, 5)]}}
+    monkeypatch.setattr(models, "MEASURED", "measured-by-test.json")
+    assert main(["models"]) == 0
+    assert re.search(r"^mu-random \*  lambda 0\.013  \? +\? +", capsys.readouterr().out, re.MULTILINE)
+    path = mu_file.with_name(models.MEASURED)
+    path.write_text(json.dumps(known))
+    assert main(["models"]) == 0
+    path.unlink()
+    line = capsys.readouterr().out.splitlines()[1]
+    assert re.fullmatch(r"mu-random \*  lambda 0\.013  0\.25 to 1\.25  21\.0 to 25\.0  [\d,]+ +[\d,]+ +MIT", line)
+
+
+def test_what_is_expected_was_measured():
+    """Of all installed weights; of those in the table of results, its means."""
+    folder = Path(zoo.__file__).parent / "weights"
+    known = json.loads((folder / models.MEASURED).read_text())
+    assert set(known) == {path.stem for path in folder.glob("*.npz")}
+    assert all(model["licence"] == "Apache-2.0" and model["kodak"] for model in known.values())
+    results = folder.parent.parent / "experiments" / "results" / "kodak.csv"
+    rows = list(csv.DictReader(results.read_text().splitlines()))
+    for name, model in known.items():
+        for point in model["kodak"]:
+            found = [row for row in rows if row["codec"] == name and float(row["setting"]) == point["quality"]]
+            for key, digits in (("bpp", 5e-4), ("psnr", 6e-3)):
+                if found:
+                    mean = sum(float(row[key]) for row in found) / len(found)
+                    assert abs(mean - point[key]) < digits, (name, point)
+    assert {row["codec"] for row in rows} & set(known)
 
 
 def test_models_of_further_folders(capsys, photo, mu_weights, tmp_path, monkeypatch):

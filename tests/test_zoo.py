@@ -58,7 +58,10 @@ def test_names_and_installed_models(path, monkeypatch):
     assert zoo.read("small-1").name == "small-1"
     with pytest.raises(WeightsError, match=r"^there is no model 'tiny'; there are: small-1$"):
         zoo.read("tiny")
-    with pytest.raises(WeightsError, match=r"^there is no model 'gllmm-128'; it is a preset without weights: train it"):
+    with pytest.raises(
+        WeightsError,
+        match=r"^there is no model 'gllmm-128'; it is a preset, and `gllmm-jax train --preset gllmm-128` makes weights",
+    ):
         zoo.read("gllmm-128")
     zoo.save(path.parent / "big-2.npz", small())
     with pytest.raises(WeightsError, match=r"did you mean 'small-1'\? There are: big-2, small-1$"):

@@ -1,12 +1,17 @@
 """`models` and `info`."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
 from gllmm_jax import zoo
 from gllmm_jax.cli.common import a_path, add_command, add_json, harmless, opened, print_json, read_stream, say
 from gllmm_jax.cli.options import add_max_memory
+from gllmm_jax.presets import PRESETS
+
+MEASURED = "measured.json"
+"""Beside the installed weights: what is known of each that no weights file says."""
 
 
 def add_commands(commands: Any) -> None:
@@ -33,17 +38,33 @@ def models(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json(rows)
         return
-    for row in rows:
-        mark = "  (default)" if row["default"] else ""
-        print(f"{row['model']:20} {row['parameters']:>12,} parameters {row['bytes']:>12,} bytes{mark}")
+    for line in _table(rows):
+        print(line)
+
+
+def _table(rows: list[dict[str, Any]]) -> list[str]:
     if not rows:
-        print("no models are installed")
+        return ["no models are installed"]
+    lines = [("model", "serves", "bits a pixel", "PSNR in dB", "parameters", "bytes", "licence")]
+    for row in rows:
+        bpp = _range([point["bpp"] for point in row["kodak"]], ".2f")
+        psnr = _range([point["psnr"] for point in row["kodak"]], ".1f")
+        facts = bpp, psnr, f"{row['parameters']:,}", f"{row['bytes']:,}", row["licence"] or "?"
+        lines.append((row["model"] + " *" * row["default"], row["serves"], *facts))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    shown = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    return [*shown, "* is the default. Rates and PSNR are means over the 24 Kodak pictures."]
+
+
+def _range(values: list[float], form: str) -> str:
+    ends = dict.fromkeys(format(value, form) for value in (min(values), max(values))) if values else ["?"]
+    return " to ".join(ends)
 
 
 def info(arguments: argparse.Namespace) -> None:
     """Facts of one file, by its content and not its name, or of a model by its name."""
     path = arguments.file
-    if str(path) in zoo.names() and not path.exists():
+    if not path.exists() and str(path) in {*zoo.names(), *PRESETS}:  # of a preset it says how to train it
         path = zoo.locate(str(path))
     with opened(path) as file:
         archive = path.is_file() and file.read(4) == b"PK\x03\x04"
@@ -94,12 +115,25 @@ def _stream_facts(path: Path, data: bytes) -> dict[str, Any]:
 
 def _weights_facts(path: Path) -> dict[str, Any]:
     weights = zoo.read(path)
+    rate, lmbda = weights.config.rate, weights.provenance.get("lmbda")
+    serves = "one quality" if lmbda is None else f"lambda {lmbda}"
+    if rate is not None:
+        serves = f"qualities 0 to 100, lambda {rate.lowest:g} to {rate.highest:g}"
     return {
         "kind": "weights",
         "format": zoo.FORMAT,
         "bytes": path.stat().st_size,
         "model": weights.name,
         "parameters": zoo.count(weights.params),
+        "serves": serves,
+        **_measured(path),
         "config": weights.config.to_dict(),
         "provenance": dict(weights.provenance),
     }
+
+
+def _measured(path: Path) -> dict[str, Any]:
+    """Licence of weights, and rates and PSNR by quality, where they were installed with the package."""
+    known = zoo.FOLDER / MEASURED
+    found = json.loads(known.read_text()) if path.parent == zoo.FOLDER and known.exists() else {}
+    return {"licence": None, "kodak": []} | found.get(path.stem, {})
