@@ -28,8 +28,11 @@ def reported(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def check_free(path: str | os.PathLike[str], *, force: bool = False) -> None:
-    """Raises `WriteError` where writing `path` would replace a file, unless `force`. Devices and pipes are free."""
-    if not force and os.path.isfile(path):
+    """Raises `WriteError` where writing `path` would replace a file, unless `force`. Devices and pipes are free.
+
+    So is what the process has open already: /dev/stdout, whatever it was sent to.
+    """
+    if not force and os.path.isfile(path) and not _is_open(path):
         raise WriteError(f"{path} is there already: force=True replaces it")
 
 
@@ -45,9 +48,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     with reported(path):
         if os.path.islink(path) and not os.path.exists(path):
             raise WriteError(f"cannot write {path}: it is a link to {target}, which is not there")
-        if os.path.exists(path) and not os.path.isfile(path):
-            # by its own name: /dev/stdout may be a link to a pipe, which has none
-            with open(path, "wb") as file:
+        if _is_open(path) or (os.path.exists(path) and not os.path.isfile(path)):
+            # by its own name: /dev/stdout may be a link to a pipe, which has none; or to a file that others write too
+            with open(path, "ab" if _is_open(path) else "wb") as file:
                 yield file
             return
         # no part of the target's name, which may be as long as a name can be
@@ -64,6 +67,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         finally:
             temporary.unlink(missing_ok=True)
             _unfinished.discard(temporary)
+
+
+def _is_open(path: str | os.PathLike[str]) -> bool:
+    return os.fspath(path).startswith(("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/"))
 
 
 def write(path: str | os.PathLike[str], data: bytes) -> None:

@@ -62,7 +62,7 @@ def read(
     """
     if not (os.path.isfile(path) and picture.is_compressed(path)):
         return picture.load(path, convert=convert, max_pixels=max_pixels)
-    with open(path, "rb") as file:
+    with picture.readable(path) as file:
         data = container.read(file)
     codec = needed(container.unpack(data, max_pixels=max_pixels)[0]) if model is None else use(model)
     return decode(codec, data, warn=warnings.warn, max_pixels=max_pixels)[0]
@@ -72,7 +72,7 @@ def write(
     path: str | os.PathLike[str],
     whole: Picture | npt.ArrayLike,
     *,
-    model: str | Path | Codec = zoo.DEFAULT,
+    model: str | Path | Codec | None = None,
     quality: float | None = None,
     strip: bool = False,
     force: bool = False,
@@ -80,10 +80,10 @@ def write(
 ) -> None:
     """Write a picture, or uint8 [height, width, 3 or 1] or [height, width], in the format that the suffix says.
 
-    A `.gllm` file is made by `model`, at a `quality` from 0 to 100 or another wish of `Codec.encode`; of JPEG, WebP and
-    AVIF `quality` is a whole number from 1 to 100. `strip` leaves EXIF, XMP and profile out. A file that is there is
-    replaced with `force` alone. Raises `files.WriteError`, `PictureError`, `ValueError` on other arrays or where a wish
-    is out of reach.
+    A `.gllm` file is made by `model`, `zoo.DEFAULT` unless given, at a `quality` from 0 to 100 or another wish of
+    `Codec.encode`; of JPEG, WebP and AVIF `quality` is a whole number from 1 to 100. `strip` leaves EXIF, XMP and
+    profile out. A file that is there is replaced with `force` alone. Raises `files.WriteError`, `PictureError`,
+    `ValueError` on other arrays or where a wish is out of reach.
     """
     files.check_free(path, force=force)
     whole = whole if isinstance(whole, Picture) else Picture(np.asarray(whole))
@@ -91,7 +91,8 @@ def write(
     carried.check_alpha(whole)
     if Path(path).suffix.lower() == SUFFIX:
         options = {"estimate": False, "quality": quality, **options}
-        files.write(path, encode(use(model), whole, strip=strip, warn=warnings.warn, **options).data)
+        codec = use(zoo.DEFAULT if model is None else model)
+        files.write(path, encode(codec, whole, strip=strip, warn=warnings.warn, **options).data)
         return
     if options:
         raise ValueError(f"{next(iter(options))} is for .gllm files, and {path} is none")

@@ -62,6 +62,34 @@ def test_names_that_would_meet(here):
         planned("in/a.png", "more/a.png", output="out")
 
 
+def test_an_output_that_may_be_of_another_picture_is_told(capsys, photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    for name in ("in/a.png", "in/b.png", "in/c.png"):
+        shutil.copy(photo, name)
+    assert run(capsys, "compress", "in/*.png", "-o", "out")[1] == []
+    for name in ("in/a.jpg", "in/d.jpg", "in/b.txt"):
+        shutil.copy(photo, name)
+    assert run(capsys, "compress", "in/?.jpg", "-o", "out")[1] == [
+        "gllmm-jax: in/a.jpg is left out: out/a.gllm is there already, and may be of a.png"
+    ]
+    assert run(capsys, "decompress", "out", "-o", "in")[1] == []
+    assert run(capsys, "compress", "in/?.jpg", "-o", "out", "--force")[1] == []
+
+
+def test_names_with_a_line_break_are_one_line(capsys, photo, tmp_path):
+    source = tmp_path / "a\nb.png"
+    shutil.copy(photo, source)
+    shutil.copy(photo, tmp_path / "c\nd.png")
+    assert run(capsys, "compress", source)[1] == []
+    shown = str(source).replace("\n", "\\n")
+    line = run(capsys, "compress", source, status=2)[1]
+    assert line == [f"gllmm-jax: {shown.replace('png', 'gllm')} is there already: --force replaces it"]
+    (tmp_path / "c\nd.png").write_bytes(b"no picture")
+    line = run(capsys, "compress", tmp_path, status=1)[1]
+    assert line == [f"gllmm-jax: {tmp_path}/c\\nd.png is not a picture that can be read here"]
+
+
 def test_where_there_is_nothing_to_do(here):
     Path("empty").mkdir()
     Path("file").touch()

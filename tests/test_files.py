@@ -1,5 +1,9 @@
 """Files that are written whole or not at all."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from gllmm_jax import files
@@ -32,3 +36,15 @@ def test_a_link_is_followed_but_not_to_nowhere(tmp_path):
     with pytest.raises(files.WriteError, match=r"nowhere: it is a link to .*missing, which is not there"):
         files.write(tmp_path / "nowhere", b"new")
     assert not (tmp_path / "missing").exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="there is no /dev/stdout")
+def test_what_is_open_already_is_no_file_to_replace(tmp_path):
+    """It is written on, as by anything else that writes there, whether it was sent to a file or a pipe."""
+    code = "from gllmm_jax import files; files.check_free('/dev/stdout'); files.write('/dev/stdout', b'new')"
+    with (tmp_path / "log").open("wb") as log:
+        log.write(b"old, ")
+        log.flush()
+        subprocess.run([sys.executable, "-c", code], check=True, stdout=log)
+    assert (tmp_path / "log").read_bytes() == b"old, new" and len(list(tmp_path.iterdir())) == 1
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout == b"new"

@@ -8,6 +8,7 @@ import gllmm_jax
 from gllmm_jax import transcode
 from gllmm_jax.errors import BitstreamError, PictureError
 from gllmm_jax.files import WriteError
+from gllmm_jax.picture import picture
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +65,17 @@ def test_what_is_refused(mu_codec, photo, photograph, tmp_path):
     with pytest.raises(BitstreamError, match="more than the limit of 399"):
         gllmm_jax.read(tmp_path / "a.gllm", max_pixels=399)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.gllm", "photo.png"]
+
+
+def test_a_file_that_the_system_does_not_give(mu_codec, photo, monkeypatch):
+    """Here root reads everything, so the system is told to refuse."""
+
+    def refused(path, *rest):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(picture, "open", refused, raising=False)
+    with pytest.raises(PictureError, match=r"^cannot read .*photo\.png: permission denied$"):
+        gllmm_jax.read(photo)
 
 
 @pytest.mark.parametrize("suffix", ["gllm", "png"])

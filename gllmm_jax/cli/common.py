@@ -40,11 +40,21 @@ def sentence(error: Exception) -> str:
         return "out of memory"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:  # as the system has it
         return f"{os.fsdecode(error.filename)}: {error.strerror.lower()}"
-    text = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    text = str(error).strip() or type(error).__name__
+    if not _is_ours(error):  # others' messages may have many lines; ours have one, and names of files in it
+        text = next(iter(text.splitlines()))
     text = _PARAMETER.sub(lambda found: f"--{found[1]}".replace("_", "-") + ("" if found[2] else " "), text)
     if isinstance(error, _EXPECTED):
         return text
     return f"unexpected {type(error).__name__}: {text} ({DEBUG}=1 shows where)"
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether it was raised here, and not in another library."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and Path(trace.tb_frame.f_code.co_filename).is_relative_to(Path(__file__).parents[1])
 
 
 def exhausted(error: Exception) -> bool:

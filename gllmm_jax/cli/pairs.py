@@ -36,6 +36,7 @@ class Plan(NamedTuple):
     many: bool  # more than one file was named, or a folder, or a pattern
     folder: Path | None  # that is made, with those below it
     there: int  # outputs that were there, and whose pairs are left out
+    doubtful: list[tuple[Pair, str]]  # of those, what may be of another file beside the input, and that one's name
 
 
 class _Found(NamedTuple):
@@ -59,15 +60,30 @@ def plan(
             if folder is None and not pair.output.parent.is_dir():
                 raise files.WriteError(f"there is no folder {pair.output.parent} for {pair.output.name}")
             _check_apart([pair])
-        return Plan([pair], many, folder, 0)
+        return Plan([pair], many, folder, 0, [])
     folder = None if output is None else _folder(output)
     for source, name in found:
         if name is None:
             raise ValueError(f"{source} is no file, and is taken alone: no other input beside it")
     pairs = _named(found, folder, suffix)
-    left = [pair for pair in pairs if force or not pair.output.is_file()]
+    left, there = [], []
+    for pair in pairs:
+        (there if pair.output.is_file() and not force else left).append(pair)
     _check_apart(left)
-    return Plan(left, many, folder, len(pairs) - len(left))
+    return Plan(left, many, folder, len(there), list(_doubtful(there, wanted)))
+
+
+def _doubtful(there: list[Pair], wanted: Callable[[Path], bool]) -> Iterator[tuple[Pair, str]]:
+    """Pairs whose output an earlier run may have made of a file that differs in its suffix alone."""
+    alike: dict[Path, list[str]] = {}  # names by what they are without their suffix
+    for folder in {pair.source.parent for pair in there}:
+        for name in sorted(os.listdir(folder)):
+            if wanted(path := folder / name):
+                alike.setdefault(path.with_suffix(""), []).append(name)
+    for pair in there:
+        others = [name for name in alike.get(pair.source.with_suffix(""), []) if name != pair.source.name]
+        if others and pair.output.stem == pair.source.stem:
+            yield pair, others[0]
 
 
 def _single(found: _Found, output: str | None, suffix: str) -> tuple[Pair, Path | None]:

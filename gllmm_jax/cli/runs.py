@@ -57,6 +57,8 @@ def _many(arguments: argparse.Namespace, plan: Plan, work: Work) -> int:
     gc.enable()  # there is much to come
     if plan.folder is not None:
         files.make_folder(plan.folder)
+    for pair, name in plan.doubtful:
+        say(f"{pair.source} is left out: {pair.output} is there already, and may be of {name}")
     start = time.perf_counter()
     with progress.bar(pictures=len(plan.pairs)) as bar:
 

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from gllmm_jax.errors import PictureError
+from gllmm_jax.picture import profile
 from gllmm_jax.picture.carried import NAMES, Picture, Warn, of_the_picture, with_prefix
 
 WRITTEN = frozenset({"PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "JPEG2000"})
@@ -22,6 +23,7 @@ _READ_ALONE = {"GIF", "TGA", "MPO"}
 """Others that folders are searched for."""
 
 _TRANSPARENT = ("PNG", "WEBP", "TIFF", "AVIF", "JPEG2000")
+_COLOURED = ("WEBP", "AVIF")  # gray becomes RGB
 _CARRYING = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF")
 
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
@@ -65,6 +67,8 @@ def encode(picture: Picture, kind: str, *, quality: float | None = None, warn: W
     where the format does not take the picture or a quality.
     """
     check_quality(kind, quality)
+    if kind in _COLOURED and picture.icc and picture.pixels.shape[-1] == 1:
+        picture = _in_colour(picture, kind, warn)
     image = _image(picture, kind, warn)
     carried = [field for field in NAMES if getattr(picture, field)]
     if carried and kind not in _CARRYING:
@@ -103,6 +107,16 @@ def _image(picture: Picture, kind: str, warn: Warn) -> Image.Image:
         return image
     warn(f"{kind} holds no transparency: the picture is laid on white")
     return on_white(image)
+
+
+def _in_colour(picture: Picture, kind: str, warn: Warn) -> Picture:
+    """Gray with a profile of gray, which would not fit the RGB of its file -> sRGB."""
+    try:
+        image = profile.to_srgb(Image.fromarray(picture.pixels[..., 0]), picture.icc, "the picture")
+    except PictureError:
+        warn(f"{kind} does not take its {NAMES['icc']}")
+        return picture._replace(icc=b"")
+    return picture._replace(pixels=as_array(image), icc=b"")
 
 
 def on_white(image: Image.Image) -> Image.Image:

@@ -150,6 +150,19 @@ def _opened(
 
 
 def is_compressed(path: str | os.PathLike[str]) -> bool:
-    """Whether it is a `.gllm` file: asked before Pillow, which may have learned to open such files."""
-    with open(path, "rb") as file:
+    """Whether it is a `.gllm` file: asked before Pillow, which may have learned to open such files.
+
+    Raises `PictureError` as `readable` does.
+    """
+    with readable(path) as file:
         return file.read(len(_COMPRESSED)) == _COMPRESSED
+
+
+@contextlib.contextmanager
+def readable(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to read, as bytes. Raises `PictureError` on whatever the system refuses."""
+    try:
+        with open(path, "rb") as file:
+            yield file
+    except OSError as error:
+        raise PictureError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error

@@ -15,6 +15,7 @@ _TOLERANCE = 3
 
 _COLOURS = np.stack(np.meshgrid(*[np.linspace(0, 255, 16, dtype=np.uint8)] * 3), axis=-1).reshape(64, 64, 3)
 
+_UNREADABLE = (ImageCms.PyCMSError, OSError, ValueError, TypeError)
 
 _MODES = {b"RGB ": "RGB", b"GRAY": "L"}
 
@@ -23,7 +24,7 @@ def fits(icc: bytes, mode: str) -> bool:
     """Whether a profile can be read and is of an image of that mode."""
     try:
         _parsed(icc)
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+    except _UNREADABLE:
         return False
     return _MODES.get(icc[_SPACE]) == mode
 
@@ -32,7 +33,7 @@ def foreign(icc: bytes) -> str | None:
     """Name of an RGB profile other than sRGB; None for sRGB by whatever name, and for one that cannot be read."""
     try:
         name = " ".join(ImageCms.getProfileDescription(_parsed(icc)).split())
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+    except _UNREADABLE:
         return None
     if icc[_SPACE] != b"RGB " or _is_srgb(icc):
         return None
@@ -48,15 +49,15 @@ def _is_srgb(icc: bytes) -> bool:
 
 
 def to_srgb(image: Image.Image, icc: bytes, name: object) -> Image.Image:
-    """An RGB image of the profile `icc` -> sRGB. Raises `PictureError` where the profile does not allow it."""
+    """RGB or L of the profile `icc` -> RGB in sRGB. Raises `PictureError` where the profile does not allow it."""
     try:
         return _turn(image, icc, ImageCms.Intent.PERCEPTUAL)
-    except ImageCms.PyCMSError as error:
+    except _UNREADABLE as error:
         raise PictureError(f"{name} has a colour profile that cannot be turned into sRGB ({error})") from error
 
 
 def _turn(image: Image.Image, icc: bytes, intent: ImageCms.Intent) -> Image.Image:
-    turned = ImageCms.profileToProfile(image, _parsed(icc), ImageCms.createProfile("sRGB"), intent)
+    turned = ImageCms.profileToProfile(image, _parsed(icc), ImageCms.createProfile("sRGB"), intent, "RGB")
     assert turned is not None  # only where it works in place
     return turned
 

@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 from gllmm_jax.errors import BitstreamError, PictureError
 from gllmm_jax.picture import carried, formats, picture
 from gllmm_jax.picture.carried import Picture, from_chunks, to_chunks
+from tests.codec.profiles import described
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (20, 30, 3)).astype(np.uint8)
@@ -198,3 +199,19 @@ def test_damaged_exif_costs_no_picture(kind, tmp_path):
 def test_webp_without_loss_keeps_colours_that_nobody_sees():
     data = formats.encode(Picture(RGB, np.zeros_like(ALPHA)), "WEBP", warn=no_warning)
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))[..., :3], RGB)
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
+def test_a_profile_of_gray_does_not_go_into_files_of_colours(kind):
+    """The picture is in sRGB then, and looks as it did; what cannot be turned loses its profile."""
+    ramp, told = np.arange(256, dtype=np.uint8).reshape(16, 16, 1), []
+    dark = Picture(ramp, icc=described("GRAY", curve=[1024]))  # a gamma of 4
+    with Image.open(io.BytesIO(formats.encode(dark, kind, warn=no_warning))) as image:
+        assert image.mode == "RGB" and image.info.get("icc_profile") is None
+        shown = np.asarray(image).reshape(256, 3).astype(int)
+    expected = 255 * (np.arange(256) / 255) ** (4 / 2.2)
+    assert np.abs(shown - expected[:, None])[64:].max() < 12 and shown[128, 1] < 100
+    with Image.open(io.BytesIO(formats.encode(dark, "PNG", warn=no_warning))) as image:
+        assert (image.mode, image.info["icc_profile"]) == ("L", dark.icc)
+    with Image.open(io.BytesIO(formats.encode(dark._replace(icc=b"none"), kind, warn=told.append))) as image:
+        assert image.info.get("icc_profile") is None and told == [f"{kind} does not take its colour profile"]
