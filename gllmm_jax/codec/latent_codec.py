@@ -26,7 +26,7 @@ from gllmm_jax.codec.view import as_image
 from gllmm_jax.container import container
 from gllmm_jax.errors import BitstreamError
 from gllmm_jax.nn.model import misfit
-from gllmm_jax.nn.quality import at_quality, has_anchors
+from gllmm_jax.nn.quality import at_index, has_anchors
 from gllmm_jax.placement import Device
 from gllmm_jax.progress import Progress, silent
 from gllmm_jax.twin import integer
@@ -94,8 +94,7 @@ class LatentCodec:
         if not has_anchors(self._params, self.config.rate):
             problem = misfit(self.config, self._params)
             raise zoo.WeightsError(f"the parameters of '{self.name}' do not fit its config: {problem}")
-        with placement.on(self.transforms):
-            self.params = at_quality(self._params, np.float32(index))
+        self.params = jax.device_put(at_index(self._params, index), self.transforms)
         self._move_twin()
 
     def _move_twin(self) -> None:

@@ -19,7 +19,6 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from gllmm_jax.config import QUALITIES, VariableRate
-from gllmm_jax.nn.layers import in_rank_of
 
 ROWS = "rows"
 
@@ -27,11 +26,14 @@ ROWS = "rows"
 def interpolate(rows: ArrayLike, quality: ArrayLike) -> jax.Array:
     """Rows [A, C] of the anchors at qualities [...] from 0 to 255 -> [..., C], float32."""
     rows = jnp.asarray(rows, jnp.float32)
-    count = rows.shape[0]
-    place = jnp.asarray(quality, jnp.float32) * ((count - 1) / (QUALITIES - 1))
-    place = place[..., None]
-    weights = jnp.maximum(1.0 - jnp.abs(place - in_rank_of(place, jnp.arange(count, dtype=jnp.float32))), 0.0)
-    return jnp.matmul(weights, rows, precision="highest")
+    return jnp.matmul(_weights(jnp.asarray(quality, jnp.float32), rows.shape[0], jnp), rows, precision="highest")
+
+
+def _weights(quality: Any, anchors: int, library: Any) -> Any:
+    # of each anchor at qualities [...] in float32 -> [..., A], with JAX or NumPy
+    place = (quality * np.float32((anchors - 1) / (QUALITIES - 1)))[..., None]
+    every = library.arange(anchors, dtype=np.float32).reshape((1,) * (place.ndim - 1) + (anchors,))
+    return library.maximum(np.float32(1) - abs(place - every), np.float32(0))
 
 
 def at_quality(params: Any, quality: ArrayLike) -> Any:
@@ -39,11 +41,25 @@ def at_quality(params: Any, quality: ArrayLike) -> Any:
 
     Parameters of a model with one quality come back as they are. Qualities are from 0 to 255, not only whole ones.
     """
+    return _replaced(params, lambda rows: _chosen(rows, jnp.atleast_1d(jnp.asarray(quality, jnp.float32))))
+
+
+def at_index(params: Any, index: int) -> Any:
+    """`at_quality` of one whole number, by NumPy and not in programs: nothing is compiled, and all devices agree."""
+
+    def row(rows: Any) -> np.ndarray:
+        rows = np.asarray(rows, np.float32)
+        return np.matmul(_weights(np.float32(index), len(rows), np), rows)[None, None, None]
+
+    return _replaced(params, lambda found: [row(rows) for rows in found])
+
+
+def _replaced(params: Any, chosen: Callable[[list[Any]], Any]) -> Any:
+    # the same tree with others in the place of all rows
     found, tree = jax.tree_util.tree_flatten_with_path(params)
     leaves = [leaf for _, leaf in found]
     places = [i for i, (path, _) in enumerate(found) if getattr(path[-1], "key", None) == ROWS]
-    chosen = _chosen([leaves[i] for i in places], jnp.atleast_1d(jnp.asarray(quality, jnp.float32)))
-    for i, rows in zip(places, chosen, strict=True):
+    for i, rows in zip(places, chosen([leaves[i] for i in places]), strict=True):
         leaves[i] = rows
     return tree.unflatten(leaves)
 

@@ -11,7 +11,7 @@ import pytest
 
 from gllmm_jax.config import Progressive, TrainConfig, VariableRate
 from gllmm_jax.nn.model import Model, init_params
-from gllmm_jax.nn.quality import at_quality, interpolate
+from gllmm_jax.nn.quality import at_index, at_quality, interpolate
 from gllmm_jax.objective import balance
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.train.step import draw_qualities, loss_fn
@@ -32,6 +32,16 @@ def test_rows_are_linear_between_anchors():
     found = interpolate(rows, np.array([0, 63.75, 127.5, 255]))
     np.testing.assert_allclose(found, [[0, 1], [5, 2], [10, 3], [20, -1]], atol=1e-5)
     assert interpolate(rows, 255.0).shape == (2,)
+
+
+@pytest.mark.parametrize("index", [0, 1, 100, 255])
+def test_one_quality_without_a_program(index):
+    given = random_params(TINY_LIGHT)
+    for found, expected in zip(
+        jax.tree.leaves(at_index(given, index)), jax.tree.leaves(at_quality(given, index)), strict=True
+    ):
+        assert isinstance(found, np.ndarray) and (found.shape, found.dtype) == (expected.shape, expected.dtype)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_lambda_grows_by_equal_factors():
