@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gllmm_jax import zoo
-from gllmm_jax.cli import main, models
+from gllmm_jax.cli import EXAMPLES, _parser, main, models
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +91,19 @@ def test_one_model_a_command(capsys, photo):
 def test_alone_it_helps(capsys):
     assert main([]) == 0
     assert "compress" in capsys.readouterr().out
+
+
+def test_every_help_has_examples_that_can_be_given(capsys):
+    """They are parsed here as they are shown."""
+    for command in ("", *EXAMPLES):
+        with pytest.raises(SystemExit, match="0"):
+            main([*command.split(), "--help"])
+        _, _, shown = capsys.readouterr().out.partition("\nfor example:\n")
+        lines = shown.splitlines()
+        assert lines and all(line.startswith(f"  gllmm-jax {command}") for line in lines), command
+        for line in lines:
+            if "--help" not in line:
+                assert _parser().parse_args(line.split()[1:]).run
 
 
 def test_what_files_say_cannot_steer_a_terminal(mu_weights, tmp_path, capsys):

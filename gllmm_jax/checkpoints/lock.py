@@ -1,14 +1,15 @@
 """One training at a time in a run's folder."""
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from gllmm_jax import files
 
-if sys.platform != "win32":
+try:
     import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 NAME = "lock"
 
@@ -25,7 +26,7 @@ def locked(folder: Path) -> Iterator[None]:
     (Windows, some network file systems) nothing is refused.
     """
     with (files.make_folder(folder) / NAME).open("ab") as file:
-        if sys.platform != "win32":
+        if fcntl is not None:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

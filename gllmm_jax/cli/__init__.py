@@ -13,6 +13,27 @@ from gllmm_jax.cli import learn, measure, models, pictures
 from gllmm_jax.cli.common import DEBUG, FAILED, PROGRAM, say, sentence
 from gllmm_jax.cli.options import limited
 
+EXAMPLES = {
+    "": ["compress photograph.png", "decompress photograph.gllm", "compress --help"],
+    "compress": [
+        "compress photograph.png",
+        "compress photographs -o packed",
+        "compress photograph.png --max-bytes 20000 -o mail.gllm",
+    ],
+    "decompress": [
+        "decompress photograph.gllm -o back.png",
+        "decompress packed -o back --format jpg --output-quality 90",
+        "decompress photograph.gllm -o part.png --crop 100,50,640,480",
+    ],
+    "models": ["models"],
+    "info": ["info photograph.gllm", f"info {zoo.DEFAULT}"],
+    "train": ["train --data photographs --preset light --lmbda 0.013 --minutes 120 --workdir run"],
+    "export": ["export run -o my-light.npz --name my-light"],
+    "evaluate": ["evaluate photograph.png --quality 25 50 75"],
+    "demo": ["demo -o demo"],
+}
+"""Command lines by command, which each help ends with."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command -> exit status."""
@@ -59,6 +80,15 @@ class _Parser(argparse.ArgumentParser):
         super().exit(status, message)
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Lines of examples stay as they are."""
+
+    KEPT = "for example:"
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith(self.KEPT) else super()._fill_text(text, width, indent)
+
+
 class _Version(argparse.Action):
     """Prints what a report of a fault should say."""
 
@@ -84,4 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for module in (pictures, models, learn, measure):
         module.add_commands(commands)
+    for name, command in {"": parser, **commands.choices}.items():
+        command.formatter_class = _Formatter
+        command.epilog = "\n".join([_Formatter.KEPT, *(f"  {PROGRAM} {line}" for line in EXAMPLES[name])])
     return parser

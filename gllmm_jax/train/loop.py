@@ -78,7 +78,12 @@ def train(
         state = place(state, state_shardings(mesh, state, shard_optimizer=shard_optimizer))
         run = Run(record, batches, held_out, checkpoints, mesh, shard_optimizer)
         with Log(folder, step=record.step, progress=run.progress(), show=show) if chief else Silence() as log:
-            log.say(f"{'resuming' if resumed else 'starting'} at step {record.step} in {folder}")
+            shown = (
+                f"; tensorboard --logdir {folder} shows how it goes"
+                if isinstance(log, Log) and log.has_pictures
+                else ""
+            )
+            log.say(f"{'resuming' if resumed else 'starting'} at step {record.step} in {folder}{shown}")
             try:
                 outcome = run.go(state, log, stop)
             except NonFiniteError as error:

@@ -1,9 +1,11 @@
 """Stop and resume, the clock, the end on bad numbers; a tiny model where its arithmetic matters, else a stub."""
 
 import csv
+import importlib.util
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -213,7 +215,10 @@ def test_a_folder_in_use_is_left_as_it_is(folder, tmp_path, stub):
 def test_what_is_said(folder, tmp_path, stub, capsys):
     loop.train(TINY, config(folder), tmp_path)
     said = capsys.readouterr().err.splitlines()
-    assert said[0].startswith("starting at step 0 in ")
+    begin, where = "starting at step 0 in ", said[0].removeprefix("starting at step 0 in ").partition(";")[0]
+    watched = importlib.util.find_spec("tensorboardX") is not None
+    assert said[0] == f"{begin}{where}" + f"; tensorboard --logdir {where} shows how it goes" * watched
+    assert Path(where).is_dir()
     assert " step 2 loss 1.0000 bpp 0.5000 PSNR 30.00 " in said[1]
     assert said[-2].startswith("step 4: validation loss 1.0000, 0.5000 bpp, 30.00 dB")
     assert said[-1].startswith("finished after 4 steps and 0.0 minutes in ")
