@@ -2,8 +2,8 @@
 
     python experiments/convolution_speed.py
 
-Eight images. The kernel's gradient as XLA makes it, and as `nn.convolution` does (the same but on one CPU). Medians of
-calls after the first.
+Eight images. The kernel's gradient as XLA makes it, and as `layers.convolution` does (the same but on one CPU). Medians
+of calls after the first.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from collections.abc import Callable
 import jax
 from jax import lax
 
-from gllmm_jax.nn.convolution import convolve
+from gllmm_jax.layers.convolution import convolve
 
 BATCH = 8
 SHAPES = ((128, 128, 3, 1), (64, 128, 3, 1), (64, 512, 3, 1), (32, 128, 3, 1), (128, 128, 3, 2), (64, 128, 1, 1))
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
     print(f"{jax.devices()[0].device_kind}, JAX {jax.__version__}; GFLOP/s")
-    print(f"{'':34} {'forward':>8} {'input':>8} {'kernel':>8} {'forward':>8} {'kernel':>8} of nn.convolution")
+    print(f"{'':34} {'forward':>8} {'input':>8} {'kernel':>8} {'forward':>8} {'kernel':>8} of layers.convolution")
     for side, features, size, stride in SHAPES:
         keys = jax.random.split(jax.random.key(0), 3)
         x = jax.random.normal(keys[0], (BATCH, side, side, 128))

@@ -33,14 +33,15 @@ LEAVES = {
 
 ROOMS = {
     "prob": set(),
-    "nn": {"prob"},
+    "layers": {"prob"},
+    "nn": {"layers", "prob"},
     "picture": set(),
     "container": set(),
     "entropy": {"prob"},
     "twin": {"nn", "prob"},
     "order": {"entropy", "twin", "nn", "prob"},
     "walk": {"container", "order", "entropy", "twin", "prob"},
-    "codec": {"container", "walk", "order", "twin", "nn"},
+    "codec": {"container", "walk", "order", "twin", "nn", "layers"},
     "lof": {"codec", "walk", "order", "nn", "prob"},
     "data": set(),
     "optimizer": {"nn"},
@@ -59,6 +60,7 @@ MOST_FILES = 12
 ARRAYS = {"jax", "jaxtyping", "numpy"}
 LIBRARIES = {
     "prob": ARRAYS,
+    "layers": ARRAYS | {"flax"},
     "nn": ARRAYS | {"flax"},
     "picture": {"numpy", "PIL"},
     "container": {"numpy"},

@@ -1,6 +1,6 @@
 """The float programs of the codec: pixels to latents and back.
 
-A program serves all planes up to its own size (`nn.extent`), and there are few sizes. The largest is that of a window:
+A program serves all planes up to its own size (`layers.extent`); there are few. The largest is that of a window:
 larger pictures go through in windows (`order.windows`), so memory is a window's and the picture's own. The latest few
 programs are kept. Pictures in batches have a program for each size.
 """
@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from gllmm_jax.config import HYPER_STRIDE, ModelConfig
+from gllmm_jax.layers.extent import within
 from gllmm_jax.nn import progressive
-from gllmm_jax.nn.extent import within
 from gllmm_jax.nn.model import Model, apply
 from gllmm_jax.nn.reach import reach, reach_of_blocks
 from gllmm_jax.order.windows import HYPER_REACH, HYPER_SIDE, Slices, scaled, windows

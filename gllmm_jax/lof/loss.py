@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from gllmm_jax.config import HYPER_STRIDE, ModelConfig
-from gllmm_jax.nn.extent import inside, within
+from gllmm_jax.layers.extent import inside, within
 from gllmm_jax.nn.model import Model, apply
 from gllmm_jax.nn.progressive import subsampled
 from gllmm_jax.programs import latest

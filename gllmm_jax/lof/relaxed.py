@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from gllmm_jax.config import HYPER_STRIDE, ModelConfig
+from gllmm_jax.layers.extent import within
 from gllmm_jax.lof.flips import Flips
 from gllmm_jax.lof.judge import Judge
 from gllmm_jax.lof.loss import PROGRAMS, Latents, Picture, curvature, hyper_latents, loss, own
-from gllmm_jax.nn.extent import within
 from gllmm_jax.nn.model import Model, apply
 from gllmm_jax.prob.quantize import round_straight_through
 from gllmm_jax.programs import latest

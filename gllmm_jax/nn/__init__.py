@@ -19,9 +19,9 @@ Parts serve in `flax.nnx` too:
     >>> gradients = nnx.grad(lambda block: jnp.square(block(x)).sum())(block)
 """
 
-from gllmm_jax.nn.blocks import Attention, ConcatenatedResidual, Down, LeakyResidual, PlainResidual, Up
+from gllmm_jax.layers.blocks import Attention, ConcatenatedResidual, Down, LeakyResidual, PlainResidual, Up
+from gllmm_jax.layers.primitive import GDN
 from gllmm_jax.nn.entropy import EntropyParameters, FactorizedPrior, HyperAnalysis, HyperSynthesis, MaskedContext
-from gllmm_jax.nn.layers import GDN
 from gllmm_jax.nn.model import Model, Output, apply, init_params
 from gllmm_jax.nn.quality import at_quality
 

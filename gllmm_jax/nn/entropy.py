@@ -28,12 +28,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from gllmm_jax.config import CONTEXT_RADIUS, FAMILIES, TAPS, VariableRate
-from gllmm_jax.nn.layers import Layer, conv, dense, in_rank_of, leaky_relu, up_conv
+from gllmm_jax.layers.primitive import Layer, conv, dense, in_rank_of, leaky_relu, up_conv
 from gllmm_jax.nn.quality import Level, Rows, log_gains
 from gllmm_jax.prob import factorized, mixture
 from gllmm_jax.prob.mixture import at_least_single
 
-_conv = functools.partial(conv, variance=1.0)  # `nn.layers` says why
+_conv = functools.partial(conv, variance=1.0)  # `layers.primitive` says why
 
 
 class HyperAnalysis(Layer):

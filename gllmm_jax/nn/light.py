@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 
 from gllmm_jax.config import STRIDES, ModelConfig
-from gllmm_jax.nn.blocks import LeakyResidual, residual
-from gllmm_jax.nn.layers import GDN, conv, depth_to_space, in_rank_of, leaky_relu, space_to_depth
+from gllmm_jax.layers.blocks import LeakyResidual, residual
+from gllmm_jax.layers.primitive import GDN, conv, depth_to_space, in_rank_of, leaky_relu, space_to_depth
 from gllmm_jax.nn.quality import Level
 from gllmm_jax.prob.mixture import at_least_single
 

@@ -10,7 +10,7 @@ With `config.msp` there is no z, and one network (`nn.progressive`) stands where
 
 Pure functions of parameters: `apply(config, params, x, method=Model.analysis)`, and so on. A model with `config.rate`
 takes parameters of one quality (`nn.quality.at_quality`). Every layer calculates in the dtype of its parameters (cast
-them to bfloat16, say), distributions and rates in float32 at least. `nn.blocks` shows how to take one module alone;
+them to bfloat16, say), distributions and rates in float32 at least. `layers.blocks` shows how to take one module alone;
 mixtures are plain functions (`prob.mixture`).
 """
 

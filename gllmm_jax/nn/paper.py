@@ -4,8 +4,8 @@ import flax.linen as nn
 import jax
 
 from gllmm_jax.config import ModelConfig
-from gllmm_jax.nn.blocks import Attention, Down, Up, residual
-from gllmm_jax.nn.layers import conv, depth_to_space
+from gllmm_jax.layers.blocks import Attention, Down, Up, residual
+from gllmm_jax.layers.primitive import conv, depth_to_space
 
 
 class PaperAnalysis(nn.Module):

@@ -23,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from gllmm_jax.config import ModelConfig, Progressive
-from gllmm_jax.nn.convolution import matmul
-from gllmm_jax.nn.layers import conv, dense, leaky_relu
+from gllmm_jax.layers.convolution import matmul
+from gllmm_jax.layers.primitive import conv, dense, leaky_relu
 from gllmm_jax.nn.quality import Rows
 from gllmm_jax.prob.mixture import numbers_per_latent
 

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 
 from gllmm_jax.config import ModelConfig
-from gllmm_jax.nn.layers import conv, depth_to_space, shortcut
+from gllmm_jax.layers.primitive import conv, depth_to_space, shortcut
 
 
 class Residual(nn.Module):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gllmm_jax.nn import blocks
+from gllmm_jax.layers import blocks
 from tests.nn import written_out
 
 X = np.random.default_rng(0).normal(size=(2, 6, 10, 4))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from gllmm_jax.nn.convolution import LARGE, STRIP, convolve, matmul
+from gllmm_jax.layers.convolution import LARGE, STRIP, convolve, matmul
 
 
 def plain(x, kernel, strides, padding, precision=None):

@@ -2,7 +2,7 @@
 
 Shapes are [..., h, w, C] in and out unless said. Source: GLLMM, figure 3, and the authors' code.
 
-Each is a Flax module that stands alone, with parameters of its own, and so is `nn.layers.GDN`:
+Each is a Flax module that stands alone, with parameters of its own, and so is `layers.primitive.GDN`:
 
     >>> import jax
     >>> from gllmm_jax.nn import ConcatenatedResidual
@@ -18,7 +18,7 @@ from collections.abc import Callable
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from gllmm_jax.nn.layers import GDN, Layer, depth_to_space, leaky_relu, shortcut
+from gllmm_jax.layers.primitive import GDN, Layer, depth_to_space, leaky_relu, shortcut
 
 
 class PlainResidual(Layer):

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Shaped
 
-from gllmm_jax.nn.convolution import convolve, matmul
+from gllmm_jax.layers.convolution import convolve, matmul
 from gllmm_jax.prob.quantize import lower_bound
 
 LEAK = 0.2
