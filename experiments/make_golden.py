@@ -24,7 +24,7 @@ from gllmm_jax.codec.export import make_weights
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.container.container import CODERS
 from gllmm_jax.nn.model import init_params
-from gllmm_jax.presets import PRESETS
+from gllmm_jax.presets import BASELINES, PRESETS
 
 PICTURES = {"rgb-40x56": (40, 56, 3), "gray-17x9": (17, 9, 1), "one-pixel": (1, 1, 3)}
 """Of every preset by `rans`; by `tfc` the first alone."""
@@ -32,11 +32,23 @@ PICTURES = {"rgb-40x56": (40, 56, 3), "gray-17x9": (17, 9, 1), "one-pixel": (1, 
 QUALITIES = (0, 23, 77, 100)
 """Of presets with a variable rate, beside their own quality."""
 
-MODELS = PRESETS | {
+MU = {"widths": (16,), "latents": 16, "hidden": (32, 32)}
+
+MODELS = {name: config for name, config in PRESETS.items() if name not in BASELINES} | {
     "mu-hyperprior": dataclasses.replace(PRESETS["mu"], preset="mu-hyperprior", order="none"),
     "mu-factorized": dataclasses.replace(PRESETS["mu"], preset="mu-factorized", hyper=0),
+    **{
+        name: dataclasses.replace(BASELINES[preset], preset=name, hyper=hyper, **MU)
+        for name, preset, hyper in (
+            ("mu-bmshj2018-factorized", "bmshj2018-factorized-192", 0),
+            ("mu-bmshj2018-hyperprior", "bmshj2018-hyperprior-192", 16),
+            ("mu-mbt2018-mean", "mbt2018-mean-192", 16),
+            ("mu-mbt2018", "mbt2018-192", 16),
+            ("mu-cheng2020", "cheng2020-gmm-128", 16),
+        )
+    },
 }
-"""The presets, and a small model of each entropy model that no preset has."""
+"""The presets but the baselines, and a small model of each entropy model that none of them has."""
 
 INPUTS = 6
 """How many inputs each output of a kernel sees, of hundreds or thousands: the files stay small."""

@@ -133,7 +133,7 @@ def read(name_or_path: str | os.PathLike[str] = DEFAULT, *, judge: Judge | None 
     """The weights of a model in `places`, or of a file. Raises `WeightsError`.
 
     Nothing is unpacked that is not an array of weights, nor more than a GiB in all. A `judge` is asked beforehand
-    whether the parameters of a file fit its config, as `nn.model.misfit` tells; of installed models it is not asked.
+    whether the parameters of a file fit its config, as `nn.misfit.misfit` tells; of installed models it is not asked.
     """
     path = locate(name_or_path)
     try:

@@ -7,12 +7,13 @@ import re
 
 import pytest
 
-from gllmm_jax.config import ModelConfig, TrainConfig
+from gllmm_jax.config import ModelConfig, Progressive, TrainConfig, VariableRate
 from gllmm_jax.presets import PRESETS
 
 COUNT = "a whole number above zero"
 WIDTH = "a whole number from 1 to 8192"
 LMBDA = "finite and above zero, or two such numbers, the lower one first"
+DESIGN = "gllmm or balle or minnen or cheng, with what `config.design` allows"
 
 
 @pytest.mark.parametrize("config", [*PRESETS.values(), TrainConfig(data="d", steps=1)])
@@ -23,7 +24,7 @@ def test_json_and_back(config):
 @pytest.mark.parametrize(
     ("field", "wrong", "wanted"),
     [
-        ("transform", "wavelet", "paper or light or residual"),
+        ("transform", "wavelet", "paper or light or residual or balle or cheng"),
         ("widths", (16, 16, 16), f"a tuple of 1, each {WIDTH}"),
         ("widths", (0,), f"a tuple of 1, each {WIDTH}"),
         ("widths", 16, f"a tuple of 1, each {WIDTH}"),
@@ -36,11 +37,28 @@ def test_json_and_back(config):
         ("families", ("gaussian", "cauchy"), "a tuple of some of gaussian, laplace, logistic"),
         ("components", -3, "a whole number from 1 to 64"),
         ("block", "crm4", "plain or leaky or crm2 or crm3"),
+        ("design", "bellard", DESIGN),
+        ("design", "balle", DESIGN),  # which has no context
     ],
 )
 def test_models_that_cannot_be(field, wrong, wanted):
     with pytest.raises(ValueError, match=f"^{re.escape(f'{field} must be {wanted}, not {wrong!r}')}$"):
         ModelConfig.from_dict(PRESETS["mu"].to_dict() | {field: wrong})
+
+
+@pytest.mark.parametrize(
+    ("preset", "change"),
+    [
+        ("cheng2020-anchor-128", {"order": "none"}),
+        ("mbt2018-mean-192", {"components": 3}),
+        ("mbt2018-mean-192", {"families": ("laplace",)}),
+        ("mbt2018-192", {"rate": VariableRate()}),
+        ("mbt2018-192", {"msp": Progressive()}),
+    ],
+)
+def test_published_designs_are_what_they_are(preset, change):
+    with pytest.raises(ValueError, match=f"^design must be {DESIGN}"):
+        dataclasses.replace(PRESETS[preset], **change)
 
 
 def test_the_light_transforms_take_three_widths():

@@ -34,7 +34,7 @@ from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport,
 from gllmm_jax.codec.view import Crop, View, as_image
 from gllmm_jax.codec.wish import Wish
 from gllmm_jax.container import container
-from gllmm_jax.nn.model import misfit
+from gllmm_jax.nn.misfit import misfit
 from gllmm_jax.placement import Device, device, for_entropy, on
 from gllmm_jax.progress import Progress, silent
 from gllmm_jax.walk.coder import named
@@ -195,15 +195,21 @@ class Codec(LatentCodec):
         watch, shown = Watch(), View.of(crop, scale)
         header, stream = self.opened(data, max_pixels=max_pixels, other_synthesis=other_synthesis)
         shown.check(header.height, header.width)
-        y_hat, _ = self._latents(header, stream, view.compiling(self, self._expected, header, shown, progress))
-        watch.lap("entropy")
         gray, codec = header.colour == "gray", self.at_index(header.quality)
+        found = self._latents(header, stream, view.compiling(self, self._expected, header, shown, progress))
+        latents = codec.shown(*found)
+        watch.lap("entropy")
         size, tick = (header.height, header.width), functools.partial(progress, "synthesis")
         kept = self._small.setdefault(header.quality, {})
-        pixels = codec._run(view.synthesise, y_hat, gray, size, shown, kept, tick)
+        pixels = codec._run(view.synthesise, latents, gray, size, shown, kept, tick)
         image = pixels[..., : 1 if gray else 3].copy()
         watch.lap("synthesis")
         return Decoded(image, DecodeReport(len(image), image.shape[1], header.latents_crc32, watch.seconds))
+
+    def overhead(self, shape: tuple[int, ...], *, coder: str = container.CODERS[0]) -> float:
+        """Bytes of the file of a picture of `shape` beyond what its latents cost: header and coder."""
+        empty = container.pack(self._header(shape, coder, 0, container.NO_CHUNKS), b"")
+        return len(empty) + named(coder).overhead(self.latent_size(*shape[:2]), self.config.latents)
 
 
 def load(

@@ -11,6 +11,7 @@ import numpy as np
 from gllmm_jax import zoo
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.container.header import FINGERPRINT_BYTES, Header
+from gllmm_jax.errors import BitstreamError
 from gllmm_jax.twin import integer
 
 
@@ -52,3 +53,11 @@ def synthesis(config: ModelConfig, params: zoo.Tree) -> bytes:
 def latents_crc32(y_hat: np.ndarray, z_hat: np.ndarray) -> int:
     """CRC-32 of y_hat, then z_hat, as little-endian int32 in the order of their axes."""
     return functools.reduce(lambda crc, a: zlib.crc32(np.ascontiguousarray(a, "<i4").data, crc), (y_hat, z_hat), 0)
+
+
+def check_crc(header: Header, y_hat: np.ndarray, z_hat: np.ndarray) -> None:
+    """Raises `BitstreamError` where decoded latents are not those of the header's checksum."""
+    if latents_crc32(y_hat, z_hat) != header.latents_crc32:
+        raise BitstreamError(
+            "the decoded latents are not the encoded ones: the file is damaged or this program is at fault"
+        )

@@ -20,18 +20,18 @@ from flax.errors import FlaxError
 
 from gllmm_jax import placement, zoo
 from gllmm_jax.codec import transforms
-from gllmm_jax.codec.fingerprint import latents_crc32, of_header, of_weights
+from gllmm_jax.codec.fingerprint import check_crc, latents_crc32, of_header, of_weights
 from gllmm_jax.codec.quality import DEFAULT, index_of, quality_of
 from gllmm_jax.codec.view import as_image
 from gllmm_jax.container import container
 from gllmm_jax.errors import BitstreamError
-from gllmm_jax.nn.model import misfit
+from gllmm_jax.nn.misfit import misfit
 from gllmm_jax.nn.quality import at_index, has_anchors
+from gllmm_jax.order import hyper
 from gllmm_jax.placement import Device
 from gllmm_jax.progress import Progress, silent
 from gllmm_jax.twin import integer
 from gllmm_jax.walk import arithmetic, latents
-from gllmm_jax.walk.coder import named
 
 Bytes = bytes | bytearray | memoryview
 
@@ -124,7 +124,17 @@ class LatentCodec:
 
     def quantise(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The second half of `analyse`, from y float32 [h, w, M] of `transforms.ungained`."""
-        return latents.clamp_latents(self.twin, *self._run(transforms.quantise, y))
+        y_hat, z_hat = latents.clamp_latents(self.twin, *self._run(transforms.quantise, y))
+        if self.config.centred:
+            with placement.on(self.entropy):
+                y_hat = np.rint(y - hyper.means(self.twin, z_hat, y_hat.shape[:2]))
+            y_hat, _ = latents.clamp_latents(self.twin, y_hat, z_hat)
+        return y_hat, z_hat
+
+    def shown(self, y_hat: np.ndarray, z_hat: np.ndarray) -> np.ndarray:
+        """What g_s takes: y_hat or, of a `centred` model, y_hat and its means, float32."""
+        with placement.on(self.entropy):
+            return hyper.shown(self.twin, y_hat, z_hat)
 
     def pack(
         self,
@@ -151,11 +161,6 @@ class LatentCodec:
             stream = latents.encode_latents(self.twin, y_hat, z_hat, coder=coder, progress=progress)
         return container.pack(self._header(shape, coder, latents_crc32(y_hat, z_hat), chunks), stream)
 
-    def overhead(self, shape: tuple[int, ...], *, coder: str = container.CODERS[0]) -> float:
-        """Bytes of the file of a picture of `shape` beyond what its latents cost: header and coder."""
-        empty = container.pack(self._header(shape, coder, 0, container.NO_CHUNKS), b"")
-        return len(empty) + named(coder).overhead(self.latent_size(*shape[:2]), self.config.latents)
-
     def _header(self, shape: tuple[int, ...], coder: str, crc: int, chunks: Mapping[str, bytes]) -> container.Header:
         needs = self.name, self.fingerprints.entropy, self.fingerprints.synthesis
         picture = shape[0], shape[1], container.COLOURS[shape[2] == 1]
@@ -171,10 +176,10 @@ class LatentCodec:
     def _latents(
         self, header: container.Header, stream: bytes, progress: Progress = silent
     ) -> tuple[np.ndarray, np.ndarray]:
-        size = self.latent_size(header.height, header.width)
         decode, twin = arithmetic.decoder(header.arithmetic), self.at_index(header.quality).twin
+        how = {"coder": header.coder, "progress": progress}
         with placement.on(self.entropy):
-            y_hat, z_hat = decode(twin, stream, size, coder=header.coder, progress=progress)
+            y_hat, z_hat = decode(twin, stream, self.latent_size(header.height, header.width), **how)
         check_crc(header, y_hat, z_hat)
         return y_hat, z_hat
 
@@ -238,12 +243,4 @@ class LatentCodec:
         raise BitstreamError(
             f"the file was made with the model '{header.model}', this is '{self.name}': decode it with weights of the "
             f"fingerprint {of_header(header)}"
-        )
-
-
-def check_crc(header: container.Header, y_hat: np.ndarray, z_hat: np.ndarray) -> None:
-    """Raises `BitstreamError` where decoded latents are not those of the header's checksum."""
-    if latents_crc32(y_hat, z_hat) != header.latents_crc32:
-        raise BitstreamError(
-            "the decoded latents are not the encoded ones: the file is damaged or this program is at fault"
         )

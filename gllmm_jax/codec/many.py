@@ -11,7 +11,8 @@ import numpy as np
 
 from gllmm_jax import placement
 from gllmm_jax.codec import transforms
-from gllmm_jax.codec.latent_codec import Bytes, LatentCodec, check_crc
+from gllmm_jax.codec.fingerprint import check_crc
+from gllmm_jax.codec.latent_codec import Bytes, LatentCodec
 from gllmm_jax.container.container import CODERS, Header
 from gllmm_jax.errors import BitstreamError
 from gllmm_jax.walk import arithmetic, traceable
@@ -94,8 +95,9 @@ class Batch:
                 raise BitstreamError("the latent stream is cut short or damaged")
             check_crc(header, y, z)
         gray = np.array([header.colour == "gray" for _, header, _ in opened])
+        latents = np.stack(list(map(codec.shown, y_hat, z_hat)))
         with placement.on(codec.transforms):
-            pixels = transforms.synthesise_many(codec.config, codec.params, y_hat, gray)
+            pixels = transforms.synthesise_many(codec.config, codec.params, latents, gray)
         for (number, header, _), picture in zip(opened, pixels, strict=True):
             channels = 1 if header.colour == "gray" else 3
             yield number, picture[: header.height, : header.width, :channels].copy()

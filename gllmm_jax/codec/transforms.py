@@ -80,7 +80,7 @@ def quantise(config: ModelConfig, params: Any, y: np.ndarray) -> tuple[np.ndarra
 
 
 def synthesise(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: bool, tick: Tick = silent) -> np.ndarray:
-    """int32 [h, w, M] -> uint8 [S h, S w, 3], S the stride; of equal planes for `gray`."""
+    """Latents [h, w, M], as `LatentCodec.shown` -> uint8 [S h, S w, 3], S the stride; of equal planes for `gray`."""
     size = y_hat.shape[:2]
     parts = windows((size[0], size[1]), SIDE, reach(config))
     pixels = np.empty((config.stride * size[0], config.stride * size[1], 3), np.uint8)
@@ -94,13 +94,13 @@ def synthesise(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: bool, 
 
 
 def synthesise_many(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: np.ndarray) -> np.ndarray:
-    """`synthesise` of small pictures of one size, in one program: int32 [B, h, w, M] and bool [B]."""
+    """`synthesise` of small pictures of one size, in one program: [B, h, w, M] and bool [B]."""
     return np.asarray(_synthesis_of_many(config, params, y_hat, gray))
 
 
 def compile_synthesis(config: ModelConfig, params: Any, room: Room) -> None:
     """Have `synthesise` ready for latents of this `room`. Whatever is wrong is left for itself to find."""
-    window = jax.ShapeDtypeStruct((*room, config.latents), jnp.int32)
+    window = jax.ShapeDtypeStruct((*room, config.latents), jnp.float32 if config.centred else jnp.int32)
     with contextlib.suppress(Exception):
         arguments = config, params, window, False, np.array(room, np.int32)
         _shown.programs.program(*arguments).lower(*arguments).compile()

@@ -3,6 +3,7 @@
 A config is saved with every checkpoint and weights file.
 """
 
+from gllmm_jax.config.design import SLOPES, Design
 from gllmm_jax.config.model import (
     BLOCKS,
     CONTEXT_RADIUS,
@@ -31,11 +32,13 @@ __all__ = [
     "MS_SSIM_CROP",
     "PARTS",
     "QUALITIES",
+    "SLOPES",
     "STRIDES",
     "TAPS",
     "TRANSFORMS",
     "Block",
     "Compute",
+    "Design",
     "Distortion",
     "Family",
     "ModelConfig",

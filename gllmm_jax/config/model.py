@@ -5,6 +5,7 @@ import math
 from typing import Any, Literal, get_args
 
 from gllmm_jax.config.checks import DEEPEST, DEPTH, WIDTH, are_widths, check, is_count, is_width, with_tuples
+from gllmm_jax.config.design import ORDERS_OF, SLOPES, Design
 
 Family = Literal["gaussian", "laplace", "logistic"]
 FAMILIES: tuple[Family, ...] = ("gaussian", "laplace", "logistic")
@@ -26,7 +27,7 @@ PARTS = ("g_a", "g_s", "h_a", "h_s", "context", "entropy", "progressive", "prior
 QUALITIES = 256
 """Of a model with a variable rate: 0 for the smallest files, 255 for the best pictures."""
 
-STRIDES = {"paper": 16, "light": 16, "residual": 8}
+STRIDES = {"paper": 16, "light": 16, "residual": 8, "balle": 16, "cheng": 16}
 """Pixels per latent, on each axis, of each kind of transforms."""
 
 HYPER_STRIDE = 4
@@ -45,7 +46,7 @@ TAPS: dict[str, tuple[tuple[int, int], ...]] = {
 On a checkerboard only latents of odd row + column have a context, of those of even row + column.
 """
 
-_WIDTHS = {"paper": 1, "light": 3, "residual": 1}
+_WIDTHS = {"paper": 1, "light": 3, "residual": 1, "balle": 1, "cheng": 1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,15 +107,15 @@ class VariableRate:
 class ModelConfig:
     """Everything that fixes the shapes and wiring of one codec.
 
-    `widths` has one entry (N everywhere) for the `paper` and `residual` transforms and three (strides 4, 8, 16) for the
-    `light` ones. Any transforms go with any entropy model. Raises `ValueError` where the fields make no model.
+    `widths` has three entries (strides 4, 8, 16) for the `light` transforms and one (N everywhere) for the others. Any
+    transforms go with any entropy model. Raises `ValueError` where the fields make no model.
 
     Source: GLLMM, IEEE TIP 2023, and its authors' published test code; `residual` and `msp`, see `nn.residual` and
-    `nn.progressive`; `light` and `mu` are ours.
+    `nn.progressive`; `balle`, `minnen` and `cheng`, see `config.design`; `light` and `mu` are ours.
     """
 
     preset: str
-    transform: Literal["paper", "light", "residual"] = "paper"
+    transform: Literal["paper", "light", "residual", "balle", "cheng"] = "paper"
     widths: tuple[int, ...] = (128,)
     latents: int = 128  # M, channels of y
     hyper: int = 128  # N, channels of z and of the hyper networks; 0 without z, then the factorised prior codes y
@@ -129,6 +130,7 @@ class ModelConfig:
     rate: VariableRate | None = None  # then one model serves every quality
     analysis_widths: tuple[int, ...] | None = None  # of the `light` g_a alone, where it is wider than g_s
     analysis_depth: int = 1  # residual blocks at strides 8 and 16 of the `light` g_a
+    design: Design = "gllmm"  # of the entropy model
 
     def __post_init__(self) -> None:
         length = _WIDTHS.get(self.transform)
@@ -159,7 +161,15 @@ class ModelConfig:
                 is_count(self.analysis_depth, DEEPEST) and (self.transform == "light" or self.analysis_depth == 1),
                 f"{DEPTH}, and 1 but for the light transforms",
             ),
+            design=(self.design in SLOPES and self._fits(), f"{' or '.join(SLOPES)}, with what `config.design` allows"),
         )
+
+    def _fits(self) -> bool:
+        if self.design == "gllmm":
+            return True
+        if self.rate is not None or self.msp is not None or (self.hyper and self.order not in ORDERS_OF[self.design]):
+            return False
+        return not self.direct or (self.families == ("gaussian",) and self.components == 1)
 
     @property
     def stride(self) -> int:
@@ -181,13 +191,25 @@ class ModelConfig:
         return self.entropy_model in ("context", "hyperprior")
 
     @property
+    def direct(self) -> bool:
+        """Whether h_s gives the distributions themselves, so that there is no entropy net."""
+        return self.design != "gllmm" and self.entropy_model == "hyperprior"
+
+    @property
+    def centred(self) -> bool:
+        """Whether what is rounded, coded and called y_hat is y less the mean that h_s gives it."""
+        return self.design == "minnen" and self.direct
+
+    @property
     def coarsest(self) -> int:
         """Without z: the scale of y that the factorised prior codes; scale 0 is y itself."""
         return 0 if self.msp is None else self.msp.scales
 
     @property
     def context_features(self) -> int:
-        """F, channels of the context and of phi."""
+        """F, channels of the context and of phi, which of a `direct` model are the scales, or means and scales."""
+        if self.direct:
+            return self.latents * (2 if self.centred else 1)
         return self.features or 2 * self.latents
 
     @property
@@ -195,7 +217,7 @@ class ModelConfig:
         """Names of its networks, of PARTS."""
         networks = {
             "context": ("h_a", "h_s", "context", "entropy"),
-            "hyperprior": ("h_a", "h_s", "entropy"),
+            "hyperprior": ("h_a", "h_s") if self.direct else ("h_a", "h_s", "entropy"),
             "progressive": ("progressive",),
             "factorized": (),
         }

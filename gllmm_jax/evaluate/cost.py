@@ -44,7 +44,8 @@ def costs(config: ModelConfig) -> dict[str, float]:
         numbers = (1, side, side, config.context_features)
         hyper = {Model.hyper_analysis: [y], Model.hyper_synthesis: [(1, side // HYPER_STRIDE, side // HYPER_STRIDE, n)]}
         context = {Model.context: [y]} if config.entropy_model == "context" else {}
-        inputs |= {**hyper, **context, Model.parameters: [numbers if context else None, numbers]}
+        net = {} if config.direct else {Model.parameters: [numbers if context else None, numbers]}
+        inputs |= {**hyper, **context, **net}
     elif config.msp is not None:
         inputs |= {Model.progression: [y]}
     inputs |= {Model.synthesis: [y]}

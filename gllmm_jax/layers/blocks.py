@@ -12,13 +12,14 @@ Each is a Flax module that stands alone, with parameters of its own, and so is `
     (1, 8, 8, 32)
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from gllmm_jax.layers.primitive import GDN, Layer, depth_to_space, leaky_relu, shortcut
+from gllmm_jax.layers.primitive import GDN, LEAK, Layer, depth_to_space, leaky_relu, shortcut
 
 
 class PlainResidual(Layer):
@@ -30,14 +31,16 @@ class PlainResidual(Layer):
         return shortcut(x, self.conv(c, name="conv1")(nn.relu(self.conv(c, name="conv0")(x))))
 
 
-class LeakyResidual(Layer):
+class LeakyResidual(Layer, kw_only=True):
     """x + f(x), f = conv, leaky ReLU, conv, leaky ReLU: figure 3b, the block of Cheng et al. 2020."""
+
+    slope: float = LEAK
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch h w C"]:
         c = x.shape[-1]
-        r = leaky_relu(self.conv(c, name="conv0")(x))
-        return shortcut(x, leaky_relu(self.conv(c, name="conv1")(r)))
+        r = leaky_relu(self.conv(c, name="conv0")(x), self.slope)
+        return shortcut(x, leaky_relu(self.conv(c, name="conv1")(r), self.slope))
 
 
 class ConcatenatedResidual(Layer, kw_only=True):
@@ -47,12 +50,13 @@ class ConcatenatedResidual(Layer, kw_only=True):
     """
 
     stages: int = 2
+    slope: float = LEAK
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch h w C"]:
         r = x
         for i in range(self.stages):
-            r = LeakyResidual(name=f"stage{i}", **self.dtypes)(r)
+            r = LeakyResidual(slope=self.slope, name=f"stage{i}", **self.dtypes)(r)
         return shortcut(x, r)
 
 
@@ -64,37 +68,46 @@ RESIDUALS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def residual(block: str, *, name: str | None = None) -> nn.Module:
-    """The residual block a config names. Raises `ValueError` where there is none of that name."""
+def residual(block: str, slope: float = LEAK, *, name: str | None = None) -> nn.Module:
+    """The residual block a config names; `plain` has no slope. Raises `ValueError` where there is none of that name."""
     if block not in RESIDUALS:
         raise ValueError(f"there is no residual block '{block}': choose one of {', '.join(RESIDUALS)}")
-    return RESIDUALS[block](name=name)
+    return RESIDUALS[block](name=name) if block == "plain" else RESIDUALS[block](slope=slope, name=name)
 
 
-class Bottleneck(Layer):
-    """The residual unit of the attention block: 1x1 to half the width, 3x3, 1x1 back, plain ReLU between."""
+class Bottleneck(Layer, kw_only=True):
+    """The residual unit of the attention block: 1x1 to half the width, 3x3, 1x1 back, plain ReLU between.
+
+    With `last`, ReLU of the sum too, as in CompressAI.
+    """
+
+    last: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch h w C"]:
         c = x.shape[-1]
         r = nn.relu(self.conv(c // 2, 1, name="conv0")(x))
         r = nn.relu(self.conv(c // 2, 3, name="conv1")(r))
-        return shortcut(x, self.conv(c, 1, name="conv2")(r))
+        r = shortcut(x, self.conv(c, 1, name="conv2")(r))
+        return nn.relu(r) if self.last else r
 
 
-class Attention(Layer):
+class Attention(Layer, kw_only=True):
     """x + sigmoid(mask(x)) * trunk(x), both branches three bottleneck units.
 
-    Source: Cheng et al. 2020, whose name for it is simplified attention; nothing in it is non-local.
+    `last` is that of its units. Source: Cheng et al. 2020, whose name for it is simplified attention; nothing in it is
+    non-local.
     """
+
+    last: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch h w C"]:
         c, mask, trunk = x.shape[-1], x, x
         for i in range(3):
-            mask = Bottleneck(name=f"mask{i}", **self.dtypes)(mask)
+            mask = Bottleneck(last=self.last, name=f"mask{i}", **self.dtypes)(mask)
         for i in range(3):
-            trunk = Bottleneck(name=f"trunk{i}", **self.dtypes)(trunk)
+            trunk = Bottleneck(last=self.last, name=f"trunk{i}", **self.dtypes)(trunk)
         return shortcut(x, nn.sigmoid(self.conv(c, 1, name="gate")(mask)) * trunk)
 
 
@@ -102,20 +115,28 @@ class Down(Layer):
     """[..., h, w, C] -> [..., h/2, w/2, features]: strided 3x3, leaky ReLU, 3x3, GDN, beside a strided 1x1."""
 
     features: int
+    _: dataclasses.KW_ONLY
+    slope: float = LEAK
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch (h+1)//2 (w+1)//2 {self.features}"]:
-        main = leaky_relu(self.conv(self.features, stride=2, name="conv0")(x))
+        main = leaky_relu(self.conv(self.features, stride=2, name="conv0")(x), self.slope)
         main = GDN(name="gdn", **self.dtypes)(self.conv(self.features, name="conv1")(main))
         return main + self.conv(self.features, 1, stride=2, name="skip")(x)
 
 
-class Up(Layer):
-    """[..., h, w, C] -> [..., 2h, 2w, C]: sub-pixel 3x3, leaky ReLU, 3x3, inverse GDN, beside a sub-pixel 1x1."""
+class Up(Layer, kw_only=True):
+    """[..., h, w, C] -> [..., 2h, 2w, C]: sub-pixel 3x3, leaky ReLU, 3x3, inverse GDN, beside a sub-pixel 1x1.
+
+    The kernel beside is 3x3 in CompressAI: `skip` is its side.
+    """
+
+    slope: float = LEAK
+    skip: int = 1
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch 2*h 2*w C"]:
         c = x.shape[-1]
-        main = leaky_relu(depth_to_space(self.conv(4 * c, name="conv0")(x)))
+        main = leaky_relu(depth_to_space(self.conv(4 * c, name="conv0")(x)), self.slope)
         main = GDN(inverse=True, name="igdn", **self.dtypes)(self.conv(c, name="conv1")(main))
-        return main + depth_to_space(self.conv(4 * c, 1, name="skip")(x))
+        return main + depth_to_space(self.conv(4 * c, self.skip, name="skip")(x))

@@ -24,12 +24,12 @@ from gllmm_jax.layers.convolution import convolve, matmul
 from gllmm_jax.prob.quantize import lower_bound
 
 LEAK = 0.2
-"""Slope of every leaky ReLU outside the attention blocks."""
+"""Slope of every leaky ReLU outside the attention blocks, but for the designs of others (`config.SLOPES`)."""
 
 
-def leaky_relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """max(x, 0.2 x)."""
-    return jnp.where(x >= 0, x, LEAK * x)
+def leaky_relu(x: Float[Array, "*shape"], slope: float = LEAK) -> Float[Array, "*shape"]:
+    """max(x, slope x)."""
+    return jnp.where(x >= 0, x, slope * x)
 
 
 def in_rank_of(x: jax.Array, row: Shaped[Array, "C"]) -> jax.Array:
@@ -71,11 +71,14 @@ def conv(
     return nn.Conv(features, (kernel, kernel), (stride, stride), padding, use_bias=bias, name=name, **form, **dtypes)
 
 
-def up_conv(features: int, *, name: str | None = None, **dtypes: Any) -> nn.ConvTranspose:
-    """3x3 convolution of the input spread to twice its size: out[2i] sees x[i], out[2i + 1] sees x[i] and x[i + 1]."""
-    padding = (1, 2), (1, 2)
+def up_conv(features: int, kernel: int = 3, *, name: str | None = None, **dtypes: Any) -> nn.ConvTranspose:
+    """Convolution of the input spread to twice its size.
+
+    3x3: out[2i] sees x[i], out[2i + 1] sees x[i] and x[i + 1]. 5x5: out[2i] sees x[i - 1] too, and x[i + 1].
+    """
+    padding = ((kernel // 2, kernel // 2 + 1),) * 2
     form = {"padding": padding, "promote_dtype": in_kernel_dtype}
-    return nn.ConvTranspose(features, (3, 3), (2, 2), name=name, **form, **dtypes)
+    return nn.ConvTranspose(features, (kernel, kernel), (2, 2), name=name, **form, **dtypes)
 
 
 def dense(features: int, *, bias: bool = True, name: str | None = None, **dtypes: Any) -> nn.Dense:

@@ -78,7 +78,7 @@ class Overfit:
 
         `progress` is told the loss so far and how much of the budget is used. Of a progressive model the rate of the
         whole picture is counted at once, however large it is. Raises `ValueError` where lmbda is not known, or the
-        weights were trained for MS-SSIM, which this does not know how to search for.
+        weights were trained for MS-SSIM or round y about means, neither of which this knows how to search for.
         """
         lmbda, start = self._lmbda(codec), time.monotonic()
         before = cost(codec, image, y_hat, z_hat)
@@ -96,6 +96,8 @@ class Overfit:
         return Refined(y, z, before, after, size, lmbda, rounds, time.monotonic() - start, curve)
 
     def _lmbda(self, codec: Codec) -> float:
+        if codec.config.centred:
+            raise ValueError(f"'{codec.name}' rounds y about means that z gives: such latents are not refined yet")
         if codec.provenance.get("distortion", "mse") != "mse":
             raise ValueError(f"'{codec.name}' was trained for MS-SSIM: latents are refined for the MSE alone")
         found = self.lmbda or codec.lmbda

@@ -28,7 +28,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from gllmm_jax.config import CONTEXT_RADIUS, FAMILIES, TAPS, VariableRate
-from gllmm_jax.layers.primitive import Layer, conv, dense, in_rank_of, leaky_relu, up_conv
+from gllmm_jax.layers.primitive import LEAK, Layer, conv, dense, in_rank_of, leaky_relu, up_conv
 from gllmm_jax.nn.quality import Level, Rows, log_gains
 from gllmm_jax.prob import factorized, mixture
 from gllmm_jax.prob.mixture import at_least_single
@@ -42,14 +42,15 @@ class HyperAnalysis(Layer):
     hyper: int  # N
     _: dataclasses.KW_ONLY
     rate: VariableRate | None = None
+    slope: float = LEAK
 
     @nn.compact
     def __call__(self, y: Float[Array, "*batch h w M"]) -> Float[Array, "*batch (h+3)//4 (w+3)//4 {self.hyper}"]:
         n, to = self.hyper, functools.partial(_conv, **self.dtypes)
-        x = leaky_relu(Level(self.rate, name="level")(to(n, name="conv0")(y)))
-        x = leaky_relu(to(n, name="conv1")(x))
-        x = leaky_relu(to(n, stride=2, name="conv2")(x))
-        x = leaky_relu(to(n, name="conv3")(x))
+        x = leaky_relu(Level(self.rate, name="level")(to(n, name="conv0")(y)), self.slope)
+        x = leaky_relu(to(n, name="conv1")(x), self.slope)
+        x = leaky_relu(to(n, stride=2, name="conv2")(x), self.slope)
+        x = leaky_relu(to(n, name="conv3")(x), self.slope)
         return to(n, stride=2, name="conv4")(x)
 
 
@@ -127,6 +128,8 @@ class EntropyParameters(Layer):
     families: tuple[str, ...] = FAMILIES
     components: int = 3  # per family
     rate: VariableRate | None = None
+    slope: float = LEAK
+    bias: bool = False  # of the last layer
 
     @nn.compact
     def __call__(
@@ -137,9 +140,9 @@ class EntropyParameters(Layer):
             x = dense(features, name=f"dense{i}", **self.dtypes)(x)
             if self.rate is not None:
                 x = x + Rows(self.rate, features, name=f"level{i}")().astype(x.dtype)
-            x = leaky_relu(x)
+            x = leaky_relu(x, self.slope)
         numbers = mixture.numbers_per_latent(self.families, self.components)
-        return dense(numbers * self.latents, bias=False, name="dense2", **self.dtypes)(x)
+        return dense(numbers * self.latents, bias=self.bias, name="dense2", **self.dtypes)(x)
 
 
 class FactorizedPrior(nn.Module):
@@ -153,11 +156,12 @@ class FactorizedPrior(nn.Module):
     _: dataclasses.KW_ONLY
     rate: VariableRate | None = None
     grows: bool = False
+    filters: tuple[int, ...] = factorized.FILTERS
     param_dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, z: Float[Array, "*batch {self.channels}"]) -> Float[Array, "*batch {self.channels}"]:
-        n, filters, dtype = self.channels, factorized.FILTERS, self.param_dtype
+        n, filters, dtype = self.channels, self.filters, self.param_dtype
         scale = factorized.INIT_SCALE ** (1 / (len(filters) - 1))
         params = {}
         for i, (inner, outer) in enumerate(itertools.pairwise(filters)):

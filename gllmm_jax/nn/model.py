@@ -6,7 +6,8 @@
                     |                           |
                     z -- round -- z_hat -- h_s --
 
-With `config.msp` there is no z, and one network (`nn.progressive`) stands where h_a, h_s, context and entropy net do.
+With `config.msp` there is no z, and one network (`nn.progressive`) stands where h_a, h_s, context and entropy net do. A
+`direct` config has no entropy net. Of a `centred` one, y of all methods that are about rates is y less `means`.
 
 Pure functions of parameters: `apply(config, params, x, method=Model.analysis)`, and so on. A model with `config.rate`
 takes parameters of one quality (`nn.quality.at_quality`). Every layer calculates in the dtype of its parameters (cast
@@ -14,7 +15,6 @@ them to bfloat16, say), distributions and rates in float32 at least. `layers.blo
 mixtures are plain functions (`prob.mixture`).
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -23,14 +23,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gllmm_jax.config import HYPER_STRIDE, ModelConfig
-from gllmm_jax.nn import entropy
+from gllmm_jax.config import HYPER_STRIDE, SLOPES, ModelConfig
+from gllmm_jax.nn import entropy, hyper
+from gllmm_jax.nn.balle import BalleAnalysis, BalleSynthesis
 from gllmm_jax.nn.light import LightAnalysis, LightSynthesis
 from gllmm_jax.nn.paper import PaperAnalysis, PaperSynthesis
 from gllmm_jax.nn.progressive import Call, ProgressiveNet, known, subsampled
 from gllmm_jax.nn.quality import Gains
 from gllmm_jax.nn.residual import ResidualAnalysis, ResidualSynthesis
-from gllmm_jax.prob import mixture
+from gllmm_jax.prob import factorized, mixture
 from gllmm_jax.prob.mixture import Mixture, at_least_single
 from gllmm_jax.prob.quantize import add_noise, is_batch_of_keys, round_straight_through
 
@@ -38,6 +39,8 @@ TRANSFORMS = {
     "paper": (PaperAnalysis, PaperSynthesis),
     "light": (LightAnalysis, LightSynthesis),
     "residual": (ResidualAnalysis, ResidualSynthesis),
+    "balle": (BalleAnalysis, BalleSynthesis),
+    "cheng": (PaperAnalysis, PaperSynthesis),
 }
 
 
@@ -62,21 +65,25 @@ class Model(nn.Module):
         analysis, synthesis = TRANSFORMS[c.transform]
         self.g_a, self.g_s = analysis(c), synthesis(c)
         # y grows with the quality and z need not
-        self.prior = entropy.FactorizedPrior(c.static_channels, rate=c.rate, grows=not c.has_hyperprior)
+        own = c.design == "gllmm"
+        filters = factorized.FILTERS if own else factorized.DEEP
+        self.prior = entropy.FactorizedPrior(
+            c.static_channels, rate=c.rate, grows=not c.has_hyperprior, filters=filters
+        )
         self.gain = None if c.rate is None else Gains(c.rate, c.latents)
         if c.msp is not None:
             self.progressive = ProgressiveNet(c)
         if not c.has_hyperprior:
             return
-        self.h_a = entropy.HyperAnalysis(c.hyper, rate=c.rate)
-        self.h_s = entropy.HyperSynthesis(c.hyper, c.context_features)
+        self.h_a, self.h_s = hyper.hyper_networks(c)
         if c.entropy_model == "context":
             self.context_net = entropy.MaskedContext(
                 c.latents, features=c.context_features, order=c.order, name="context"
             )
-        self.entropy_net = entropy.EntropyParameters(
-            c.latents, hidden=c.hidden, families=c.families, components=c.components, rate=c.rate, name="entropy"
-        )
+        if not c.direct:
+            own_way = {"rate": c.rate, "slope": SLOPES[c.design], "bias": not own, "name": "entropy"}
+            sizes = {"hidden": c.hidden, "families": c.families, "components": c.components}
+            self.entropy_net = entropy.EntropyParameters(c.latents, **sizes, **own_way)
 
     def analysis(self, x: jax.Array) -> jax.Array:
         """g_a: x [B, H, W, 3] in [0, 1], sides multiples of the stride S -> y [B, H/S, W/S, M]."""
@@ -116,8 +123,14 @@ class Model(nn.Module):
 
     def mixture(self, y_hat: jax.Array, phi: jax.Array) -> Mixture:
         """The distribution of every latent given those before it: arrays [B, h, w, C, M], all at once."""
-        context = self.context(y_hat) if self.config.entropy_model == "context" else None
-        return mixture.split(self.parameters(context, phi), self.config.families, self.config.components)
+        c = self.config
+        context = self.context(y_hat) if c.entropy_model == "context" else None
+        raw = hyper.without_means(phi, c.latents) if c.direct else self.parameters(context, phi)
+        return mixture.split(raw, c.families, c.components, bounded=c.design != "gllmm")
+
+    def means(self, z_hat: jax.Array) -> jax.Array:
+        """What a `centred` model subtracts from y, [B, 4h, 4w, M], of z_hat [B, h, w, N]."""
+        return self.hyper_synthesis(z_hat)[..., : self.config.latents]
 
     def progression(self, y_hat: jax.Array) -> Mixture:
         """The same of a progressive model; without meaning where y_hat is of the coarsest scale."""
@@ -161,7 +174,8 @@ class Model(nn.Module):
             return jnp.zeros_like(at_least_single(y)), self.prior_bits(y)
         dtype = dtype or seen_y.dtype
         distributions = self.distributions(seen_y.astype(dtype), seen_z)
-        bits_y = mixture.bin_bits(y, distributions)
+        least = mixture.PROBABILITY_MIN if self.config.design == "gllmm" else factorized.LIKELIHOOD_MIN
+        bits_y = mixture.bin_bits(y, distributions, least=least)
         if self.config.has_hyperprior:
             return bits_y, self.prior_bits(z)
         at = subsampled(self.config.coarsest)
@@ -194,18 +208,23 @@ class Model(nn.Module):
         """
         y = at_least_single(self.analysis(x))  # half as wide, it would be coarser than what it is rounded to
         z = at_least_single(self.hyper_analysis(y))
-        y_hat = round_straight_through(y)
         if key is None:
-            y_rate, z_rate = jnp.round(y), jnp.round(z)
+            key_y, z_rate = None, jnp.round(z)
         else:
             many = is_batch_of_keys(key)
             key_y, key_z = jax.vmap(jax.random.split, out_axes=1)(key) if many else jax.random.split(key)
-            y_noisy, z_noisy = add_noise(key_y, y), add_noise(key_z, z)
+            z_rate = jnp.where(settled, round_straight_through(z), add_noise(key_z, z))
+        means = self.means(z_rate) if self.config.centred else None
+        y = y if means is None else y - means
+        y_hat = round_straight_through(y)
+        if key_y is None:
+            y_rate = jnp.round(y)
+        else:
+            y_noisy = add_noise(key_y, y)
             y_rate = jnp.where(settled, y_hat, y_noisy)
-            z_rate = jnp.where(settled, round_straight_through(z), z_noisy)
             y_hat = jnp.where(noisy, y_noisy, y_hat)
         bits_y, bits_z = self.bits(y_rate, z_rate)
-        return Output(self.synthesis(y_hat), bits_y, bits_z)
+        return Output(self.synthesis(y_hat if means is None else y_hat + means), bits_y, bits_z)
 
 
 def apply(config: ModelConfig, params: Any, *arrays: Any, method: Callable[..., Any] = Model.__call__) -> Any:
@@ -229,21 +248,3 @@ def init_params(config: ModelConfig, key: jax.Array) -> Any:
     key = jax.random.wrap_key_data(jnp.resize(jax.random.key_data(key), (4,)), impl="unsafe_rbg")
     side = config.stride * HYPER_STRIDE
     return jax.jit(Model(config).init)(key, jnp.zeros((1, side, side, 3), jnp.float32))["params"]
-
-
-def misfit(config: ModelConfig, params: Any) -> str | None:
-    """What the first parameter is that a tree lacks, holds in another shape than the config's, or has beside them.
-
-    None where all fit. Nothing but shapes is looked at.
-    """
-    wanted = jax.eval_shape(functools.partial(init_params, config), jax.random.key(0))
-    found = {jax.tree_util.keystr(path): np.shape(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(params)}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(wanted):
-        name, shape = "/".join(entry.key for entry in path), found.get(jax.tree_util.keystr(path))
-        if shape is None:
-            return f"{name} is missing"
-        if shape != leaf.shape:
-            return f"{name} is {shape} and not {leaf.shape}"
-    if more := found.keys() - {jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(wanted)}:
-        return f"{min(more)} is not of this model"
-    return None

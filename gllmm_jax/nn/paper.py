@@ -1,11 +1,30 @@
-"""The transforms of the paper, layer by layer. Source: GLLMM, figure 2, and the authors' code."""
+"""The transforms of the paper, layer by layer, which are those of Cheng et al. 2020 but for `MANNERS`.
+
+Source: GLLMM, figure 2, and the authors' code; `cheng` as in CompressAI.
+"""
+
+import functools
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.layers.blocks import Attention, Down, Up, residual
-from gllmm_jax.layers.primitive import conv, depth_to_space
+from gllmm_jax.layers.primitive import LEAK, conv, depth_to_space
+
+
+class Manner(NamedTuple):
+    """What is done in one way or another."""
+
+    slope: float = LEAK  # of leaky ReLUs
+    bias: bool = False  # of the last convolution of g_a
+    relu: bool = False  # of the sums in attention's residual units
+    skip: int = 1  # side of the kernel beside an upsampling block
+
+
+MANNERS = {"paper": Manner(), "cheng": Manner(slope=0.01, bias=True, relu=True, skip=3)}
+"""By `ModelConfig.transform`."""
 
 
 class PaperAnalysis(nn.Module):
@@ -15,13 +34,15 @@ class PaperAnalysis(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        n, c = self.config.widths[0], self.config
-        x = Down(n, name="down0")(x)
-        x = Down(n, name="down1")(residual(c.block, name="block0")(x))
-        x = Attention(name="attention0")(x) if c.attention else x
-        x = Down(n, name="down2")(residual(c.block, name="block1")(x))
-        x = conv(c.latents, stride=2, bias=False, name="last")(residual(c.block, name="block2")(x))
-        return Attention(name="attention1")(x) if c.attention else x
+        n, c, manner = self.config.widths[0], self.config, MANNERS[self.config.transform]
+        slope, attention = manner.slope, functools.partial(Attention, last=manner.relu)
+        x = Down(n, slope=slope, name="down0")(x)
+        x = Down(n, slope=slope, name="down1")(residual(c.block, slope, name="block0")(x))
+        x = attention(name="attention0")(x) if c.attention else x
+        x = Down(n, slope=slope, name="down2")(residual(c.block, slope, name="block1")(x))
+        x = residual(c.block, slope, name="block2")(x)
+        x = conv(c.latents, stride=2, bias=manner.bias, name="last")(x)
+        return attention(name="attention1")(x) if c.attention else x
 
 
 class PaperSynthesis(nn.Module):
@@ -31,10 +52,13 @@ class PaperSynthesis(nn.Module):
 
     @nn.compact
     def __call__(self, y_hat: jax.Array) -> jax.Array:
-        c = self.config
-        x = Attention(name="attention0")(y_hat) if c.attention else y_hat
-        x = Up(name="up0")(residual(c.block, name="block0")(x))
-        x = Up(name="up1")(residual(c.block, name="block1")(x))
-        x = Attention(name="attention1")(x) if c.attention else x
-        x = Up(name="up2")(residual(c.block, name="block2")(x))
-        return depth_to_space(conv(12, name="last")(residual(c.block, name="block3")(x)))
+        c, manner = self.config, MANNERS[self.config.transform]
+        block = functools.partial(residual, c.block, manner.slope)
+        attention = functools.partial(Attention, last=manner.relu)
+        up = functools.partial(Up, slope=manner.slope, skip=manner.skip)
+        x = attention(name="attention0")(y_hat) if c.attention else y_hat
+        x = up(name="up0")(block(name="block0")(x))
+        x = up(name="up1")(block(name="block1")(x))
+        x = attention(name="attention1")(x) if c.attention else x
+        x = up(name="up2")(block(name="block2")(x))
+        return depth_to_space(conv(12, name="last")(block(name="block3")(x)))

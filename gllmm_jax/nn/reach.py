@@ -21,13 +21,16 @@ def reach_of_blocks(config: Progressive) -> int:
     return 1 + 2 * config.depth
 
 
-# In pixels: a 3x3 convolution sees one sample farther, which is as many pixels as its plane's stride.
+# In pixels: a 3x3 convolution sees one sample farther, which is as many pixels as its plane's stride, a 5x5 one two.
+# A 5x5 up-convolution sees one of its input's.
 
 
 def _analysis(config: ModelConfig) -> int:
     block = BLOCKS[config.block]
     if config.transform == "residual":
         return 1 + 2 + 2 * 2 + (2 + 4) + 2 * 4 + 4
+    if config.transform == "balle":
+        return 2 * (1 + 2 + 4 + 8)
     if config.transform == "light":
         return 4 + 2 * 4 + config.analysis_depth * block * (8 + 16) + 16
     attention = ATTENTION * (4 + 16) if config.attention else 0
@@ -38,6 +41,8 @@ def _synthesis(config: ModelConfig) -> int:
     block = BLOCKS[config.block]
     if config.transform == "residual":
         return 2 * 8 + (8 + 4) + 2 * 4 + (4 + 2) + 2 * 2 + 2
+    if config.transform == "balle":
+        return 16 + 8 + 4 + 2
     if config.transform == "light":
         return 16 + block * (16 + 8) + 4 + 2 * 4 + 4
     attention = ATTENTION * (16 + 4) if config.attention else 0

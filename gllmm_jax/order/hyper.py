@@ -13,6 +13,7 @@ from gllmm_jax.entropy.symbols import Static
 from gllmm_jax.order.schedule import bucket
 from gllmm_jax.order.stage import Latents
 from gllmm_jax.order.windows import HYPER_REACH, HYPER_SIDE, scaled, windows
+from gllmm_jax.prob import tables
 from gllmm_jax.programs import latest
 from gllmm_jax.twin import exact
 from gllmm_jax.twin.integer import Twin, z_support
@@ -76,6 +77,20 @@ class Hyperprior:
         return Hyper(nets(self.twin), *jax.device_put((rows, *width)))
 
 
+def means(twin: Twin, z_hat: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """What a `centred` model subtracts from y before it rounds and adds again, float32 [h, w, M] for y of `size`.
+
+    Of the integer twin, in steps of 1/256, so equal on every device.
+    """
+    phi = _phi(twin, z_hat)[: size[0], : size[1], : twin.config.latents]
+    return phi * np.float32(2.0**-tables.FRACTION)
+
+
+def shown(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> np.ndarray:
+    """What g_s takes of latents: y_hat, or of a `centred` model float32, y_hat and the means."""
+    return y_hat + means(twin, z_hat, y_hat.shape[:2]) if twin.config.centred else y_hat
+
+
 def hyper_size(size: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of z beside those of y."""
     return -(-size[0] // HYPER_STRIDE), -(-size[1] // HYPER_STRIDE)
@@ -102,14 +117,14 @@ def _phi(twin: Twin, z_hat: Any) -> Any:
     # [hz, wz, N] -> [4 hz, 4 wz, F]; of a picture's z in windows, each in a plane as large as its bucket
     hz, wz, n = z_hat.shape
     if not isinstance(z_hat, np.ndarray):
-        return exact.hyper_synthesis(nets(twin).layers, z_hat, (jnp.int32(hz), jnp.int32(wz)))
+        return exact.hyper_synthesis(twin.config, nets(twin).layers, z_hat, (jnp.int32(hz), jnp.int32(wz)))
     phi = np.empty((HYPER_STRIDE * hz, HYPER_STRIDE * wz, twin.config.context_features), np.float32)
     for where, kept, to in windows((hz, wz), HYPER_SIDE, HYPER_REACH):
         part = z_hat[where]
         h, w, _ = part.shape
         plane = np.zeros((*_room(h, w), n), np.int32)
         plane[:h, :w] = part
-        found = _hyper_synthesis(twin.nets.layers, *jax.device_put((plane, np.int32(h), np.int32(w))))
+        found = _hyper_synthesis(twin.config, twin.nets.layers, *jax.device_put((plane, np.int32(h), np.int32(w))))
         phi[scaled(to, HYPER_STRIDE)] = np.asarray(found)[scaled(kept, HYPER_STRIDE)]
     return phi
 
@@ -120,6 +135,6 @@ def _room(h: int, w: int) -> tuple[int, int]:
     return STRIP if h <= STRIP else side, STRIP if w <= STRIP else side
 
 
-@latest(PROGRAMS)
-def _hyper_synthesis(layers: dict[str, exact.Layer], z_hat: jax.Array, height: jax.Array, width: jax.Array):
-    return exact.hyper_synthesis(layers, z_hat, (height, width))
+@latest(PROGRAMS, static=1)
+def _hyper_synthesis(config: ModelConfig, layers: dict[str, exact.Layer], z_hat: jax.Array, height: Any, width: Any):
+    return exact.hyper_synthesis(config, layers, z_hat, (height, width))

@@ -1,7 +1,7 @@
 """The factorised prior of the hyper-latents: one learned univariate density a channel.
 
-Its CDF is sigmoid(logits(v)), `logits` an increasing chain of small affine stages 1-3-3-3-1. Parameters are a dict of
-`matrix0..3` [N, out, in], `bias0..3` [N, out, 1] and `factor0..2` [N, out, 1]: 43 numbers a channel.
+Its CDF is sigmoid(logits(v)), `logits` an increasing chain of small affine stages, 1-3-3-3-1 or any other. Parameters
+are a dict of `matrix0..3` [N, out, in], `bias0..3` [N, out, 1] and `factor0..2` [N, out, 1]: 43 numbers a channel.
 Source: Balle et al. 2018, appendix 6.1, as in TensorFlow-Compression's `EntropyBottleneck` (defaults of version 1.2).
 """
 
@@ -14,6 +14,9 @@ from jaxtyping import Array, Float
 from gllmm_jax.prob.quantize import lower_bound
 
 FILTERS = (1, 3, 3, 3, 1)
+DEEP = (1, 3, 3, 3, 3, 1)
+"""Of CompressAI: one stage more."""
+
 INIT_SCALE = 10.0
 LIKELIHOOD_MIN = 1e-9
 
@@ -21,7 +24,7 @@ LIKELIHOOD_MIN = 1e-9
 def logits(params: Mapping[str, jax.Array], v: Float[Array, "N n"]) -> Float[Array, "N n"]:
     """Logits of the CDF at `v` [N, n], per channel -> [N, n]; increasing in `v`."""
     x = v[:, None, :]
-    last = len(FILTERS) - 2
+    last = sum(name.startswith("matrix") for name in params) - 1
     for i in range(last + 1):
         x = jax.nn.softplus(params[f"matrix{i}"]) @ x + params[f"bias{i}"]
         if i < last:

@@ -18,6 +18,9 @@ from gllmm_jax.prob.quantize import lower_bound
 SCALE_MIN = 0.01
 """Floor of every scale, in units of the quantisation step: guards the division, far below what changes the model."""
 
+SCALE_BOUND = 0.11
+"""The floor of scales that are bounded instead of absolute. Source: Balle et al. 2018, as in CompressAI."""
+
 PROBABILITY_MIN = 1e-6
 """Floor of a bin's probability: no latent costs more than 19.93 bits. Source: the authors' code."""
 
@@ -63,12 +66,15 @@ def numbers_per_latent(families: Sequence[str], components: int) -> int:
     return len(families) * components * per_component + (len(families) if len(families) > 1 else 0)
 
 
-def split(raw: Float[Array, "*batch PM"], families: Sequence[str], components: int) -> Mixture:
+def split(
+    raw: Float[Array, "*batch PM"], families: Sequence[str], components: int, *, bounded: bool = False
+) -> Mixture:
     """Network outputs [..., P * M] as a mixture of M channels, P = `numbers_per_latent`, in float32 at least.
 
     Order of the P groups of M channels: for each family, for each component: weight logit (where components > 1), mean,
     raw scale; then the family logits (where there are several). The weight of a component is the product of two
-    softmaxes: over the components of its family and over the families. The scale is the absolute value of the raw one.
+    softmaxes: over the components of its family and over the families. The scale is the absolute value of the raw one,
+    or, `bounded`, that raw one or 0.11, whichever is larger.
     Raises `ValueError` where there is no such family.
     Source: GLLMM, the authors' code; the floor of the scale is ours.
     """
@@ -77,7 +83,8 @@ def split(raw: Float[Array, "*batch PM"], families: Sequence[str], components: i
     f, k, m = len(families), components, raw.shape[-1]
     per_component = 3 if k > 1 else 2
     body = raw[..., : f * k * per_component, :].reshape(*raw.shape[:-2], f, k, per_component, m)
-    mean, scale = body[..., -2, :], lower_bound(jnp.abs(body[..., -1, :]), SCALE_MIN)
+    mean, scale = body[..., -2, :], body[..., -1, :]
+    scale = lower_bound(scale, SCALE_BOUND) if bounded else lower_bound(jnp.abs(scale), SCALE_MIN)
     log_weight = jnp.zeros_like(mean)
     if k > 1:
         log_weight += jax.nn.log_softmax(body[..., 0, :], axis=-2)
@@ -136,13 +143,13 @@ def sample(key: jax.Array, mixture: Mixture, *, shape: tuple[int, ...] = ()) -> 
     return chosen(mixture.mean, which) + chosen(mixture.scale, which) * drawn
 
 
-def bin_bits(v: Float[Array, "*batch M"], mixture: Mixture) -> Float[Array, "..."]:
+def bin_bits(v: Float[Array, "*batch M"], mixture: Mixture, *, least: float = PROBABILITY_MIN) -> Float[Array, "..."]:
     """Information content of the unit bin around every `v` [..., M], in bits, between 0 and 19.93.
 
     Shapes broadcast as in `log_mass`.
 
     `v` need not be an integer: in training it carries uniform noise. The gradient stays alive beyond the floor of the
-    probability.
+    probability, which is `least`.
     """
-    floored = lower_bound(log_mass(v, mixture), jnp.log(PROBABILITY_MIN))
+    floored = lower_bound(log_mass(v, mixture), jnp.log(least))
     return jnp.maximum(-floored / jnp.log(2.0), 0.0)

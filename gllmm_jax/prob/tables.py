@@ -26,6 +26,7 @@ WEIGHT_BITS = 15
 REACH = 12  # families are flat beyond this many scales
 EDGE = REACH << FRACTION
 SCALE_LOW, SCALE_HIGH = 4, 1 << 18  # 1/64 to 1024 latent steps
+SCALE_BOUND = 28  # the nearest to `mixture.SCALE_BOUND`
 MEAN_LIMIT = 1 << 22
 POWERS = (WEIGHT_BITS + 1) << LOGIT_FRACTION
 Y_LIMIT = 8191

@@ -13,7 +13,7 @@ from gllmm_jax.twin import levels, observe
 from gllmm_jax.twin.integer import Twin
 from gllmm_jax.twin.precision import MARGIN, Input, choose_input, quantise
 from gllmm_jax.twin.prior import prior_tables
-from gllmm_jax.twin.wiring import EACH, LEVELS, Spec, by_quality, specs
+from gllmm_jax.twin.wiring import EACH, LEVELS, Spec, blocks, by_quality, has_offset, specs
 
 
 def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observe.Latents]) -> Twin:
@@ -67,7 +67,8 @@ class _Plan:
         self._layers, wiring = layers, specs(config)
         seen = observe.activations(config, dict(layers), calibration)
         self._y_limit = np.minimum(np.ceil(seen["y"].peak * MARGIN) + 1, tables.Y_LIMIT).astype(np.int32)
-        forms = {"y": Input(0, self._y_limit), "z": Input(0, np.maximum(-low, high))}
+        z_limit = np.append(np.maximum(-low, high), np.ones(int(has_offset(config)), np.int32))
+        forms = {"y": Input(0, self._y_limit), "z": Input(0, z_limit)}
         self._inputs, outputs = {}, {}
         for tensor, consumers in _consumers(wiring).items():
             form = forms.get(tensor)
@@ -103,8 +104,9 @@ def _shared_out(form: Input, makers: Mapping[str, Spec]) -> dict[str, Input]:
     # the form of an input, for each of the layers whose outputs lie in it side by side
     found, begin = {}, 0
     for maker, spec in makers.items():
-        found[maker] = Input(form.exponent, form.limit[begin : begin + spec.kernel[2]])
-        begin += spec.kernel[2]
+        channels = spec.kernel[2] // blocks(maker)
+        found[maker] = Input(form.exponent, np.tile(form.limit[begin : begin + channels], blocks(maker)))
+        begin += channels
     return found
 
 
@@ -129,7 +131,7 @@ def _consumers(wiring: Mapping[str, Spec]) -> dict[str, list[str]]:
 def float_layers(config: ModelConfig, params: Mapping) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Kernel float64 [taps, in, out] and bias, [out] or rows of them, of every layer.
 
-    Outputs of dense2 are regrouped, logits to base 2.
+    Outputs of dense2 are regrouped, logits to base 2. The offset on z is one more input of the layer that takes z.
     """
     leaves, rows, layers = _leaves(config, params), _rows(config, params), {}
     for name, spec in specs(config).items():
@@ -137,6 +139,9 @@ def float_layers(config: ModelConfig, params: Mapping) -> dict[str, tuple[np.nda
         kernel = kernel.reshape(-1, *kernel.shape[-2:])
         if name == "context":
             kernel = kernel[context_mask(config.order).ravel() > 0]
+        if has_offset(config) and spec.inputs == ("z",):
+            offset = np.asarray(leaves["offset"]["offset"], np.float64)
+            kernel = np.concatenate([kernel, offset[None, None] @ kernel], axis=1)
         bias = np.asarray(leaves[name].get("bias", np.zeros(kernel.shape[-1])), np.float64)
         if name in by_quality(config):
             bias = bias + np.asarray(interpolate(rows[name], np.arange(QUALITIES)), np.float64)
@@ -150,7 +155,7 @@ def float_layers(config: ModelConfig, params: Mapping) -> dict[str, tuple[np.nda
 def _leaves(config: ModelConfig, params: Mapping) -> dict[str, Mapping]:
     if config.msp is None:
         leaves = {**params.get("h_s", {}), "context": params.get("context"), **params.get("entropy", {})}
-        return {name: leaves[name] for name in specs(config)}
+        return {name: leaves[name] for name in (*specs(config), *(["offset"] if has_offset(config) else []))}
     net = params["progressive"]
     step = np.asarray(net["step"])
     found: dict[str, Mapping] = {}
@@ -188,7 +193,11 @@ def output_order(config: ModelConfig) -> list[int]:
 
 
 def output_format(config: ModelConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Exponent and limit of every output of dense2, [groups * M], in `output_order`."""
+    """Exponent and limit of every output of the last layer: of dense2, [groups * M], in `output_order`; or of phi."""
+    if config.direct:
+        means = np.full(config.context_features - config.latents, tables.MEAN_LIMIT)
+        limit = np.append(means, np.full(config.latents, tables.SCALE_HIGH))
+        return np.full(len(limit), tables.FRACTION), limit
     c, groups = len(config.families) * config.components, len(output_order(config))
     exponent = [tables.FRACTION] * 2 * c + [tables.LOGIT_FRACTION] * (groups - 2 * c)
     limit = [tables.MEAN_LIMIT] * c + [tables.SCALE_HIGH] * c + [1 << 14] * (groups - 2 * c)

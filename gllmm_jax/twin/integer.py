@@ -84,6 +84,8 @@ def fingerprint(twin: Twin) -> bytes:
         "progressive": None if config.msp is None else dataclasses.astuple(config.msp),
         "variable rate": config.rate is not None,
     }
+    if config.design != "gllmm":
+        wiring["design"] = config.design
     digest = hashlib.sha256(json.dumps(wiring).encode())
     for name in sorted(twin.arrays):
         array = twin.arrays[name]

@@ -3,14 +3,15 @@
 The same wiring as `nn`, written apart from it because every picture has another shape and nothing is worth compiling.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gllmm_jax.config import TAPS, ModelConfig
+from gllmm_jax.config import SLOPES, TAPS, ModelConfig
 from gllmm_jax.nn.progressive import calls, mixed, row
-from gllmm_jax.twin.wiring import EVEN, HYPER, ODD, by_quality
+from gllmm_jax.twin.wiring import HYPER, PHASES, by_quality, form, has_offset
 
 SAMPLES = 8192
 """Latent positions looked at, of all calibration pictures together."""
@@ -54,11 +55,16 @@ def activations(config: ModelConfig, layers: dict[str, Any], calibration: Sequen
 
 def _with_context(config, layers, y_hat, z_hat, key, limit) -> dict[str, np.ndarray]:
     h, w, _ = y_hat.shape
-    x, taken = z_hat.astype(np.float32), {}
-    for name in HYPER:
+    x, taken, names, slope = z_hat.astype(np.float32), {}, HYPER[config.design], SLOPES[config.design]
+    if has_offset(config):
+        x = np.pad(x, ((0, 0), (0, 0), (0, 1)), constant_values=1)
+    for name in names:
         taken[name] = x
-        x = (_upsample if name.startswith("up") else _conv)(x, layers[name])
-        x = x if name == HYPER[-1] else _leaky(x)
+        x = (_upsample if form(name) == "up" else _conv)(x, layers[name])
+        x = _depth_to_space(x) if form(name) == "sub" else x
+        x = x if name == names[-1] else _leaky(x, slope)
+    if config.direct:
+        return taken
     positions = key.choice(h * w, min(h * w, limit), replace=False)
     return taken | _entropy(config, layers, y_hat, x[:h, :w].reshape(h * w, -1), positions)
 
@@ -88,7 +94,7 @@ def _progressive(config, layers, y_hat, key, limit) -> dict[str, np.ndarray]:
 
 def _entropy(config, layers, y_hat, phi, positions) -> dict[str, np.ndarray]:
     if config.order == "none":
-        return _dense(layers, phi[positions])
+        return _dense(layers, phi[positions], SLOPES[config.design])
     _h, w, m = y_hat.shape
     plane = np.pad(y_hat, ((2, 2), (2, 2), (0, 0))).reshape(-1, m)
     rows = (positions // w + 2) * (w + 4) + positions % w + 2
@@ -97,18 +103,18 @@ def _entropy(config, layers, y_hat, phi, positions) -> dict[str, np.ndarray]:
     x = _affine(x, layers["context"])
     if config.order == "checkerboard":
         x[(positions // w + positions % w) % 2 == 0] = 0
-    return _dense(layers, np.concatenate([x, phi[positions]], axis=1))
+    return _dense(layers, np.concatenate([x, phi[positions]], axis=1), SLOPES[config.design])
 
 
-def _dense(layers, x) -> dict[str, np.ndarray]:
+def _dense(layers, x, slope) -> dict[str, np.ndarray]:
     taken = {"dense0": x}
     for name, following in (("dense0", "dense1"), ("dense1", "dense2")):
-        x = taken[following] = _leaky(_affine(x, layers[name]))
+        x = taken[following] = _leaky(_affine(x, layers[name]), slope)
     return taken
 
 
-def _leaky(x):
-    return np.where(x < 0, np.float32(0.2) * x, x)
+def _leaky(x, slope=SLOPES["gllmm"]):
+    return np.where(x < 0, np.float32(slope) * x, x)
 
 
 def _affine(x, layer):
@@ -125,10 +131,16 @@ def _conv(x, layer):
 def _upsample(x, layer):
     h, w, _ = x.shape
     kernel, bias = (a.astype(np.float32) for a in layer)
-    x, out = np.pad(x, ((0, 1), (0, 1), (0, 0))), np.zeros((2 * h, 2 * w, kernel.shape[-1]), np.float32)
-    for a, rows in enumerate((EVEN, ODD)):
-        for b, columns in enumerate((EVEN, ODD)):
+    side = math.isqrt(len(kernel))
+    x, out = np.pad(x, ((1, 1), (1, 1), (0, 0))), np.zeros((2 * h, 2 * w, kernel.shape[-1]), np.float32)
+    for a, rows in enumerate(PHASES[side]):
+        for b, columns in enumerate(PHASES[side]):
             for p, i in rows:
                 for q, j in columns:
-                    out[a::2, b::2] += x[i : i + h, j : j + w] @ kernel[3 * p + q]
+                    out[a::2, b::2] += x[1 + i : 1 + i + h, 1 + j : 1 + j + w] @ kernel[side * p + q]
     return out + bias
+
+
+def _depth_to_space(x):
+    h, w, c = x.shape
+    return x.reshape(h, w, 2, 2, c // 4).transpose(0, 2, 1, 3, 4).reshape(2 * h, 2 * w, c // 4)

@@ -63,8 +63,9 @@ def prior_cdf(prior: Mapping, v: np.ndarray) -> np.ndarray:
     """
     leaf = {k: np.asarray(a, np.float64) for k, a in prior.items() if not isinstance(a, Mapping)}
     x = v[:, None]
-    for i in range(4):
+    stages = sum(name.startswith("matrix") for name in leaf)
+    for i in range(stages):
         x = np.logaddexp(0, leaf[f"matrix{i}"]) @ x + leaf[f"bias{i}"]
-        if i < 3:
+        if i < stages - 1:
             x = x + np.tanh(leaf[f"factor{i}"]) * np.tanh(x)
     return 1 / (1 + np.exp(-x[:, 0].clip(-700, 700)))

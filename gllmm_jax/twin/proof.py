@@ -12,7 +12,7 @@ import numpy as np
 
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.prob import tables
-from gllmm_jax.twin.wiring import specs, taps_summed
+from gllmm_jax.twin.wiring import blocks, has_offset, specs, taps_summed
 
 BUDGET = (1 << 24) - 1
 OPERAND = (1 << 16) - 1
@@ -55,8 +55,9 @@ def check(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> None:
         if array.size and not low <= array.min() <= array.max() <= high:
             raise ValueError(f"the table {name} holds values outside {low} ... {high}")
     _check_distributions(arrays)
-    limits = {name: arrays[f"{name}.limit"] for name in specs(config)} | {"y": arrays["y.limit"]}
-    limits["z"] = np.maximum(-arrays["prior.low"], arrays["prior.high"])
+    limits = {name: arrays[f"{name}.limit"].reshape(blocks(name), -1).max(0) for name in specs(config)}
+    z_limit = np.maximum(-arrays["prior.low"], arrays["prior.high"])
+    limits |= {"y": arrays["y.limit"], "z": np.append(z_limit, np.ones(int(has_offset(config)), np.int64))}
     for name, spec in specs(config).items():
         limit, kernel = np.concatenate([limits[given] for given in spec.inputs]), arrays[f"{name}.kernel"]
         if max(limit.max(), kernel.max(), -int(kernel.min())) > OPERAND:

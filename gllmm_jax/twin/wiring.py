@@ -1,18 +1,30 @@
 """The layers of an integer twin: what each takes, and the shapes of its arrays.
 
-A model with a context has hyper-synthesis, context and entropy net; a progressive one has the network of
+A model with a context has hyper-synthesis, context and entropy net. What a layer of the hyper-synthesis does its name
+tells (`form`): "conv2" is a convolution, "up1" an up-convolution, "sub1" a convolution and depth to space. Where the
+design has an offset on z (`nn.hyper`), the first layer sees one channel more. It is one within the picture and zero
+beyond, and its weights are those of z times the offset, so that z stays whole. A progressive model has the network of
 `nn.progressive`, whose residual blocks `block0a block0b ...` add to one stream that begins at `first` and ends at
 `place`.
 """
 
+import math
 from typing import NamedTuple
 
-from gllmm_jax.config import QUALITIES, TAPS, ModelConfig, Progressive
+from gllmm_jax.config import QUALITIES, TAPS, Design, ModelConfig, Progressive
 from gllmm_jax.nn.progressive import ORDERS
 from gllmm_jax.prob.mixture import numbers_per_latent
 
-HYPER = ("conv0", "up1", "conv2", "up3", "conv4")
-ENTROPY = ("context", "dense0", "dense1", "dense2")
+HYPER: dict[Design, tuple[str, ...]] = {
+    "gllmm": ("conv0", "up1", "conv2", "up3", "conv4"),
+    "balle": ("up0", "up1", "conv2"),
+    "minnen": ("up0", "up1", "conv2"),
+    "cheng": ("conv0", "sub1", "conv2", "sub3", "conv4"),
+}
+"""Layers of the hyper-synthesis, in order."""
+
+LEAKS: dict[Design, float] = {"gllmm": 205 / 1024, "balle": 0.0, "minnen": 164 / 2**14, "cheng": 164 / 2**14}
+"""Slopes of the ReLUs, near `config.SLOPES`: a product with 16 bits of an activation is below 2^24."""
 
 LEVELS = 16
 """Levels of a model with a variable rate, each of as many qualities in a row.
@@ -24,8 +36,8 @@ precisions and tables of the prior of its own, and each quality biases.
 EACH = QUALITIES // LEVELS
 """Qualities of a level."""
 
-ODD = ((0, 0), (2, 1))  # an upsampled odd sample: tap 0 of x[i], tap 2 of x[i + 1]
-EVEN = ((1, 0),)
+PHASES = {3: (((1, 0),), ((0, 0), (2, 1))), 5: (((0, -1), (2, 0), (4, 1)), ((1, 0), (3, 1)))}
+"""By side of the kernel, of the even and the odd samples of an up-convolution: taps p that read x[i + step]."""
 
 
 class Spec(NamedTuple):
@@ -50,20 +62,44 @@ def specs(config: ModelConfig) -> dict[str, Spec]:
         return _progressive(config, config.msp, numbers)
     if not config.has_hyperprior:
         return {}
-    m, n, f, hidden = config.latents, config.hyper, config.context_features, config.hidden
-    wide, taps, rows = 3 * n // 2, len(TAPS[config.order]), _rows(config)
+    m, f, hidden = config.latents, config.context_features, config.hidden
+    taps, rows, hyper = len(TAPS[config.order]), _rows(config), _hyper(config)
+    if config.direct:
+        return hyper
     seen = {"context": Spec((taps, m, f), ("y",))} if taps else {}
     return {
-        "conv0": Spec((9, n, n), ("z",)),
-        "up1": Spec((9, n, n), ("conv0",)),
-        "conv2": Spec((9, n, wide), ("up1",)),
-        "up3": Spec((9, wide, wide), ("conv2",)),
-        "conv4": Spec((9, wide, f), ("up3",)),
+        **hyper,
         **seen,
-        "dense0": Spec((1, f * (1 + len(seen)), hidden[0]), (*seen, "conv4"), rows),
+        "dense0": Spec((1, f * (1 + len(seen)), hidden[0]), (*seen, HYPER[config.design][-1]), rows),
         "dense1": Spec((1, *hidden), ("dense0",), rows),
         "dense2": Spec((1, hidden[1], numbers), ("dense1",)),
     }
+
+
+def _hyper(config: ModelConfig) -> dict[str, Spec]:
+    m, n, wide, f = config.latents, config.hyper, 3 * config.hyper // 2, config.context_features
+    outs = {"gllmm": (n, n, wide, wide, f), "balle": (n, n, f), "minnen": (m, 3 * m // 2, f)}
+    given, before, found = n + has_offset(config), "z", {}
+    for name, out in zip(HYPER[config.design], outs.get(config.design, outs["gllmm"]), strict=True):
+        taps = 25 if config.design in ("balle", "minnen") and form(name) == "up" else 9
+        found[name] = Spec((taps, given, blocks(name) * out), (before,))
+        given, before = out, name
+    return found
+
+
+def form(name: str) -> str:
+    """What a layer of the hyper-synthesis does: "conv", "up" or "sub"."""
+    return name.rstrip("0123456789")
+
+
+def blocks(name: str) -> int:
+    """How many outputs of a layer become one channel: 4 where depth to space follows."""
+    return 4 if form(name) == "sub" else 1
+
+
+def has_offset(config: ModelConfig) -> bool:
+    """Whether the first layer of the hyper-synthesis sees a channel beside z."""
+    return config.design != "gllmm" and config.has_hyperprior
 
 
 def _progressive(config: ModelConfig, msp: Progressive, numbers: int) -> dict[str, Spec]:
@@ -87,4 +123,6 @@ def taps_summed(name: str, taps: int) -> list[list[int]]:
         return [[tap] for tap in range(taps)]
     if not name.startswith("up"):
         return [list(range(taps))]
-    return [[3 * p + q for p, _ in rows for q, _ in columns] for rows in (EVEN, ODD) for columns in (EVEN, ODD)]
+    side = math.isqrt(taps)
+    phases = PHASES[side]
+    return [[side * p + q for p, _ in rows for q, _ in columns] for rows in phases for columns in phases]

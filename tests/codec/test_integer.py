@@ -1,5 +1,7 @@
 """The integer twin against a NumPy int64 reference, against the float model, and against itself in other clothes."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,19 +9,27 @@ import pytest
 
 from gllmm_jax.config import TAPS
 from gllmm_jax.nn import model
+from gllmm_jax.order import hyper
 from gllmm_jax.prob import tables
 from gllmm_jax.twin import exact, observe
 from gllmm_jax.twin.calibrate import float_layers, make_twin, output_format
 from gllmm_jax.twin.integer import fingerprint, twin_from_arrays, z_support
 from gllmm_jax.twin.observe import Latents
 from gllmm_jax.twin.prior import prior_cdf
-from gllmm_jax.twin.wiring import ENTROPY, HYPER
-from tests.codec.twins import BOARD, MU, PLAIN, carried, draw, tree, twin
+from gllmm_jax.twin.wiring import HYPER as HYPERS
+from tests.codec.twins import BOARD, CHENG, JOINT, MEAN, MU, PLAIN, SCALE, carried, draw, tree, twin
+
+HYPER, ENTROPY = HYPERS["gllmm"], ("context", "dense0", "dense1", "dense2")
 
 run = jax.jit(exact.parameters, static_argnums=0)
+synthesis = jax.jit(exact.hyper_synthesis, static_argnums=0)
 
 
-def reference(arrays, name, x, *, leaky):
+LEAKS = {"gllmm": (205, 10), "balle": (0, 0), "minnen": (164, 14), "cheng": (164, 14)}
+"""Slopes by design: this over two to the power of that."""
+
+
+def reference(arrays, name, x, *, leaky, design="gllmm"):
     """One layer in int64: x [n, taps * in] -> [n, out]."""
     kernel, bias, shift, limit = (arrays[f"{name}.{k}"].astype(np.int64) for k in ("kernel", "bias", "shift", "limit"))
     total = x.astype(np.int64) @ kernel.reshape(-1, kernel.shape[-1]) + bias
@@ -27,33 +37,40 @@ def reference(arrays, name, x, *, leaky):
     a = np.where(shift >= 0, total >> np.maximum(shift, 0), total << np.maximum(-shift, 0))
     if leaky:
         a = np.clip(a, -(1 << 16), 1 << 16)
-        a = np.where(a < 0, (a * 205) >> 10, a)
+        number, bits = LEAKS[design]
+        a = np.where(a < 0, (a * number) >> bits, a)
     return np.clip(a, -limit, limit)
 
 
-def reference_hyper(arrays, z):
-    x = z.astype(np.int64)
-    for name in HYPER:
-        if name.startswith("up"):  # dilate, then an ordinary convolution with padding (1, 2)
-            dilated = np.zeros((2 * x.shape[0] + 2, 2 * x.shape[1] + 2, x.shape[2]), np.int64)
-            dilated[1:-1:2, 1:-1:2] = x
-            x, (h, w) = dilated, (2 * x.shape[0], 2 * x.shape[1])
+def reference_hyper(config, arrays, z):
+    x, names = z.astype(np.int64), HYPERS[config.design]
+    if config.design != "gllmm":  # the offset's channel
+        x = np.pad(x, ((0, 0), (0, 0), (0, 1)), constant_values=1)
+    for name in names:
+        (h, w, _), side = x.shape, math.isqrt(len(arrays[f"{name}.kernel"]))
+        reach = side // 2
+        if name.startswith("up"):  # dilate, then an ordinary convolution with padding (reach, reach + 1)
+            dilated = np.zeros((2 * h + 2 * reach, 2 * w + 2 * reach, x.shape[2]), np.int64)
+            dilated[reach : 2 * h + reach : 2, reach : 2 * w + reach : 2] = x
+            x, h, w = dilated, 2 * h, 2 * w
         else:
-            h, w = x.shape[:2]
-            x = np.pad(x, ((1, 1), (1, 1), (0, 0)))
-        windows = np.concatenate([x[i : i + h, j : j + w] for i in range(3) for j in range(3)], axis=-1)
-        x = reference(arrays, name, windows.reshape(h * w, -1), leaky=name != "conv4").reshape(h, w, -1)
+            x = np.pad(x, ((reach, reach), (reach, reach), (0, 0)))
+        windows = np.concatenate([x[i : i + h, j : j + w] for i in range(side) for j in range(side)], axis=-1)
+        x = reference(arrays, name, windows.reshape(h * w, -1), leaky=name != names[-1], design=config.design)
+        x = x.reshape(h, w, -1)
+        if name.startswith("sub"):
+            x = x.reshape(h, w, 2, 2, -1).transpose(0, 2, 1, 3, 4).reshape(2 * h, 2 * w, -1)
     return x
 
 
-@pytest.mark.parametrize("config", [MU, PLAIN], ids=lambda c: c.preset)
+@pytest.mark.parametrize("config", [MU, PLAIN, SCALE, MEAN, CHENG], ids=lambda c: c.preset)
 def test_hyper_synthesis_equals_int64_whatever_the_padding(config):
-    size = (3, 5) if config is MU else (1, 1)
+    size = (1, 1) if config is PLAIN else (3, 5)
     net, (_, z) = twin(config).nets, draw(config, 4 * size[0], 4 * size[1])
     z = np.clip(z, *z_support(twin(config)))
-    expected = reference_hyper(twin(config).arrays, z)
+    expected = reference_hyper(config, twin(config).arrays, z)
     wide = jnp.asarray(np.pad(z, ((0, 2), (0, 1), (0, 0))))
-    phi = np.asarray(jax.jit(exact.hyper_synthesis)(net.layers, wide, size))
+    phi = np.asarray(synthesis(config, net.layers, wide, size))
     assert np.array_equal(phi[: 4 * size[0], : 4 * size[1]], expected)
     assert not phi[4 * size[0] :].any() and not phi[:, 4 * size[1] :].any()
 
@@ -110,7 +127,7 @@ def test_the_twin_is_close_to_the_float_model():
         x = x if name == "conv4" else observe._leaky(x)
     taken = observe._entropy(MU, layers, y, x.reshape(96, -1), np.arange(96))
     wanted = observe._affine(taken["dense2"], layers["dense2"])
-    phi = jax.jit(exact.hyper_synthesis)(twin().nets.layers, jnp.asarray(z), z.shape[:2]).reshape(96, -1)
+    phi = synthesis(MU, twin().nets.layers, jnp.asarray(z), z.shape[:2]).reshape(96, -1)
     _, _, taps = taps_at_every_site(MU, y)
     mean = np.asarray(run(MU, twin().nets, jnp.asarray(taps), phi).mean)
     exponent, _ = output_format(MU)
@@ -119,12 +136,12 @@ def test_the_twin_is_close_to_the_float_model():
     assert error.std() < 0.02 * wanted.std() + 1
 
 
-@pytest.mark.parametrize("config", [MU, PLAIN, BOARD], ids=lambda c: c.preset)
+@pytest.mark.parametrize("config", [MU, PLAIN, BOARD, JOINT, CHENG], ids=lambda c: c.preset)
 def test_every_component_is_that_of_the_float_model(config):
     """Weights in their order and to the right base. They differ by 0.001 on average, means and scales by 0.008."""
     y, z = carried(config, 8, 12, seed=100)
     sites, sees, taps = taps_at_every_site(config, y)
-    phi = jax.jit(exact.hyper_synthesis)(twin(config).nets.layers, jnp.asarray(z), z.shape[:2]).reshape(sites, -1)
+    phi = synthesis(config, twin(config).nets.layers, jnp.asarray(z), z.shape[:2]).reshape(sites, -1)
     ours = run(config, twin(config).nets, jnp.asarray(taps), phi, sees)
     y, z = (jnp.asarray(a[None], jnp.float32) for a in (y, z))
     float_phi = model.apply(config, tree(config), z, method=model.Model.hyper_synthesis)
@@ -138,6 +155,26 @@ def test_every_component_is_that_of_the_float_model(config):
     assert (error(ours.mean / (1 << tables.FRACTION), mean) < 0.02).all()
     span = (tables.REACH + 1) << tables.FRACTION
     assert (error(ours.span / span, np.maximum(scale, tables.SCALE_LOW / (1 << tables.FRACTION))) < 0.02).all()
+
+
+@pytest.mark.parametrize("config", [SCALE, MEAN], ids=lambda c: c.preset)
+def test_means_and_scales_that_come_of_z_alone(config):
+    """As those of the float model; and no mean is left in what is coded."""
+    _, z = carried(config, 8, 12, seed=100)
+    phi = synthesis(config, twin(config).nets.layers, jnp.asarray(z), z.shape[:2])
+    ours = run(config, twin(config).nets, None, phi.reshape(96, -1))
+    wanted = np.asarray(
+        model.apply(config, tree(config), z[None].astype(np.float32), method=model.Model.hyper_synthesis)
+    )
+    wanted = wanted.reshape(96, -1, config.latents)
+    scales = np.asarray(ours.span)[:, 0] / ((tables.REACH + 1) << tables.FRACTION)
+    assert np.abs(scales - np.maximum(wanted[:, -1], 0.11)).mean() < 0.02
+    assert not np.asarray(ours.mean).any()
+    if config.centred:
+        means = hyper.means(twin(config), z, (8, 11))
+        assert means.shape == (8, 11, config.latents)
+        assert np.abs(means.reshape(88, -1) - wanted.reshape(8, 12, 2, -1)[:, :11, 0].reshape(88, -1)).mean() < 0.02
+        assert np.array_equal(means * 256, np.rint(means * 256))
 
 
 def test_stored_and_read_again():

@@ -31,7 +31,7 @@ def test_float_bits_of_windows_are_those_of_the_whole(config, size, random_param
     assert transforms.float_bits(config, params, y, y[:0]) == pytest.approx(expected, rel=1e-5)
     monkeypatch.setattr(transforms, "BLOCKS", 12)
     monkeypatch.setattr(transforms, "SIDE", 16)
-    filled = transforms._filled
+    filled = transforms.filled
 
     def seen(plane, *arguments):
         found = filled(plane, *arguments)

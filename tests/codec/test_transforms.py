@@ -30,6 +30,8 @@ NARROW = {"widths": (4, 4, 4), "latents": 4}
         ("light", NARROW | {"block": "crm3"}),
         ("light", NARROW | {"block": "plain", "analysis_depth": 2}),
         ("msp-fast", {}),
+        ("mbt2018-mean-192", NARROW | {"widths": (4,)}),
+        ("cheng2020-attn-128", NARROW | {"widths": (4,)}),
     ],
 )
 def test_transforms_see_as_far_as_is_said(preset, change, random_params):
@@ -47,12 +49,14 @@ def test_transforms_see_as_far_as_is_said(preset, change, random_params):
     assert max(shown, np.abs(np.argwhere(np.isnan(latents)) - middle).max()) == reach
 
 
-def test_no_hyper_network_sees_farther_than_is_said(random_params):
+@pytest.mark.parametrize("preset", ["mu", "mbt2018-192", "cheng2020-anchor-128"])
+def test_no_hyper_network_sees_farther_than_is_said(preset, random_params):
     """The same of h_a, and of the bits of a latent, which h_s and the context lead to.
 
     Operation by operation: in one program, what is no number may be lost where bits are kept above zero.
     """
-    config = PRESETS["mu"]
+    change = {} if preset == "mu" else {"latents": 4, "hyper": 4, "hidden": (8, 8), "widths": (4,)}
+    config = dataclasses.replace(PRESETS[preset], **change)
     params, middle, side = jax.tree.map(jnp.asarray, random_params(config)), HYPER_REACH + 1, 2 * HYPER_REACH + 3
     y = jnp.zeros((1, HYPER_STRIDE * side, HYPER_STRIDE * side, config.latents), np.float32)
     z = jnp.zeros((1, side, side, config.hyper), np.float32)

@@ -14,6 +14,7 @@ from gllmm_jax.twin.integer import Twin
 from gllmm_jax.twin.observe import Latents
 from gllmm_jax.twin.wiring import EACH, LEVELS
 from gllmm_jax.walk.latents import clamp_latents, hyper_shape
+from tests.parameters import random_params
 
 MU = PRESETS["mu"]
 PLAIN = ModelConfig(preset="plain", widths=(16,), latents=8, hyper=4, hidden=(16, 16), components=1)
@@ -24,9 +25,24 @@ STATIC = dataclasses.replace(PLAIN, preset="factorized", hyper=0)
 FAST = dataclasses.replace(PLAIN, preset="fast", msp=Progressive(width=8, depth=1))
 SEEDS = dataclasses.replace(MU, preset="seeds", msp=Progressive(scales=2, block=(2, 4), seeds=1, width=8, depth=2))
 
+SCALE = dataclasses.replace(
+    PLAIN, preset="scale", transform="balle", widths=(8,), families=("gaussian",), order="none", design="balle"
+)
+MEAN = dataclasses.replace(SCALE, preset="mean", design="minnen")
+JOINT = dataclasses.replace(MEAN, preset="joint", order="raster")
+CHENG = dataclasses.replace(JOINT, preset="cheng", transform="cheng", block="leaky", design="cheng", components=3)
+BALLE = dataclasses.replace(SCALE, preset="balle", hyper=0)
+PUBLISHED = (BALLE, SCALE, MEAN, JOINT, CHENG)
+"""A small model of each kind that was published before."""
+
 
 def tree(config: ModelConfig, seed: int = 0) -> dict:
-    """Parameters of everything but the transforms and h_a, with rows of all anchors where the rate is variable."""
+    """Parameters of everything but the transforms and h_a, with rows of all anchors where the rate is variable.
+
+    Of a design of others, all parameters.
+    """
+    if config.design != "gllmm":
+        return random_params(config, seed)
     made = _tree(dataclasses.replace(config, rate=None), seed)
     if config.rate is None:
         return made

@@ -55,6 +55,14 @@ def test_costs_of_the_paper(n, g_a, h_a, h_s, context, entropy, g_s, encode, dec
     assert sum(found[2:]) == pytest.approx(decode, abs=0.06)
 
 
+def test_costs_of_a_model_without_entropy_net():
+    """By hand: 5x5 kernels at half the resolution, a quarter, an eighth and a sixteenth."""
+    found = costs(PRESETS["mbt2018-mean-192"])
+    assert list(found) == ["analysis", "hyper_analysis", "hyper_synthesis", "synthesis"]
+    ends = 25 / 1e3 * (3 * 128 / 4 + 128**2 / 16 + 128**2 / 64 + 128 * 192 / 256)
+    assert found["analysis"] == pytest.approx(ends, rel=1e-6) and found["synthesis"] == pytest.approx(ends, rel=1e-6)
+
+
 def test_costs_of_variants():
     """Of section 10: leaky blocks 447, three stages 837, both ends of the codec run once."""
     for block, expected in (("leaky", 447), ("crm3", 837)):

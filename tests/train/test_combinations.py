@@ -25,14 +25,17 @@ MODELS = {
     "progressive": {"msp": Progressive(scales=2, seeds=1, width=8, depth=1)},
     "hyperprior": {"order": "none"},
     "factorized": {"hyper": 0},
+    "balle": {"design": "balle", "families": ("gaussian",), "order": "none"},
+    "mean": {"design": "minnen", "families": ("gaussian",), "order": "none"},
+    "cheng": {"design": "cheng", "families": ("gaussian",), "block": "leaky"},
 }
 
 
-QUICK = [("paper", "raster"), ("residual", "progressive")]
+QUICK = [("paper", "raster"), ("residual", "progressive"), ("balle", "mean")]
 """Of each kind of transforms and of entropy model one; the others are long tests."""
 
 ALL = [*itertools.product(["paper", "residual"], ["raster", "progressive"]), ("paper", "hyperprior"),
-       ("paper", "factorized")]  # fmt: skip
+       ("paper", "factorized"), ("balle", "balle"), ("balle", "mean"), ("cheng", "cheng")]  # fmt: skip
 
 
 @pytest.mark.parametrize(

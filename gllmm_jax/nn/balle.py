@@ -1,0 +1,40 @@
+"""The transforms of 2018: 5x5 convolutions that halve or double the resolution, and GDN between.
+
+Source: Balle et al. 2018 ("Variational image compression with a scale hyperprior"), as in CompressAI.
+"""
+
+import flax.linen as nn
+import jax
+
+from gllmm_jax.config import ModelConfig
+from gllmm_jax.layers.primitive import GDN, conv, up_conv
+from gllmm_jax.nn.hyper import Offset
+
+
+class BalleAnalysis(nn.Module):
+    """g_a: x [B, H, W, 3] in [0, 1], H and W multiples of 16 -> y [B, H/16, W/16, M]."""
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for i in range(3):
+            x = GDN(name=f"gdn{i}")(conv(self.config.widths[0], 5, stride=2, name=f"down{i}")(x))
+        return conv(self.config.latents, 5, stride=2, name="last")(x)
+
+
+class BalleSynthesis(nn.Module):
+    """g_s: y_hat [B, h, w, M] -> x_hat [B, 16h, 16w, 3], not clipped.
+
+    Of a model without z, y_hat is what the prior codes, and is moved by the offset first.
+    """
+
+    config: ModelConfig
+
+    @nn.compact
+    def __call__(self, y_hat: jax.Array) -> jax.Array:
+        coded = self.config.design != "gllmm" and self.config.entropy_model == "factorized"
+        x = Offset(name="offset")(y_hat) if coded else y_hat
+        for i in range(3):
+            x = GDN(inverse=True, name=f"igdn{i}")(up_conv(self.config.widths[0], 5, name=f"up{i}")(x))
+        return up_conv(3, 5, name="last")(x)

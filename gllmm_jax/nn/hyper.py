@@ -1,0 +1,98 @@
+"""The hyper networks of the designs that were published before (`config.design`), and which of all a config has.
+
+M channels of latents y, N of hyper-latents z, F of phi.
+
+CompressAI rounds z about a median m of each channel: round(z - m) + m. Here the whole number round(z - m) is what is
+called z_hat. That is the same model: m is subtracted in the last bias of h_a, the density of the prior is moved by m,
+and m is added again, as `Offset`, before h_s. It cannot go into the bias of a convolution, which sees zeros beyond the
+edges. Of a model without z the same holds for y, g_a and g_s.
+
+Source: Balle et al. 2018, Minnen et al. 2018, Cheng et al. 2020, all as in CompressAI.
+"""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gllmm_jax.config import SLOPES, ModelConfig
+from gllmm_jax.layers.primitive import Layer, conv, depth_to_space, in_rank_of, leaky_relu, up_conv
+from gllmm_jax.nn.entropy import HyperAnalysis, HyperSynthesis
+
+
+class Offset(nn.Module):
+    """x + offset, one number a channel, zero at the start."""
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*batch C"]) -> Float[Array, "*batch C"]:
+        offset = self.param("offset", nn.initializers.zeros_init(), (x.shape[-1],), jnp.float32)
+        return x + in_rank_of(x, offset).astype(x.dtype)
+
+
+class StridedHyperAnalysis(Layer):
+    """h_a: y [..., h, w, M], h and w multiples of 4 -> z [..., h/4, w/4, N]; of |y| if `absolute`. Two 5x5 kernels."""
+
+    hyper: int  # N
+    slope: float
+    absolute: bool
+
+    @nn.compact
+    def __call__(self, y: Float[Array, "*batch h w M"]) -> Float[Array, "*batch (h+3)//4 (w+3)//4 {self.hyper}"]:
+        to = functools.partial(conv, self.hyper, variance=1.0, **self.dtypes)
+        x = leaky_relu(to(name="conv0")(jnp.abs(y) if self.absolute else y), self.slope)
+        x = leaky_relu(to(kernel=5, stride=2, name="conv1")(x), self.slope)
+        return to(kernel=5, stride=2, name="conv2")(x)
+
+
+class TransposedHyperSynthesis(Layer):
+    """h_s: z_hat [..., h, w, N] -> phi [..., 4h, 4w, F]. Two 5x5 up-convolutions, to the `widths`."""
+
+    widths: tuple[int, int]
+    features: int  # F
+    slope: float
+
+    @nn.compact
+    def __call__(self, z_hat: Float[Array, "*batch h w N"]) -> Float[Array, "*batch 4*h 4*w {self.features}"]:
+        x = Offset(name="offset")(z_hat)
+        for i, width in enumerate(self.widths):
+            x = leaky_relu(up_conv(width, 5, name=f"up{i}", **self.dtypes)(x), self.slope)
+        return conv(self.features, variance=1.0, name="conv2", **self.dtypes)(x)
+
+
+class SubpixelHyperSynthesis(Layer):
+    """h_s: z_hat [..., h, w, N] -> phi [..., 4h, 4w, F]. 3x3 kernels; depth to space doubles the resolution twice."""
+
+    hyper: int  # N
+    features: int  # F
+    slope: float
+
+    @nn.compact
+    def __call__(self, z_hat: Float[Array, "*batch h w N"]) -> Float[Array, "*batch 4*h 4*w {self.features}"]:
+        n, wide, to = self.hyper, self.hyper * 3 // 2, functools.partial(conv, variance=1.0, **self.dtypes)
+        x = leaky_relu(to(n, name="conv0")(Offset(name="offset")(z_hat)), self.slope)
+        x = leaky_relu(depth_to_space(to(4 * n, name="sub1")(x)), self.slope)
+        x = leaky_relu(to(wide, name="conv2")(x), self.slope)
+        x = leaky_relu(depth_to_space(to(4 * wide, name="sub3")(x)), self.slope)
+        return to(self.features, name="conv4")(x)
+
+
+def hyper_networks(c: ModelConfig) -> tuple[nn.Module, nn.Module]:
+    """h_a and h_s of a config that has them."""
+    n, m, f, slope = c.hyper, c.latents, c.context_features, SLOPES[c.design]
+    if c.design == "gllmm":
+        return HyperAnalysis(n, rate=c.rate), HyperSynthesis(n, f)
+    if c.design == "cheng":
+        return HyperAnalysis(n, slope=slope), SubpixelHyperSynthesis(n, f, slope)
+    widths = (n, n) if c.design == "balle" else (m, m * 3 // 2)
+    return StridedHyperAnalysis(n, slope, c.design == "balle"), TransposedHyperSynthesis(widths, f, slope)
+
+
+def without_means(phi: jax.Array, latents: int) -> jax.Array:
+    """phi [..., M or 2M] of a `direct` model -> [..., 2M], zeros and its scales: raw numbers of what it codes.
+
+    A scale hyperprior has no means, and a `centred` model codes what its mean was subtracted from.
+    """
+    scales = phi[..., -latents:]
+    return jnp.concatenate([jnp.zeros_like(scales), scales], axis=-1)

@@ -1,0 +1,105 @@
+"""The layers of the integer networks, in arithmetic that is exact on every device.
+
+Activations and weights are integers held in float32. Every sum of |weight| * |input| is proven below 2^24 when the
+twin is made, so each partial sum is exact in any order, fused or not, on any device. Convolutions are shifted matrix
+products: a library convolution may choose Winograd or FFT, which are not exact.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from gllmm_jax.twin.wiring import PHASES
+
+SATURATION = 1 << 16  # so that 205 times an activation stays below 2^24
+
+
+_INT = jnp.int32  # of numbers that would be wider where JAX is told to keep 64 bits
+
+
+def _places(side: int) -> jax.Array:
+    """Of each tap of an up-convolution: row and column of its phase, and how far from x[i - 1] down and right it reads.
+
+    Taps in order, int32 [side^2, 4].
+    """
+    phases = PHASES[side]
+    found = {
+        side * p + q: (row, column, i + 1, j + 1)
+        for row, rows in enumerate(phases)
+        for column, columns in enumerate(phases)
+        for p, i in rows
+        for q, j in columns
+    }
+    return jnp.asarray([found[tap] for tap in range(side**2)], jnp.int32)
+
+
+class Layer(NamedTuple):
+    """One affine layer and its requantisation; integers in float32."""
+
+    kernel: jax.Array  # [taps, in, out]
+    bias: jax.Array  # [out], or rows to choose from [rows, out]; the half that rounds included
+    scale: jax.Array  # [out], powers of two
+    limit: jax.Array  # [out], the output is clipped to +-limit
+
+
+def dot(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Exact product of integer-valued float32 [..., in] and [in, out]: never TF32 or bfloat16."""
+    return lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())), precision=lax.Precision.HIGHEST)
+
+
+def requantise(total: jax.Array, layer: Layer, *, leak: float | None, plus: jax.Array | None = None) -> jax.Array:
+    """floor((total + bias) * scale), and `plus`, then a ReLU of that slope (of `LEAKS`) if there is one, clipped."""
+    rank = (1,) * (total.ndim - 1) + (-1,)
+    bias, scale, limit = (a.reshape(rank) for a in layer[1:])
+    a = jnp.floor((total + bias) * scale)
+    if plus is not None:
+        a = jnp.clip(a, -SATURATION, SATURATION) + plus
+    if leak is not None:
+        a = jnp.clip(a, -SATURATION, SATURATION)
+        a = jnp.where(a < 0, jnp.floor(a * leak), a)
+    return jnp.clip(a, -limit, limit)
+
+
+def dense(x: jax.Array, layer: Layer, *, leak: float | None) -> jax.Array:
+    """Affine layer over the last axis, [..., taps * in] -> [..., out]."""
+    kernel = layer.kernel.reshape(-1, layer.kernel.shape[-1])
+    return requantise(dot(x, kernel), layer, leak=leak)
+
+
+def conv(x: jax.Array, layer: Layer, *, leak: float | None, plus: jax.Array | None = None) -> jax.Array:
+    """3x3 convolution of [h, w, in] with a border of zeros -> [h, w, out]; `requantise` adds `plus`."""
+    h, w, channels = x.shape
+    x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
+
+    # a loop: nine products side by side take twice as long to compile, and the memory of nine windows
+    def tap(t: jax.Array, total: jax.Array) -> jax.Array:
+        window = lax.dynamic_slice(x, (lax.div(t, _INT(3)), lax.rem(t, _INT(3)), _INT(0)), (h, w, channels))
+        return total + dot(window, layer.kernel[t])
+
+    total = lax.fori_loop(_INT(0), _INT(9), tap, jnp.zeros((h, w, layer.kernel.shape[-1]), jnp.float32))
+    return requantise(total, layer, leak=leak, plus=plus)
+
+
+def upsample(x: jax.Array, layer: Layer, *, leak: float | None) -> jax.Array:
+    """Up-convolution by 2, [h, w, in] -> [2h, 2w, out]: the four phases of a convolution of the dilated input."""
+    (h, w, channels), (taps, _, out) = x.shape, layer.kernel.shape
+    x, phases = jnp.pad(x, ((1, 1), (1, 1), (0, 0))), _places(math.isqrt(taps))
+
+    def tap(t: jax.Array, total: jax.Array) -> jax.Array:
+        row, column, i, j = phases[t]
+        window = lax.dynamic_slice(x, (i, j, _INT(0)), (h, w, channels))
+        place = row, column, _INT(0), _INT(0), _INT(0)
+        more = lax.dynamic_slice(total, place, (1, 1, h, w, out)) + dot(window[None, None], layer.kernel[t])
+        return lax.dynamic_update_slice(total, more, place)
+
+    total = lax.fori_loop(_INT(0), _INT(taps), tap, jnp.zeros((2, 2, h, w, out), jnp.float32))
+    return requantise(total.transpose(2, 0, 3, 1, 4).reshape(2 * h, 2 * w, out), layer, leak=leak)
+
+
+def depth_to_space(x: jax.Array) -> jax.Array:
+    """[h, w, 4 C] -> [2h, 2w, C], as `layers.primitive.depth_to_space`."""
+    h, w, c = x.shape
+    return x.reshape(h, w, 2, 2, c // 4).transpose(0, 2, 1, 3, 4).reshape(2 * h, 2 * w, c // 4)
