@@ -20,7 +20,9 @@ import numpy as np
 from gllmm_jax import zoo
 from gllmm_jax.codec.codec import Codec, load
 from gllmm_jax.container.container import CODERS
-from gllmm_jax.evaluate import bdrate, files, peers
+from gllmm_jax.evaluate import bdrate, contestants, files, points, rows
+from gllmm_jax.evaluate.rows import Row
+from gllmm_jax.peers import table
 from gllmm_jax.picture import picture
 from gllmm_jax.walk import latents
 
@@ -33,7 +35,7 @@ TOLERANCE = 0.005, 64
 class Result(NamedTuple):
     """One picture: its row, the float model's estimate in bytes, the twin's cost as a share, equal latents or not."""
 
-    row: files.Row
+    row: Row
     estimate: float
     twin: float
     equal: bool
@@ -59,14 +61,14 @@ def examine(codec: Codec, path: Path, coder: str = CODERS[0]) -> Result:
     equal = np.array_equal(back[0], y_hat) and np.array_equal(back[1], z_hat)
     integer_bits = sum(latents.estimated_bits(codec.twin, y_hat, z_hat))
     bits = report.bits_estimated or float("nan")
-    row = files.measure(path.stem, image, decoded, len(data))
+    row = rows.measure(path.stem, image, decoded, len(data))
     return Result(row, bits / 8, integer_bits / bits - 1, equal)
 
 
-def gains(result: Result, points: dict[str, list[files.Row]]) -> dict[str, float]:
+def gains(result: Result, points: dict[str, list[Row]]) -> dict[str, float]:
     """PSNR in dB ahead of each codec at the picture's own rate; NaN outside a codec's points, or where it has none."""
     row = result.row
-    theirs = {name: peers.psnr_at_equal_rate(rows, row["bpp"]) if rows else np.nan for name, rows in points.items()}
+    theirs = {name: bdrate.psnr_at(curve(its), row["bpp"]) if its else np.nan for name, its in points.items()}
     return {name: (row["psnr"] or np.inf) - psnr for name, psnr in theirs.items()}
 
 
@@ -88,12 +90,19 @@ def shortcomings(means: dict[str, float], counts: dict[str, int], total: int, le
     return wrong
 
 
-def peer_points(path: Path, stored: dict[str, dict[str, list[files.Row]]] | None) -> dict[str, list[files.Row]]:
+def curve(its: list[Row]) -> bdrate.Curve:
+    """Of one codec on one picture."""
+    return bdrate.rising((row["bpp"], row["psnr"]) for row in its)
+
+
+def peer_points(path: Path, stored: list[Row] | None) -> dict[str, list[Row]]:
     """Points of every peer for one picture, read or made."""
     if stored is not None:
-        return {name: stored[name].get(path.stem, []) for name in AGAINST if name in stored}
-    image = picture.read(path)
-    return {name: peers.rows(name, image, path.stem) for name in peers.available()}
+        there = {row["codec"] for row in stored}
+        its = [row for row in stored if row["image"] == path.stem]
+        return {name: [row for row in its if row["codec"] == name] for name in AGAINST if name in there}
+    todo = {name: contestants.curve_of(name) for name in AGAINST if table.missing(name) is None}
+    return {name: [files.examine(files.Task(one, path, path.stem)) for one in its] for name, its in todo.items()}
 
 
 def show(result: Result, ahead: dict[str, float]) -> None:
@@ -104,12 +113,6 @@ def show(result: Result, ahead: dict[str, float]) -> None:
     line += "".join(f"{value:+11.2f}" for value in ahead.values())
     marks = ("" if result.equal else "  LATENTS DIFFER") + ("" if result.within else "  FAR FROM THE ESTIMATE")
     print(line + marks, flush=True)
-
-
-def mean_curve(by_image: list[dict[str, list[files.Row]]], name: str) -> bdrate.Curve:
-    """Curve through the means over pictures, setting by setting."""
-    settings = zip(*(points[name] for points in by_image), strict=True)
-    return peers.curve([files.mean_row(list(rows)) for rows in settings])
 
 
 def main() -> int:
@@ -130,12 +133,13 @@ def main() -> int:
     codec = load(arguments.model)
     if arguments.quality is not None:
         codec = codec.at(arguments.quality)
-    stored = peers.read_points(arguments.peers) if arguments.peers else None
-    results, ahead, points = [], [], []
+    stored = rows.read(arguments.peers) if arguments.peers else None
+    results, ahead, theirs = [], [], []
     for path in paths:
-        points.append(peer_points(path, stored))
+        its = peer_points(path, stored)
+        theirs += [row for found in its.values() for row in found]
         results.append(examine(codec, path, arguments.coder))
-        ahead.append(gains(results[-1], points[-1]))
+        ahead.append(gains(results[-1], its))
         if len(results) == 1:
             print(f"model {codec.name}; gains in dB at equal rate")
             names = "".join(f"{name:>11}" for name in ahead[0])
@@ -144,7 +148,7 @@ def main() -> int:
     if not results:
         parser.error(f"there are no PNG files in {arguments.images}")
 
-    mean = files.mean_row([result.row for result in results])
+    mean = rows.mean_row([result.row for result in results])
     estimate, twin = np.mean([result.estimate for result in results]), np.mean([result.twin for result in results])
     averages, counts = average(ahead)
     show(Result(mean, float(estimate), float(twin), True), averages)
@@ -161,7 +165,7 @@ def main() -> int:
     if arguments.plot:
         from gllmm_jax.evaluate import plots
 
-        curves = {name: mean_curve(points, name) for name in points[0] if all(rows[name] for rows in points)}
+        curves = points.curves(points.means(points.complete(theirs, warn=print)))
         curves[codec.name] = bdrate.Curve([mean["bpp"]], [mean["psnr"] or np.nan])
         plots.save(plots.rate_distortion(curves, ours=[codec.name], max_bpp=3 * mean["bpp"]), arguments.plot)
     return 0 if not wrong and all(result.equal and result.within for result in results) else 1

@@ -47,10 +47,11 @@ ROOMS = {
     "optimizer": {"nn"},
     "checkpoints": {"optimizer"},
     "train": {"checkpoints", "data", "optimizer", "nn", "prob"},
-    "evaluate": {"codec", "picture", "order", "nn", "prob"},
+    "peers": set(),
+    "evaluate": {"peers", "codec", "picture", "order", "nn", "prob"},
     "transcode": {"codec", "container", "picture"},
     "pillow": {"transcode", "codec", "container", "picture"},
-    "cli": {"transcode", "codec", "picture", "container", "lof", "checkpoints", "data", "train", "evaluate"},
+    "cli": {"transcode", "codec", "picture", "container", "lof", "checkpoints", "data", "train", "peers", "evaluate"},
 }
 """Which other rooms a room imports, all of them above it here. `train` and `codec` never meet."""
 
@@ -74,7 +75,8 @@ LIBRARIES = {
     "optimizer": ARRAYS | {"optax"},
     "checkpoints": ARRAYS | {"orbax"},
     "train": ARRAYS | {"tqdm", "tensorboardX"},
-    "evaluate": ARRAYS | {"PIL", "scipy", "matplotlib", "skimage"},
+    "peers": {"numpy", "PIL", "pillow_jxl", "imageio_ffmpeg"},
+    "evaluate": ARRAYS | {"scipy", "bjontegaard", "matplotlib", "skimage"},
     "cli": {"jax", "tqdm"},
     "transcode": {"numpy"},
     "pillow": {"PIL"},
@@ -91,6 +93,9 @@ OPTIONAL = {
     "tensorflow_compression_ops": "tfc",
     "matplotlib": "eval",
     "scipy": "eval",
+    "bjontegaard": "eval",
+    "pillow_jxl": "peers",
+    "imageio_ffmpeg": "peers",
     "skimage": "eval",
 }
 """Libraries that an extra brings, and that extra."""

@@ -103,25 +103,6 @@ def test_other_weights_of_the_same_name(capsys, folder, mu_weights, photo, tmp_p
     assert main([*map(str, named[:4]), "--other-synthesis"]) == 0
 
 
-def test_evaluate(capsys, folder, photo, tmp_path):
-    rows = report(capsys, "evaluate", photo, "--model", "mu-random", "-o", tmp_path / "out", "--json")
-    assert [row["image"] for row in rows] == ["photo", "mean"]
-    assert set(rows[0]) == {"image", "quality", "bytes", "bpp", "psnr", "msssim"}
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["photo.decoded.png", "photo.gllm"]
-
-
-def test_evaluate_goes_on_past_a_bad_picture(capsys, folder, photo, tmp_path):
-    deep = tmp_path / "deep.png"
-    Image.fromarray(np.full((20, 20), 257, np.uint16)).save(deep)
-    assert main(["evaluate", str(deep), str(photo), "--json"]) == 2
-    out, err = capsys.readouterr()
-    assert [row["image"] for row in json.loads(out)] == ["photo", "mean"]
-    assert err == f"gllmm-jax: {deep} has more than 8 bits a sample; to keep the upper 8: --convert\n"
-    assert main(["evaluate", str(photo), str(deep)]) == 2
-    assert [text.split()[0] for text in capsys.readouterr().out.splitlines()] == ["image", "photo", "mean"]
-    assert len(report(capsys, "evaluate", deep, "--convert", "--json")) == 2
-
-
 def test_export(capsys, monkeypatch, tmp_path, photograph, random_params):
     checkpoint = pytest.importorskip("gllmm_jax.checkpoints.checkpoint", exc_type=ImportError)
     pytest.importorskip("gllmm_jax.data.batches", exc_type=ImportError)

@@ -2,9 +2,8 @@
 
 import argparse
 import functools
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gllmm_jax import zoo
 from gllmm_jax.cli import cache
@@ -19,21 +18,33 @@ from gllmm_jax.cli.common import (
     add_placement,
     add_qualities,
     placement,
+    positive,
     print_json,
     say,
     sentence,
 )
+from gllmm_jax.cli.pairs import pictures
 from gllmm_jax.cli.progress import bar
+
+if TYPE_CHECKING:
+    from gllmm_jax.evaluate.contestants import Ours, Theirs
 
 
 def add_commands(commands: Any) -> None:
     """Both commands' arguments."""
-    parser = add_command(commands, "evaluate", "compress and decompress pictures, and measure", evaluate)
-    parser.add_argument("images", type=a_path, nargs="+", metavar="IMAGE", help="any picture Pillow reads")
-    add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
+    parser = add_command(commands, "evaluate", "measure models and other codecs on pictures, by real files", evaluate)
+    text = "any picture Pillow reads; a folder of them, or a pattern like '**/*.png'"
+    parser.add_argument("images", type=a_path, nargs="+", metavar="PATH", help=text)
+    text = f"a model that `models` lists, or a weights file; several are given one by one ({zoo.DEFAULT} unless given)"
+    parser.add_argument("--model", action="append", dest="models", metavar="NAME|FILE", help=text)
+    add_qualities(parser)
+    _add_others(parser)
+    text = "add each row to this file as it is measured, CSV or .jsonl; rows that it has are not measured again"
+    parser.add_argument("--rows", type=a_path, metavar="FILE", help=text)
+    text = "processes that measure at once (1 unless given); their seconds are those of a machine that is busy"
+    parser.add_argument("--jobs", type=positive, default=1, metavar="N", help=text)
     parser.add_argument("-o", "--output", type=a_path, metavar="DIR", help="keep the files and decoded pictures here")
     add_force(parser)
-    add_qualities(parser)
     add_convert(parser)
     add_placement(parser)
     add_json(parser)
@@ -47,53 +58,114 @@ def add_commands(commands: Any) -> None:
     add_qualities(parser)
 
 
+def _add_others(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("beside other codecs")
+    text = "measure these too, names with commas between: jpeg,webp,avif,jpeg2000,jxl,hevc,vvc"
+    group.add_argument("--against", type=_names, default=[], metavar="NAMES", help=text)
+    text = "rows measured before, as --rows keeps them: codec, setting, image, bytes, bpp, psnr, ..."
+    group.add_argument("--peers", type=a_path, metavar="FILE", help=text)
+    text = "means on Kodak as their authors published them: vtm,hm,bpg,gllmm,elic,cheng2020-attn,..."
+    group.add_argument("--published", type=_names, default=[], metavar="NAMES", help=text)
+    text = "what BD-rates are against (the first of the other codecs, or else of the models, unless given)"
+    group.add_argument("--anchor", metavar="NAME", help=text)
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Rows of figures, one a picture as soon as it is done, then their mean: so for each quality.
+    """A row of figures for each picture, codec and setting as soon as it is measured; then means, and BD-rates.
 
     Bad pictures are left out, and told.
     """
     cache.enable()
-    from gllmm_jax.codec.codec import load
-    from gllmm_jax.evaluate.files import evaluate_files, heading, line, mean_row
+    from gllmm_jax.evaluate import files, points, rows
+    from gllmm_jax.picture.formats import is_picture
 
     bad: list[Exception] = []
 
     def skip(error: Exception) -> None:
-        say(sentence(error))
+        line = sentence(error)
+        show.between(lambda: say(line))
         bad.append(error)
 
-    def show(text: str) -> None:
-        if not arguments.json:
-            print(text, flush=True)
+    ours = _models(arguments)
+    theirs = _others(arguments)
+    contestants = [*ours, *theirs]
+    tasks = files.tasks(
+        contestants,
+        pictures([str(path) for path in arguments.images], is_picture),
+        arguments.output,
+        convert=arguments.convert,
+        force=arguments.force,
+    )
+    images = list(dict.fromkeys(task.name for task in tasks))
+    others = [] if arguments.peers is None else points.stored(arguments.peers, images, warn=say)
+    others_means = points.published_means(arguments.published, images)
+    rivals = [one.codec for one in theirs] + [row["codec"] for row in others + others_means]
+    anchor = points.anchor_of([one.codec for one in ours], rivals, arguments.anchor)
+    widths = max(5, *(len(one.codec) for one in contestants)), max(5, *map(len, images))
+    kept = None if arguments.rows is None else rows.File(arguments.rows, warn=say)
+    wanted = {task.key for task in tasks}
+    found = [] if kept is None else [row for row in kept.rows if rows.key_of(row) in wanted]
+    known = {rows.key_of(row) for row in found}
+    todo = [task for task in tasks if task.key not in known]
+    if known:
+        say(f"{arguments.rows} has {len(known):,} of {len(tasks):,} rows already")
 
-    loaded, whole = load(arguments.model, **placement(arguments)), []
-    width = max(5, *(len(path.stem) for path in arguments.images))
-    for quality in arguments.quality:
-        codec, output, rows = loaded if quality is None else loaded.at(quality), arguments.output, []
-        if output is not None and len(arguments.quality) > 1:
-            output = output / f"quality-{quality:g}"
-        if len(arguments.quality) > 1:
-            show(f"quality {quality:g}")
-        found = evaluate_files(
-            codec, arguments.images, output, convert=arguments.convert, force=arguments.force, skip=skip
-        )
-        for row in iter(functools.partial(_next, found), None):
-            if not rows:
-                show(heading(width))
-            rows.append(row)
-            show(line(row, width))
-        if rows:
-            rows.append(mean_row(rows))
-            show(line(rows[-1], width))
-        whole += rows
+    def tell(row: rows.Row) -> None:
+        if len(found) == len(known) + 1:
+            print(rows.heading(*widths))
+        print(rows.line(row, *widths), flush=True)
+
+    with bar("measuring", len(todo), called="rows") as show:
+        for row in files.evaluate(todo, jobs=arguments.jobs, start=cache.enable, skip=skip):
+            if kept is not None:
+                kept.add(row)
+            found.append(row)
+            show.one_is_done()
+            if not arguments.json:
+                show.between(functools.partial(tell, row))
+    means = points.means(points.complete(found + others, warn=say)) + others_means
+    comparisons = points.against(means, anchor)
     if arguments.json:
-        print_json(whole)
+        print_json({"rows": found, "means": means, "against": points.plain(comparisons)})
+    elif found:
+        measured = {one.codec for one in contestants}
+        its = [rows.line(row, *widths) for row in means if row["codec"] in measured]
+        count = len({row["image"] for row in found})
+        print("\n".join([f"\nmeans of {count:,}", *its, "", *points.table(comparisons)]).rstrip())
     return FAILED if bad else 0
 
 
-def _next(rows: Iterator[Any]) -> Any:
-    with bar("measuring"):
-        return next(rows, None)
+def _models(arguments: argparse.Namespace) -> "list[Ours]":
+    """Each model at each quality. Raises `zoo.WeightsError`, and `ValueError` where no model has the qualities."""
+    from gllmm_jax.evaluate.contestants import qualities_of
+
+    models, places = arguments.models or [zoo.DEFAULT], placement(arguments)
+    found = [qualities_of(model, arguments.quality, **places) for model in models]
+    if arguments.quality != [None]:
+        alone = [its[0].codec for its in found if its[0].setting is None]
+        if len(alone) == len(found):
+            raise ValueError(f"'{alone[0]}' has one quality alone: leave the quality out, or take another model")
+        for name in alone:
+            say(f"'{name}' has one quality alone, and is measured at that")
+    return list(dict.fromkeys(one for its in found for one in its))
+
+
+def _others(arguments: argparse.Namespace) -> "list[Theirs]":
+    """Those of --against that can run here. Raises `ValueError` on a name that none has."""
+    from gllmm_jax.evaluate.contestants import curve_of
+    from gllmm_jax.peers import table
+
+    found = []
+    for name in table.named(arguments.against):
+        if (why := table.missing(name)) is not None:
+            say(f"{name} is left out: {why}")
+        else:
+            found += curve_of(name)
+    return found
 
 
 def demo(arguments: argparse.Namespace) -> None:

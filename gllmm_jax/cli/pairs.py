@@ -86,6 +86,15 @@ def _doubtful(there: list[Pair], wanted: Callable[[Path], bool]) -> Iterator[tup
             yield pair, others[0]
 
 
+def pictures(paths: list[str], wanted: Callable[[Path], bool]) -> list[tuple[Path, str]]:
+    """The files behind PATH..., each with its name: where it lies under its folder or pattern, without the suffix.
+
+    Raises `ValueError` where there are none.
+    """
+    found = _found(paths, wanted)
+    return [(source, (name or Path(source.name)).with_suffix("").as_posix()) for source, name in found]
+
+
 def _single(found: _Found, output: str | None, suffix: str) -> tuple[Pair, Path | None]:
     # and the folder that is to be made
     source, name = found

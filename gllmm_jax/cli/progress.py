@@ -63,8 +63,10 @@ class Compiler:
 class Bar:
     """Told how far the work is, as a `gllmm_jax.progress.Progress`; of several pictures, how many are done."""
 
-    def __init__(self, stage: str, pictures: int, compiler: "Compiler | None" = None) -> None:
-        self._pictures, self._done, self._start = pictures, 0, time.time()
+    def __init__(
+        self, stage: str, pictures: int, compiler: "Compiler | None" = None, *, called: str = "pictures"
+    ) -> None:
+        self._called, self._pictures, self._done, self._start = called, pictures, 0, time.time()
         self._last = self._start  # when a picture was done
         self._now = (stage, 0, 1, self._start)  # stage, parts done, of how many, since when
         self._compiler, self.live = compiler, compiler is not None
@@ -98,27 +100,27 @@ class Bar:
         passed = _clock(now - self._start)
         if self._pictures > 1:
             if not self._done:
-                return f"{stage}, {self._pictures:,} pictures, {passed}", None
+                return f"{stage}, {self._pictures:,} {self._called}, {passed}", None
             share = self._done / self._pictures
             left = max(0, (self._last - self._start) / share - (now - self._start))
-            return f"{self._done:,} of {self._pictures:,} pictures, {stage}, {passed}, {_clock(left)} left", share
+            return f"{self._done:,} of {self._pictures:,} {self._called}, {stage}, {passed}, {_clock(left)} left", share
         if not 0 < part < total:  # nothing is known of how long the rest takes
             return f"{stage}, {passed}", None
         return f"{stage}, {passed}, {_clock((now - begun) * (total / part - 1))} left", part / total
 
 
 @contextlib.contextmanager
-def bar(stage: str = "starting", pictures: int = 1) -> Iterator[Bar]:
+def bar(stage: str = "starting", pictures: int = 1, *, called: str = "pictures") -> Iterator[Bar]:
     """Shows on stderr what is being done, where that is a terminal and it takes more than `PATIENCE`.
 
-    The share and the time left come with it as soon as they are known. The work only says how far it is; a thread
-    draws, so the seconds go on within a long part too.
+    What there are several of is `called` so. The share and the time left come with it as soon as they are known. The
+    work only says how far it is; a thread draws, so the seconds go on within a long part too.
     """
     if not _on_a_terminal():
-        yield Bar(stage, pictures)
+        yield Bar(stage, pictures, called=called)
         return
     compiler, done = Compiler(), threading.Event()
-    told = Bar(stage, pictures, compiler)
+    told = Bar(stage, pictures, compiler, called=called)
     thread = threading.Thread(target=_draw, args=(told, done), daemon=True)
     thread.start()
     try:

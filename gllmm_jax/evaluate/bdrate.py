@@ -1,47 +1,94 @@
-"""Rate-distortion curves as numbers: PSNR at a given rate, and the Bjontegaard difference of two curves.
+"""Rate-distortion curves as numbers: PSNR at a given rate, and the Bjontegaard differences of two curves.
 
-A curve is two sequences of one length, rates in bits per pixel and PSNR in dB, in any order. Both must rise together: a
-codec whose larger file is worse has no curve. Interpolation is Akima's, over the logarithm of the rate: it does not
-overshoot between unevenly spaced points as a cubic through all of them does.
+A curve is two sequences of one length, rates in bits per pixel and quality in dB, in any order. Both must rise
+together: a codec whose larger file is worse has no curve. Interpolation is Akima's, over the logarithm of the rate, as
+in JVET's practice: it does not overshoot between unevenly spaced points as a cubic through all of them does. The
+differences are those of the package `bjontegaard`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+FEW = 4
+"""Points of a curve below which its differences are not to be relied on."""
+
 
 class Curve(NamedTuple):
-    """`bpp` in bits per pixel and `psnr` in dB, rising together once sorted."""
+    """`bpp` in bits per pixel and `psnr` (or MS-SSIM) in dB, rising together once sorted."""
 
     bpp: Sequence[float]
     psnr: Sequence[float]
 
 
-def psnr_at(curve: Curve, bpp: float) -> float:
-    """PSNR in dB of the curve at `bpp`; NaN outside its range of rates. Raises `ValueError` where it is no curve."""
-    log_rate, psnr = _sorted(curve)
-    return float(_akima(log_rate, psnr)(np.log(bpp)))
+class Difference(NamedTuple):
+    """Of a curve from an anchor's, over what both reach.
 
-
-def bd_rate(anchor: Curve, test: Curve) -> float:
-    """Mean difference of rate at equal PSNR, in per cent of the anchor's; negative where `test` is cheaper.
-
-    The mean is over the PSNR that both reach, of the logarithm of the rate; NaN where they share none. Raises
-    `ValueError` where either is no curve.
-    Source: Bjontegaard, VCEG-M33, 2001, with Akima's interpolation as in JVET's later practice.
+    `rate` is the mean difference of rate at equal quality, in per cent of the anchor's, negative where the curve is
+    cheaper. `quality` is the mean difference of quality at equal rate, in dB, positive where it is better. `low` and
+    `high` bound the quality that both reach, in dB, and `overlap` is its share of what the two reach together, from 0
+    to 1. Both differences are NaN where there is none. `points` is the number of points of the curve with fewer.
     """
-    (rate_a, psnr_a), (rate_b, psnr_b) = _sorted(anchor), _sorted(test)
-    low, high = max(psnr_a[0], psnr_b[0]), min(psnr_a[-1], psnr_b[-1])
-    if high <= low:
-        return float("nan")
-    area_a = _akima(psnr_a, rate_a).integrate(low, high)
-    area_b = _akima(psnr_b, rate_b).integrate(low, high)
-    return 100.0 * float(np.expm1((area_b - area_a) / (high - low)))
+
+    rate: float
+    quality: float
+    low: float
+    high: float
+    overlap: float
+    points: int
+
+
+def rising(points: Iterable[tuple[float, float | None]]) -> Curve:
+    """The curve through (rate, quality), cheapest point first, without points that cost more and are no better."""
+    kept: list[tuple[float, float]] = []
+    for bpp, psnr in sorted(points, key=lambda point: (point[0], -(point[1] or 0))):
+        if psnr is not None and (not kept or (psnr > kept[-1][1] and bpp > kept[-1][0])):
+            kept.append((bpp, psnr))
+    return Curve([bpp for bpp, _ in kept], [psnr for _, psnr in kept])
+
+
+def psnr_at(curve: Curve, bpp: float) -> float:
+    """Quality in dB of the curve at `bpp`; NaN outside its range of rates. Raises `ValueError` where it is no curve."""
+    rate, psnr = _sorted(curve)
+    try:
+        from scipy.interpolate import Akima1DInterpolator
+    except ImportError as error:
+        raise ImportError("curves need SciPy: pip install 'gllmm-jax[eval]'") from error
+    return float(Akima1DInterpolator(np.log(rate), psnr)(np.log(bpp)))
+
+
+def difference(anchor: Curve, test: Curve) -> Difference:
+    """BD-rate and BD-PSNR of `test` against `anchor`. Raises `ValueError` where either is no curve.
+
+    Source: Bjontegaard, VCEG-M33, 2001.
+    """
+    curves = _sorted(anchor), _sorted(test)
+    low, high, overlap = _overlap([curve[1] for curve in curves])
+    points = min(len(curve[0]) for curve in curves)
+    if overlap == 0:
+        return Difference(np.nan, np.nan, low, high, 0.0, points)
+    try:
+        import bjontegaard
+    except ImportError as error:
+        raise ImportError("BD-rates need the package bjontegaard: pip install 'gllmm-jax[eval]'") from error
+    (rate_a, psnr_a), (rate_b, psnr_b) = curves
+    arrays, options = (rate_a, psnr_a, rate_b, psnr_b), {"require_matching_points": False, "min_overlap": 0}
+    rate = float(np.asarray(bjontegaard.bd_rate(*arrays, method="akima", **options)))
+    rates_meet = _overlap([np.log(rate_a), np.log(rate_b)])[2] > 0
+    quality = float(np.asarray(bjontegaard.bd_psnr(*arrays, method="akima", **options))) if rates_meet else np.nan
+    return Difference(rate, quality, low, high, overlap, points)
+
+
+def _overlap(ranges: list[np.ndarray]) -> tuple[float, float, float]:
+    """Of two: its bounds, and its share of the whole."""
+    low, high = max(float(one[0]) for one in ranges), min(float(one[-1]) for one in ranges)
+    whole = max(float(one[-1]) for one in ranges) - min(float(one[0]) for one in ranges)
+    return low, high, max(0.0, high - low) / whole
 
 
 def _sorted(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
-    """Log rate and PSNR in rising order."""
+    """Rate and quality in rising order."""
     bpp, psnr = np.asarray(curve.bpp, np.float64), np.asarray(curve.psnr, np.float64)
     if bpp.shape != psnr.shape or bpp.ndim != 1 or bpp.size < 2:
         raise ValueError(f"a curve needs as many rates as PSNRs, two or more: got {bpp.shape} and {psnr.shape}")
@@ -49,12 +96,4 @@ def _sorted(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
     bpp, psnr = bpp[order], psnr[order]
     if not (bpp[0] > 0 and np.isfinite(psnr).all() and (np.diff(bpp) > 0).all() and (np.diff(psnr) > 0).all()):
         raise ValueError("rate and PSNR of a curve must be finite, the rate positive, and both rise together")
-    return np.log(bpp), psnr
-
-
-def _akima(x: np.ndarray, y: np.ndarray):
-    try:
-        from scipy.interpolate import Akima1DInterpolator
-    except ImportError as error:
-        raise ImportError("curves need SciPy: pip install 'gllmm-jax[eval]'") from error
-    return Akima1DInterpolator(x, y)
+    return bpp, psnr

@@ -9,8 +9,9 @@ import numpy as np
 
 from gllmm_jax import files, zoo
 from gllmm_jax.codec import codec as codecs
-from gllmm_jax.evaluate import peers, plots
-from gllmm_jax.evaluate.files import Row, measure
+from gllmm_jax.evaluate import plots
+from gllmm_jax.evaluate.rows import Row, measure
+from gllmm_jax.peers import table
 from gllmm_jax.picture import picture
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
@@ -75,11 +76,11 @@ def _compare(codec: codecs.Codec, name: str, image: np.ndarray, folder: Path) ->
     """Our row and that of the better JPEG; writes the original, both files, what ours holds, and the comparison."""
     data = codec.compress(image)
     decoded = codec.decompress(data)
-    row = measure(name, image, decoded, len(data), quality=codec.quality)
+    row = measure(name, image, decoded, len(data), codec=codec.name, setting=codec.quality)
     candidates = []
     for peer in JPEG:
-        _, jpeg = peers.at_size(peer, image, len(data))
-        pixels = peers.decode(jpeg)
+        _, jpeg = table.at_size(peer, image, len(data))
+        pixels = table.decode(peer, jpeg, image.shape)
         candidates.append((measure(peer, image, pixels, len(jpeg)), jpeg, pixels))
     best, jpeg, pixels = max(candidates, key=lambda candidate: candidate[0]["psnr"] or np.inf)
     picture.write(folder / f"{name}.png", image)

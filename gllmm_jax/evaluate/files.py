@@ -1,137 +1,167 @@
-"""Rate and distortion of real files: a picture is compressed, and decompressed from the bytes that lie on disk."""
+"""Rate and distortion of real files: pictures are encoded, and decoded from the bytes of the file, by many codecs."""
 
+import functools
 import itertools
-import math
+import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import NamedTuple
 
 import numpy as np
 
-from gllmm_jax import files, metrics
+from gllmm_jax import files
+from gllmm_jax.evaluate.contestants import Contestant
+from gllmm_jax.evaluate.rows import Key, Row, key, measure
+from gllmm_jax.evaluate.spent import forget_peak, peak_mb, timed
 from gllmm_jax.picture import picture
 
-if TYPE_CHECKING:
-    from gllmm_jax.codec.codec import Codec
+Skip = Callable[[Exception], object]
 
 
-class Row(TypedDict):
-    """One picture: `bytes` of its file, `bpp` in bits per pixel, `psnr` in dB, `msssim` in [0, 1].
+class Task(NamedTuple):
+    """One row to be: a picture by its path and its name in the row, and who encodes it.
 
-    `quality` is from 0 to 100, None of a model that has one alone. A figure that does not exist is None: the PSNR of a
-    perfect picture, the MS-SSIM of one under 11 pixels.
+    `out` is the file to leave, without its suffix, and `force` replaces what is there.
     """
 
-    image: str
-    quality: float | None
-    bytes: float
-    bpp: float
-    psnr: float | None
-    msssim: float | None
+    contestant: Contestant
+    path: Path
+    name: str
+    out: Path | None = None
+    convert: bool = False
+    force: bool = False
+
+    @property
+    def key(self) -> Key:
+        """What tells its row from others."""
+        return key(self.contestant.codec, self.contestant.setting, self.name)
+
+    def outputs(self) -> tuple[Path, Path]:
+        """The file and the decoded picture."""
+        assert self.out is not None
+        suffixes = f".{self.contestant.suffix}", ".decoded.png"
+        file, decoded = (self.out.with_name(self.out.name + suffix) for suffix in suffixes)
+        return file, decoded
 
 
-def evaluate_files(
-    codec: "Codec",
-    paths: Iterable[str | os.PathLike[str]],
+def tasks(
+    contestants: Sequence[Contestant],
+    pictures: Iterable[tuple[Path, str]],
     out_dir: str | os.PathLike[str] | None = None,
     *,
     convert: bool = False,
     force: bool = False,
-    skip: Callable[[picture.PictureError], object] | None = None,
-) -> Iterator[Row]:
-    """Compress and decompress every picture of `paths`: a generator of one row each, in order, as they are measured.
+) -> list[Task]:
+    """What can be measured: all contestants on all `pictures`, which are paths and names.
 
-    With `out_dir`, made where missing, NAME.gllm and NAME.decoded.png are left there, never in place of one of `paths`,
-    and in place of other files with `force` alone.
-    `convert` is that of `picture.read`. A picture that cannot be read raises `picture.PictureError`, or with `skip` is
-    left out after a call of that with the error. Raises `ValueError` without pictures, `files.WriteError` where the
-    disk refuses or a file is there already.
+    With `out_dir`, made where missing, each task leaves NAME.gllm and NAME.decoded.png there, in a folder of the codec
+    and its setting where there are several; never in place of a picture, and in place of other files with `force`
+    alone. Names that two pictures share, or that would lead to one of the pictures, are counted up. Raises `ValueError`
+    without pictures, `files.WriteError` where the disk refuses.
     """
-    paths = [Path(path) for path in paths]
-    if not paths:
+    named = list(pictures)
+    if not named:
         raise ValueError("there are no pictures to evaluate")
-    folder = None if out_dir is None else files.make_folder(out_dir)
-    names = _names(paths, folder)
-    for output in (output for name in names if folder for output in _outputs(folder, name)):
-        files.check_free(output, force=force)
-    for name, path in zip(names, paths, strict=True):
-        try:
-            image = picture.read(path, convert=convert)
-        except picture.PictureError as error:
-            if skip is None:
-                raise
-            skip(error)
-            continue
-        data = codec.compress(image)
-        decoded = codec.decompress(data)
-        if folder is not None:
-            stream, decoded_picture = _outputs(folder, name)
-            files.write(stream, data)
-            picture.write(decoded_picture, decoded)
-        yield measure(name, image, decoded, len(data), quality=codec.quality)
+    root = None if out_dir is None else files.make_folder(out_dir)
+    folders = {contestant: root and root / _folder(contestant, contestants) for contestant in contestants}
+    suffixes = {contestant.suffix for contestant in contestants} | {"decoded.png"}
+    names = _names(named, [folder for folder in folders.values() if folder], suffixes)
+    return [
+        Task(contestant, path, name, folder and folder / name, convert, force)
+        for (path, _), name in zip(named, names, strict=True)
+        for contestant, folder in folders.items()
+    ]
 
 
-def measure(name: str, image: np.ndarray, decoded: np.ndarray, size: int, *, quality: float | None = None) -> Row:
-    """The row of one picture, uint8 [height, width, 3 or 1] twice, whose file has `size` bytes."""
-    height, width = image.shape[:2]
-    return Row(
-        image=name,
-        quality=quality,
-        bytes=size,
-        bpp=8 * size / (height * width),
-        psnr=_finite(metrics.psnr(image, decoded, 255.0)),
-        msssim=_finite(metrics.ms_ssim(image, decoded, 255.0)),
-    )
+def evaluate(
+    todo: Sequence[Task], *, jobs: int = 1, start: Callable[[], object] | None = None, skip: Skip | None = None
+) -> Iterator[Row]:
+    """A generator of one row a task, as soon as it is measured: in order, or of several processes as they finish.
+
+    A task that fails raises, or with `skip` is left out after a call of that with the error, as are all others of a
+    picture that cannot be read. `start` is called in each of `jobs` processes first. Their seconds are those of a
+    machine that does other work. Raises `files.WriteError` where an output is there already.
+    """
+    for output in itertools.chain.from_iterable(task.outputs() for task in todo if task.out):
+        files.check_free(output, force=todo[0].force)
+    bad: set[Path] = set()
+
+    def meet(task: Task, error: Exception) -> None:
+        if skip is None or not isinstance(error, ValueError | OSError | ImportError):
+            raise error
+        if isinstance(error, picture.PictureError):
+            if task.path in bad:
+                return
+            bad.add(task.path)
+        skip(error)
+
+    if jobs == 1:
+        for task in todo:
+            if task.path in bad:
+                continue
+            try:
+                row = examine(task)
+            except Exception as error:
+                meet(task, error)
+                continue
+            yield row
+        return
+    # JAX does not survive a fork
+    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=start)
+    try:
+        at_work = {pool.submit(examine, task): task for task in todo}
+        for done in as_completed(at_work):
+            try:
+                row = done.result()
+            except Exception as error:
+                meet(at_work[done], error)
+                continue
+            yield row
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def mean_row(rows: list[Row]) -> Row:
-    """Column means of rows of one quality, each over the pictures that have the figure; the row is named "mean"."""
-    return Row(
-        image="mean",
-        quality=rows[0]["quality"],
-        bytes=_mean([row["bytes"] for row in rows]) or 0.0,
-        bpp=_mean([row["bpp"] for row in rows]) or 0.0,
-        psnr=_mean([row["psnr"] for row in rows]),
-        msssim=_mean([row["msssim"] for row in rows]),
-    )
+def examine(task: Task) -> Row:
+    """Encode, decode and measure. Raises `PictureError`, `files.WriteError`, and what the codec raises."""
+    image, contestant = _read(task.path, task.convert), task.contestant
+    forget_peak()
+    data, encoding = timed(lambda: contestant.encode(image))
+    decoded, decoding = timed(lambda: contestant.decode(data, image.shape))
+    peak = None if contestant.outside else peak_mb()
+    if task.out is not None:
+        files.make_folder(task.out.parent)
+        for output in task.outputs():
+            files.check_free(output, force=task.force)
+        stream, decoded_picture = task.outputs()
+        files.write(stream, data)
+        picture.write(decoded_picture, decoded)
+    costs = {"encode_seconds": encoding, "decode_seconds": decoding, "peak_mb": peak}
+    return measure(task.name, image, decoded, len(data), codec=contestant.codec, setting=contestant.setting, **costs)
 
 
-def heading(width: int) -> str:
-    """What `line` shows, for names of up to `width` letters."""
-    return f"{'image':{width}} {'bytes':>10} {'bpp':>7} {'PSNR':>7} {'MS-SSIM':>8}"
+@functools.lru_cache(maxsize=1)
+def _read(path: Path, convert: bool) -> np.ndarray:
+    """The picture of several tasks in turn."""
+    return picture.read(path, convert=convert)
 
 
-def line(row: Row, width: int) -> str:
-    """The row as text for people."""
-    psnr = "-" if row["psnr"] is None else f"{row['psnr']:.2f}"
-    msssim = "-" if row["msssim"] is None else f"{row['msssim']:.4f}"
-    return f"{row['image']:{width}} {row['bytes']:>10,.0f} {row['bpp']:>7.3f} {psnr:>7} {msssim:>8}"
+def _folder(contestant: Contestant, contestants: Sequence[Contestant]) -> Path:
+    """Where its files go under the output: a colon is no letter of a folder everywhere."""
+    of_it = [other for other in contestants if other.codec == contestant.codec]
+    path = Path(contestant.codec.replace(":", "")) if len(of_it) < len(contestants) else Path()
+    return path / f"quality-{contestant.setting:g}" if len(of_it) > 1 else path
 
 
-def _names(paths: list[Path], folder: Path | None) -> list[str]:
-    """File stems, counted up until one is free, so that no output replaces another or a picture of `paths`."""
-    inputs = {path.resolve() for path in paths}
-    names: list[str] = []
-    for path in paths:
-        numbered = (f"{path.stem}-{number}" for number in itertools.count(2))
-        for name in itertools.chain([path.stem], numbered):
-            outputs = [] if folder is None else _outputs(folder, name)
-            if name not in names and inputs.isdisjoint(output.resolve() for output in outputs):
-                names.append(name)
+def _names(pictures: list[tuple[Path, str]], folders: list[Path], suffixes: set[str]) -> list[str]:
+    """Names counted up until one is free, so that no row or output is another's, and no output a picture."""
+    inputs = {path.resolve() for path, _ in pictures}
+    names: dict[str, None] = {}
+    for _, wanted in pictures:
+        for name in itertools.chain([wanted], (f"{wanted}-{number}" for number in itertools.count(2))):
+            outputs = {(folder / f"{name}.{suffix}").resolve() for folder in folders for suffix in suffixes}
+            if name not in names and inputs.isdisjoint(outputs):
+                names[name] = None
                 break
-    return names
-
-
-def _outputs(folder: Path, name: str) -> tuple[Path, Path]:
-    return folder / f"{name}.gllm", folder / f"{name}.decoded.png"
-
-
-def _finite(value) -> float | None:
-    number = float(value)
-    return number if math.isfinite(number) else None
-
-
-def _mean(values: list[float | None] | list[float]) -> float | None:
-    present = [value for value in values if value is not None]
-    return sum(present) / len(present) if present else None
+    return list(names)

@@ -1,0 +1,101 @@
+"""What is measured: a model at a quality, or another codec at a setting of its own.
+
+Each is a few words that travel to another process; networks and libraries are loaded where they are first needed.
+"""
+
+import functools
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+from gllmm_jax import zoo
+from gllmm_jax.codec.quality import DEFAULT
+from gllmm_jax.peers import table
+
+if TYPE_CHECKING:
+    from gllmm_jax.codec.codec import Codec
+
+
+class Contestant(Protocol):
+    """A name, a setting, and the way to a file and back. `outside`: another process does the work."""
+
+    @property
+    def codec(self) -> str: ...
+    @property
+    def setting(self) -> float | None: ...
+    @property
+    def suffix(self) -> str: ...
+    @property
+    def outside(self) -> bool: ...
+    def encode(self, image: np.ndarray) -> bytes:
+        """uint8 [height, width, 3 or 1] -> a file."""
+        ...
+
+    def decode(self, data: bytes, shape: tuple[int, ...]) -> np.ndarray:
+        """A file -> the picture of `shape`."""
+        ...
+
+
+class Ours(NamedTuple):
+    """A model, of the name or file `model`, at a quality; None of one that has one alone."""
+
+    codec: str
+    model: str
+    setting: float | None
+    transforms: str | None = None
+    entropy: str | None = None
+
+    suffix = "gllm"
+    outside = False
+
+    def encode(self, image: np.ndarray) -> bytes:
+        return _loaded(self).compress(image)
+
+    def decode(self, data: bytes, shape: tuple[int, ...]) -> np.ndarray:
+        return _loaded(self).decompress(data, max_pixels=None)
+
+
+class Theirs(NamedTuple):
+    """A codec of `peers.table`."""
+
+    codec: str
+    setting: float
+
+    @property
+    def suffix(self) -> str:
+        return table.PEERS[self.codec].suffix
+
+    @property
+    def outside(self) -> bool:
+        return table.PEERS[self.codec].outside
+
+    def encode(self, image: np.ndarray) -> bytes:
+        return table.encode(self.codec, image, int(self.setting))
+
+    def decode(self, data: bytes, shape: tuple[int, ...]) -> np.ndarray:
+        return table.decode(self.codec, data, shape)
+
+
+def qualities_of(model: str, qualities: Iterable[float | None], **places: str | None) -> list[Ours]:
+    """A model at each quality; None is the one it stands at. Raises `zoo.WeightsError`.
+
+    A model that has one quality alone is measured at that, whatever is asked.
+    """
+    weights = zoo.read(model)
+    asked = [DEFAULT if quality is None else quality for quality in qualities] if weights.config.rate else [None]
+    return [Ours(weights.name, model, quality, **places) for quality in dict.fromkeys(asked)]
+
+
+def curve_of(name: str) -> list[Theirs]:
+    """Another codec at all settings that draw its curve."""
+    return [Theirs(name, setting) for setting in table.PEERS[name].curve]
+
+
+@functools.lru_cache(maxsize=32)
+def _loaded(ours: Ours) -> "Codec":
+    if ours.setting is not None:
+        return _loaded(ours._replace(setting=None)).at(ours.setting)
+    from gllmm_jax.codec.codec import load
+
+    return load(ours.model, transforms=ours.transforms, entropy=ours.entropy)

@@ -1,0 +1,91 @@
+"""`evaluate`: models and other codecs beside each other, and runs that go on."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gllmm_jax import zoo
+from gllmm_jax.cli import main
+from gllmm_jax.evaluate.rows import COLUMNS
+
+
+@pytest.fixture(autouse=True)
+def model(mu_file, monkeypatch) -> None:
+    """`mu-random` is installed, and the only model."""
+    monkeypatch.setenv("GLLMM_JAX_CACHE", "")
+    monkeypatch.setattr(zoo, "FOLDER", mu_file.parent)
+    monkeypatch.setattr(zoo, "DEFAULT", "mu-random")
+
+
+def fails(capsys, *arguments) -> str:
+    """The one line on stderr."""
+    assert main(["evaluate", *map(str, arguments)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    return err.removeprefix("gllmm-jax: ").rstrip("\n")
+
+
+def report(capsys, *arguments):
+    assert main(["evaluate", *map(str, arguments), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return json.loads(out)
+
+
+def test_evaluate(capsys, photo, tmp_path):
+    found = report(capsys, photo, "--model", "mu-random", "-o", tmp_path / "out")
+    assert [[row["image"] for row in found[kind]] for kind in ("rows", "means", "against")] == [["photo"], ["mean"], []]
+    assert set(found["rows"][0]) == set(COLUMNS)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["photo.decoded.png", "photo.gllm"]
+
+
+def test_evaluate_sets_codecs_beside_each_other(capsys, tmp_path, photograph):
+    pictures = tmp_path / "pictures" / "deeper"
+    pictures.mkdir(parents=True)
+    for seed, suffix in enumerate(("png", "webp")):
+        Image.fromarray(photograph(64, 48, seed=seed)).save(pictures / f"{seed}.{suffix}")
+    kept = tmp_path / "rows.csv"
+    asked = ["evaluate", str(pictures.parent), "--against", "jpeg-4:2:0,webp", "--rows", str(kept), "--anchor", "webp"]
+    assert main(asked) == 0
+    out, err = capsys.readouterr()
+    assert err == "" and "means of 2" in out and "against webp;" in out and "jpeg-4:2:0 PSNR" in out
+    rows = kept.read_text().splitlines()
+    assert len(rows) == 1 + 2 * (1 + 12 + 12) and "deeper/1" in rows[-1]
+    kept.write_text("\n".join(rows[:20]) + "\n" + rows[20][:9])  # as a kill leaves it
+    assert main(asked) == 0
+    out, err = capsys.readouterr()
+    assert err == f"gllmm-jax: {kept} has 19 of 50 rows already\n"
+    assert len(kept.read_text().splitlines()) == len(rows)
+    found = report(capsys, pictures.parent / "**/*.png", "--peers", kept)
+    assert [row["codec"] for row in found["rows"]] == ["mu-random"]
+    assert {row["codec"] for row in found["means"]} == {"mu-random", "jpeg-4:2:0", "webp"}
+    assert {one["anchor"] for one in found["against"]} == {"mu-random"}
+
+
+def test_evaluate_goes_on_past_a_bad_picture(capsys, photo, tmp_path):
+    deep = tmp_path / "deep.png"
+    Image.fromarray(np.full((20, 20), 257, np.uint16)).save(deep)
+    assert main(["evaluate", str(deep), str(photo), "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert [row["image"] for row in json.loads(out)["rows"]] == ["photo"]
+    assert err == f"gllmm-jax: {deep} has more than 8 bits a sample; to keep the upper 8: --convert\n"
+    assert main(["evaluate", str(photo), str(deep)]) == 2
+    lines = [text.split() for text in capsys.readouterr().out.splitlines()]
+    assert [words[0] for words in lines if words] == ["codec", "mu-random", "means", "mu-random"]
+    assert len(report(capsys, deep, "--convert")["rows"]) == 1
+
+
+def test_what_evaluate_leaves_out_is_told(capsys, photo, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
+    assert main(["evaluate", str(photo), "--against", "jxl", "--json"]) == 0
+    assert capsys.readouterr().err == (
+        "gllmm-jax: jxl-e7 is left out: it needs pillow-jxl-plugin: pip install 'gllmm-jax[peers]'\n"
+    )
+    assert fails(capsys, photo, "--against", "jpg").startswith("there is no other codec 'jpg'; there are: ")
+    assert fails(capsys, photo, "--anchor", "x") == "there is no 'x' to compare with; there are: mu-random"
+    assert "has one quality alone" in fails(capsys, photo, "--quality", "3")
+    assert "kodim01 to kodim24" in fails(capsys, photo, "--published", "vtm")
+    assert fails(capsys, tmp_path / "*.jpg") == f"no file matches {tmp_path / '*.jpg'}"
