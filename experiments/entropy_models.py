@@ -13,11 +13,11 @@ import tempfile
 from pathlib import Path
 
 import jax
-from timings import random_weights, stand_in
+from timings import random_weights
 
 from gllmm_jax import zoo
 from gllmm_jax.codec.codec import Codec, load
-from gllmm_jax.evaluate.cost import rounds
+from gllmm_jax.evaluate.cost import rounds, stand_in
 from gllmm_jax.picture import picture
 from gllmm_jax.presets import PRESETS
 

@@ -23,19 +23,10 @@ import numpy as np
 from gllmm_jax import zoo
 from gllmm_jax.codec.codec import Codec, load
 from gllmm_jax.codec.export import make_weights
+from gllmm_jax.evaluate.cost import stand_in
 from gllmm_jax.nn.model import init_params
 from gllmm_jax.picture import picture
 from gllmm_jax.presets import PRESETS
-
-
-def stand_in(height: int, width: int) -> np.ndarray:
-    """Something like a photograph: coarse shapes, finer ones, noise. uint8 [height, width, 3]."""
-    rng = np.random.default_rng(0)
-    image = np.zeros((height, width, 3))
-    for step, amount in ((128, 110), (32, 50), (8, 20), (1, 6)):
-        grid = rng.normal(0, amount / 2, (height // step + 2, width // step + 2, 3))
-        image += np.kron(grid, np.ones((step, step, 1)))[:height, :width]
-    return np.clip(128 + image, 0, 255).astype(np.uint8)
 
 
 def random_weights(preset: str, path: Path) -> None:

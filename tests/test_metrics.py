@@ -1,5 +1,7 @@
 """PSNR and MS-SSIM against implementations in NumPy and SciPy that share nothing with ours."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -111,3 +113,38 @@ def test_batches_and_shapes():
         psnr(a, b[:, :-1])
     with pytest.raises(ValueError, match="one shape"):
         ms_ssim(a[0, ..., 0], b[0, ..., 0])
+
+
+def photographs() -> tuple[np.ndarray, np.ndarray]:
+    """A photograph of 240 x 256 pixels and a worse one, uint8."""
+    from skimage import data
+
+    a = np.ascontiguousarray(data.astronaut()[40:280, 120:376])
+    noise = np.random.default_rng(5).normal(0, 9, a.shape)
+    return a, np.clip(a.astype(float) * 0.9 + 12 + noise, 0, 255).astype(np.uint8)
+
+
+def test_ms_ssim_agrees_with_pytorch_msssim():
+    """Version 1.0.0 of the package, in float64 with PyTorch 2.13, gave these for `photographs`, its window 11, 1.5.
+
+    `ms_ssim(a, b, data_range=255)`, and of both divided by 255 the gradient by b: the sum of its magnitudes, a pixel.
+    """
+    a, b = photographs()
+    assert float(ms_ssim(a, b, 255.0)) == pytest.approx(0.9452407894486848, abs=1e-5)
+    gradient = np.asarray(jax.jit(jax.grad(lambda y: ms_ssim(a / np.float32(255), y)))(b / np.float32(255)))
+    assert np.abs(gradient).sum() == pytest.approx(3.154533891218666, rel=1e-3)
+    expected = [-1.69924476e-05, 1.70829759e-05, 1.55811986e-05]
+    np.testing.assert_allclose(gradient[100, 50], expected, rtol=5e-3)
+
+
+def test_metrics_agree_with_scikit_image():
+    """PSNR, and the one scale that a picture of 21 pixels has: SSIM where the window fits."""
+    from skimage import metrics
+
+    a, b = photographs()
+    assert float(psnr(a, b, 255.0)) == pytest.approx(metrics.peak_signal_noise_ratio(a, b, data_range=255), abs=1e-4)
+    a, b = a[100:121, 60:100], b[100:121, 60:100]
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "truncate": 3.5}
+    whole: Any = metrics.structural_similarity(a, b, data_range=255, channel_axis=-1, full=True, **options)[1]
+    assert scale_count(21, 40) == 1
+    assert float(ms_ssim(a, b, 255.0)) == pytest.approx(whole[5:-5, 5:-5].mean(), abs=1e-4)

@@ -1,4 +1,4 @@
-"""`models` and `info`."""
+"""`models`, `info` and `cost`."""
 
 import argparse
 import json
@@ -6,7 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from gllmm_jax import zoo
-from gllmm_jax.cli.common import a_path, add_command, add_json, harmless, opened, print_json, read_stream, say
+from gllmm_jax.cli import cache
+from gllmm_jax.cli.common import (
+    a_path,
+    add_command,
+    add_json,
+    add_placement,
+    harmless,
+    opened,
+    placement,
+    positive,
+    print_json,
+    read_stream,
+    say,
+    whole,
+)
 from gllmm_jax.cli.options import add_max_memory
 from gllmm_jax.presets import PRESETS
 
@@ -15,7 +29,7 @@ MEASURED = "measured.json"
 
 
 def add_commands(commands: Any) -> None:
-    """Both commands' arguments."""
+    """Their arguments."""
     about = f"list the installed models and those in the folders of ${zoo.PLACES}"
     parser = add_command(commands, "models", about, models)
     add_json(parser)
@@ -24,6 +38,17 @@ def add_commands(commands: Any) -> None:
     what = "a file, told by its content and not its name, or the name of a model that `models` lists"
     parser.add_argument("file", type=a_path, metavar="FILE|MODEL", help=what)
     add_max_memory(parser)
+    add_json(parser)
+
+    about = "multiplications, parameters and seconds of models, stage by stage"
+    parser = add_command(commands, "cost", about, cost)
+    what = "a model that `models` lists, a weights file, or a preset, which has no seconds"
+    parser.add_argument("models", nargs="*", default=[zoo.DEFAULT], metavar="MODEL", help=f"{what} (%(default)s)")
+    what = "of the picture, in pixels (512 768 unless given)"
+    parser.add_argument("--size", type=positive, nargs=2, default=[512, 768], metavar=("HEIGHT", "WIDTH"), help=what)
+    text = "calls whose median the seconds are, after one that compiles; 0: none are timed"
+    parser.add_argument("--repeats", type=whole, default=3, metavar="N", help=text)
+    add_placement(parser)
     add_json(parser)
 
 
@@ -76,6 +101,31 @@ def info(arguments: argparse.Namespace) -> None:
         values = value.items() if isinstance(value, dict) else [("", value)]
         for inner, shown in values:
             print(f"{harmless(f'{key}.{inner}' if inner else key):26} {harmless(shown)}")
+
+
+def cost(arguments: argparse.Namespace) -> None:
+    """Each model's four stages: networks, kMAC a pixel, seconds; its parameters and rounds."""
+    cache.enable()
+    from gllmm_jax.codec.codec import load
+    from gllmm_jax.evaluate import cost as costs
+
+    reports = []
+    for name in arguments.models:
+        size = arguments.size[0], arguments.size[1]
+        if name in PRESETS and name not in zoo.names():
+            config, seconds = PRESETS[name], None
+        elif arguments.repeats:
+            codec = load(name, **placement(arguments))
+            config, seconds = codec.config, costs.timed(codec, costs.stand_in(*size), arguments.repeats)
+        else:
+            config, seconds = zoo.read(name).config, None
+        stages = [stage._asdict() for stage in costs.stages(config, seconds)]
+        numbers = {"parameters": sum(costs.parameters(config).values()), "rounds": costs.rounds(config, size)}
+        reports.append({"model": str(name), "height": size[0], "width": size[1], **numbers, "stages": stages})
+        if not arguments.json:
+            print("\n" * (len(reports) > 1) + costs.table(reports[-1]), flush=True)
+    if arguments.json:
+        print_json(reports)
 
 
 def _stream_facts(path: Path, data: bytes) -> dict[str, Any]:

@@ -1,11 +1,16 @@
-"""What a model costs, counted in the programs it makes. `python -m gllmm_jax.evaluate.cost` prints every preset's."""
+"""What a model costs: multiplications, counted in the programs it makes, and seconds of its stages.
+
+`gllmm-jax cost` shows both of a model; `python -m gllmm_jax.evaluate.cost` the first of every preset.
+"""
 
 import functools
 import math
-from typing import Any
+import statistics
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gllmm_jax.config import HYPER_STRIDE, TAPS, TRANSFORMS, ModelConfig
 from gllmm_jax.nn.model import Model, apply, init_params
@@ -13,6 +18,24 @@ from gllmm_jax.nn.progressive import calls
 from gllmm_jax.nn.quality import at_quality
 from gllmm_jax.order.schedule import wavefront
 from gllmm_jax.presets import PRESETS
+
+if TYPE_CHECKING:
+    from gllmm_jax.codec.codec import Codec
+
+TRANSFORM, HYPER = ("analysis", "synthesis"), "hyper_analysis"
+
+
+class Stage(NamedTuple):
+    """A stage of `Codec.encode` or `Codec.decode`: its networks and their kMAC a pixel.
+
+    `seconds` are None where there is no codec to time; the stages "entropy" have the coder and the quantisation too.
+    """
+
+    call: str
+    name: str
+    networks: tuple[str, ...]
+    kmac: float
+    seconds: float | None
 
 
 def _multiply_adds(jaxpr: Any) -> int:
@@ -86,6 +109,66 @@ def rounds(config: ModelConfig, size: tuple[int, int]) -> int:
     return min(2, h * w) if config.order == "checkerboard" else len(wavefront(h, w).counts)
 
 
+def stages(config: ModelConfig, seconds: dict[str, float] | None = None) -> list[Stage]:
+    """The four stages in turn; `seconds` are those of `timed`."""
+    found = costs(config)
+    entropy = tuple(name for name in found if name not in (*TRANSFORM, HYPER))
+    hyper = (HYPER,) * (HYPER in found)
+    networks = {
+        ("encode", "analysis"): ("analysis",),
+        ("encode", "entropy"): (*hyper, *entropy),
+        ("decode", "entropy"): entropy,
+        ("decode", "synthesis"): ("synthesis",),
+    }
+    return [
+        Stage(call, name, its, sum(found[network] for network in its), (seconds or {}).get(f"{call} {name}"))
+        for (call, name), its in networks.items()
+    ]
+
+
+def timed(codec: "Codec", image: np.ndarray, repeats: int = 3) -> dict[str, float]:
+    """Seconds by stage, as in "encode analysis": the median of `repeats` calls after a first, which compiles."""
+    calls: list[dict[str, float]] = []
+    for _ in range(1 + repeats):
+        encoded = codec.encode(image, estimate=False)
+        decoded = codec.decode(encoded.data)
+        reports = {"encode": encoded.report.seconds, "decode": decoded.report.seconds}
+        calls.append({f"{call} {stage}": its[stage] for call, its in reports.items() for stage in its})
+    return {stage: statistics.median(call[stage] for call in calls[1:]) for stage in calls[0]}
+
+
+def table(report: dict[str, Any]) -> str:
+    """Lines for people: `model`, `height`, `width`, `parameters`, `rounds`, and `stages` as dictionaries."""
+    size = f"{report['height']} x {report['width']} pixels"
+    facts = f"{report['parameters']:,} parameters, {report['rounds']:,} rounds of the entropy model"
+    lines = [
+        f"{report['model']}: {facts} for {size}",
+        f"{'stage':17} {'kMAC/pixel':>10} {'GMAC':>8} {'seconds':>8}  networks",
+    ]
+    pixels = report["height"] * report["width"]
+    for call in ("encode", "decode"):
+        its = [stage for stage in report["stages"] if stage["call"] == call]
+        whole = {"name": "in all", "kmac": sum(stage["kmac"] for stage in its), "networks": (), "seconds": None}
+        if its[0]["seconds"] is not None:
+            whole["seconds"] = sum(stage["seconds"] for stage in its)
+        for stage in (*its, whole):
+            seconds = "-" if stage["seconds"] is None else f"{stage['seconds']:.3f}"
+            counted = f"{stage['kmac']:10.1f} {stage['kmac'] * pixels / 1e6:8.1f}"
+            left = f"{call}, {stage['name']}"
+            lines.append(f"{left:17} {counted} {seconds:>8}  {', '.join(stage['networks'])}".rstrip())
+    return "\n".join(lines)
+
+
+def stand_in(height: int, width: int) -> np.ndarray:
+    """Something like a photograph: coarse shapes, finer ones, noise. uint8 [height, width, 3]."""
+    rng = np.random.default_rng(0)
+    image = np.zeros((height, width, 3))
+    for step, amount in ((128, 110), (32, 50), (8, 20), (1, 6)):
+        grid = rng.normal(0, amount / 2, (height // step + 2, width // step + 2, 3))
+        image += np.kron(grid, np.ones((step, step, 1)))[:height, :width]
+    return np.clip(128 + image, 0, 255).astype(np.uint8)
+
+
 def main() -> None:
     """Every preset's, as the codec runs it; rounds of 768x512 pixels."""
     heads = "rounds", "parameters", "of the entropy model", "its kMAC a pixel", "encoding in all", "decoding in all"
@@ -93,7 +176,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")
     for preset, config in PRESETS.items():
         found, numbers = costs(config), parameters(config)
-        entropy = sum(cost for name, cost in found.items() if name not in ("analysis", "synthesis", "hyper_analysis"))
+        entropy = sum(cost for name, cost in found.items() if name not in (*TRANSFORM, HYPER))
         trained = sum(count for part, count in numbers.items() if part not in (*TRANSFORMS, "h_a"))
         facts = f"{sum(numbers.values()) / 1e6:.2f} M | {trained / 1e6:.2f} M | {entropy:.1f}"
         encode, decode = sum(found.values()) - found["synthesis"], entropy + found["synthesis"]

@@ -47,7 +47,11 @@ class ChannelFit(NamedTuple):
 
 def fit(codec: "Codec", image: np.ndarray) -> Fit:
     """The latents that the codec chooses for uint8 [height, width, 3 or 1], and the distribution it gives each."""
-    y_hat, z_hat = codec.analyse(image)
+    return fit_of(codec, *codec.analyse(image))
+
+
+def fit_of(codec: "Codec", y_hat: np.ndarray, z_hat: np.ndarray) -> Fit:
+    """The same for latents of `Codec.analyse`. Raises `ValueError` where the model has no mixture."""
     mixed = np.ones((*y_hat.shape[:2], 1), np.float32)
     if codec.config.entropy_model == "factorized":
         raise ValueError(f"'{codec.name}' has no mixture: the factorised prior codes all of its latents")
@@ -70,20 +74,19 @@ def family_shares(fit: Fit) -> np.ndarray:
     Averaged over channels by the bits each latent costs, so that the many latents that are surely zero do not drown the
     few that are not.
     """
-    carried, bits = _latents(fit)
-    shares = jax.nn.softmax(carried, axis=-2)
+    shares, bits = jax.nn.softmax(log_masses(fit), axis=-2), _bits(fit)
     whole = bits.sum(axis=-1, keepdims=True)
     return np.asarray((shares * bits[..., None, :]).sum(axis=-1) / jnp.where(fit.mixed > 0, whole, 1))
 
 
 def bits_map(fit: Fit) -> np.ndarray:
     """Bits that the latents of each position cost -> [h, w]."""
-    return np.asarray(_latents(fit)[1].sum(axis=-1))
+    return np.asarray(_bits(fit).sum(axis=-1))
 
 
 def busiest_channel(fit: Fit) -> int:
     """The channel whose latents cost the most bits."""
-    return int(jnp.argmax(_latents(fit)[1].sum(axis=(0, 1))))
+    return int(jnp.argmax(_bits(fit).sum(axis=(0, 1))))
 
 
 def channel_fit(fit: Fit, channel: int, *, reach: int | None = None) -> ChannelFit:
@@ -104,10 +107,14 @@ def channel_fit(fit: Fit, channel: int, *, reach: int | None = None) -> ChannelF
     return ChannelFit(channel, fit.families, values, observed, np.asarray(predicted).T)
 
 
-def _latents(fit: Fit) -> tuple[jax.Array, jax.Array]:
-    """Natural log of the probability each family brings [h, w, families, M], and the bits of each latent [h, w, M]."""
-    y_hat = jnp.asarray(fit.y_hat, jnp.float32)
-    return _log_mass(y_hat, fit.mixture), jnp.asarray(fit.mixed) * bin_bits(y_hat, fit.mixture)
+def log_masses(fit: Fit) -> jax.Array:
+    """Natural log of the probability that each family brings to each latent that occurred -> [h, w, families, M]."""
+    return _log_mass(jnp.asarray(fit.y_hat, jnp.float32), fit.mixture)
+
+
+def _bits(fit: Fit) -> jax.Array:
+    """Bits of each latent [h, w, M]."""
+    return jnp.asarray(fit.mixed) * bin_bits(jnp.asarray(fit.y_hat, jnp.float32), fit.mixture)
 
 
 @functools.partial(jax.jit, static_argnums=0)
