@@ -29,7 +29,12 @@ EXAMPLES = {
     "info": ["info photograph.gllm", f"info {zoo.DEFAULT}"],
     "train": ["train --data photographs --preset light --lmbda 0.013 --minutes 120 --workdir run"],
     "export": ["export run -o my-light.npz --name my-light"],
-    "evaluate": ["evaluate photograph.png --quality 25 50 75"],
+    "evaluate": [
+        "evaluate photograph.png --quality 25 50 75",
+        "evaluate photographs --quality 10 50 90 --against webp,avif-4:2:0 --rows measured.csv",
+    ],
+    "explain": ["explain photograph.png -o map.png"],
+    "cost": [f"cost {zoo.DEFAULT} gllmm-128"],
     "demo": ["demo -o demo"],
 }
 """Command lines by command, which each help ends with."""
