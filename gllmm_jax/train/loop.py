@@ -78,11 +78,8 @@ def train(
         state = place(state, state_shardings(mesh, state, shard_optimizer=shard_optimizer))
         run = Run(record, batches, held_out, checkpoints, mesh, shard_optimizer)
         with Log(folder, step=record.step, progress=run.progress(), show=show) if chief else Silence() as log:
-            shown = (
-                f"; tensorboard --logdir {folder} shows how it goes"
-                if isinstance(log, Log) and log.has_pictures
-                else ""
-            )
+            watched = isinstance(log, Log) and log.has_pictures
+            shown = f"; tensorboard --logdir {folder} shows how it goes" if watched else ""
             log.say(f"{'resuming' if resumed else 'starting'} at step {record.step} in {folder}{shown}")
             try:
                 outcome = run.go(state, log, stop)
