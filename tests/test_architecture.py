@@ -42,7 +42,7 @@ ROOMS = {
     "order": {"entropy", "twin", "nn", "prob"},
     "walk": {"container", "order", "entropy", "twin", "prob"},
     "codec": {"container", "walk", "order", "twin", "nn", "layers"},
-    "lof": {"codec", "walk", "order", "nn", "prob"},
+    "lof": {"codec", "walk", "order", "nn", "layers", "prob"},
     "data": set(),
     "optimizer": {"nn"},
     "checkpoints": {"optimizer"},

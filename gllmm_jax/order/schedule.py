@@ -67,9 +67,9 @@ def _grouped(order: np.ndarray, counts: np.ndarray) -> Schedule:
 
 def chunks(order: np.ndarray, size: int) -> Schedule:
     """The same rows, in the same order, in groups of `size`: what an encoder, who knows everything, may use."""
-    counts = np.full(-(-len(order) // size), size)
-    counts[-1] = len(order) - size * (len(counts) - 1)
-    return _grouped(order, counts)
+    rows = np.full((-(-len(order) // size), size), -1, np.int32)
+    rows.flat[: len(order)] = order
+    return Schedule(rows, np.count_nonzero(rows >= 0, axis=1).astype(np.int32))
 
 
 def segments(schedule: Schedule, length: int) -> list[Schedule]:

@@ -26,6 +26,9 @@ from gllmm_jax.walk.coder import Outliers
 CHUNK = 256
 """Positions that the encoder evaluates at once, where no group has more."""
 
+SMALL_CHUNK = 64
+"""The same where a part has no more: two sizes for all small pictures, since a program takes more than rows."""
+
 CHUNKS = 64
 """How many times that, before what was found leaves the device."""
 
@@ -118,8 +121,8 @@ def decide(
 
 
 def _known_pieces(part: Part) -> list[Schedule]:
-    # an encoder may take any groups
-    size = bucket(min(max(CHUNK, part.schedule.rows.shape[1]), part.most))  # which `segments` leaves as it is
+    # an encoder may take any groups, of sizes that `segments` leaves as they are
+    size = SMALL_CHUNK if part.most <= SMALL_CHUNK else bucket(max(CHUNK, part.schedule.rows.shape[1]))
     known = chunks(part.schedule.order(), size)
     return segments(known, CHUNKS if len(known.counts) > FEW else min(FEW, CHUNKS))
 
