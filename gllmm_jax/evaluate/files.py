@@ -4,6 +4,7 @@ import functools
 import itertools
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -109,7 +110,9 @@ def evaluate(
             yield row
         return
     # JAX does not survive a fork
-    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=start)
+    pool = ProcessPoolExecutor(
+        jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(start,)
+    )
     try:
         at_work = {pool.submit(examine, task): task for task in todo}
         for done in as_completed(at_work):
@@ -121,6 +124,20 @@ def evaluate(
             yield row
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin(start: Callable[[], object] | None) -> None:
+    """In a process that measures: it ends with the one that began it, even where that was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+    if start is not None:
+        start()
 
 
 def examine(task: Task) -> Row:

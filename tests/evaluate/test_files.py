@@ -1,7 +1,12 @@
 """Measuring with stand-in codecs: the rows must be those of the bytes they make, whoever measures."""
 
 import itertools
+import os
+import subprocess
+import sys
+import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,6 +89,40 @@ def test_processes_measure_the_same(pictures, tmp_path):
         assert [row[name] for name in ("bytes", "psnr", "msssim")] == [
             same[name] for name in ("bytes", "psnr", "msssim")
         ]
+
+
+def test_processes_end_with_the_one_that_began_them(pictures, tmp_path):
+    """Which is killed while they encode; each leaves its number."""
+    code = f"""
+import os, pathlib, time
+from gllmm_jax.evaluate import contestants, files
+
+def slow():
+    pathlib.Path({str(tmp_path)!r}, "began").write_text(str(os.getpid()))
+    time.sleep(60)
+
+if __name__ == "__main__":
+    todo = files.tasks([contestants.Theirs("webp", 5)], [(pathlib.Path({str(pictures[0][0])!r}), "a")])
+    list(files.evaluate(todo, jobs=2, start=slow))
+"""
+    (tmp_path / "script.py").write_text(code)
+    here = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen([sys.executable, str(tmp_path / "script.py")], env=here)
+    try:
+        began = tmp_path / "began"
+        assert _comes(lambda: began.exists() and bool(began.read_text()))
+        child = int(began.read_text())
+    finally:
+        process.kill()
+        process.wait()
+    assert _comes(lambda: not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split())
+
+
+def _comes(what: Callable[[], bool], seconds: float = 30) -> bool:
+    end = time.monotonic() + seconds
+    while not what() and time.monotonic() < end:
+        time.sleep(0.05)
+    return what()
 
 
 def test_names_count_up_until_one_is_free(tmp_path, pictures):

@@ -85,6 +85,11 @@ def test_means_leave_out_what_there_is_not():
     assert mean_row([row(psnr=None)])["psnr"] is None
 
 
+def test_decibels_of_means_are_those_of_the_mean():
+    mean = mean_row([row(msssim=0.9, msssim_db=10.0), row(msssim=0.99, msssim_db=20.0)])
+    assert mean["msssim_db"] == pytest.approx(-10 * np.log10(1 - 0.945))
+
+
 def test_lines_stand_under_their_headings():
     shown = [line(row(), 5, 5), line(row(psnr=None, setting=None, peak_mb=None), 5, 5)]
     assert {len(text) for text in shown} == {len(heading(5, 5))}
