@@ -10,7 +10,7 @@
 #   make clean     all of the above goes
 
 PYTHON ?= python3
-PUBLIC = nn prob objective metrics entropy.rans order.schedule walk.loops walk.traceable codec.codec
+PUBLIC = nn prob objective metrics entropy.rans order.schedule walk.loops walk.traceable codec.codec evaluate.explain peers.table
 PYTEST ?= -q -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-all lint docs tfc clean

@@ -59,7 +59,11 @@ def test_evaluate_sets_codecs_beside_each_other(capsys, tmp_path, photograph):
     out, err = capsys.readouterr()
     assert err == f"gllmm-jax: {kept} has 19 of 50 rows already\n"
     assert len(kept.read_text().splitlines()) == len(rows)
-    found = report(capsys, pictures.parent / "**/*.png", "--peers", kept)
+    plot = "--plot", tmp_path / "curves.png"
+    found = report(capsys, pictures.parent / "**/*.png", "--peers", kept, *plot)
+    with Image.open(plot[1]) as shown:
+        assert shown.format == "PNG"
+    assert fails(capsys, pictures, *plot) == f"{plot[1]} is there already: --force replaces it"
     assert [row["codec"] for row in found["rows"]] == ["mu-random"]
     assert {row["codec"] for row in found["means"]} == {"mu-random", "jpeg-4:2:0", "webp"}
     assert {one["anchor"] for one in found["against"]} == {"mu-random"}

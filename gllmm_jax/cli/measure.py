@@ -44,6 +44,8 @@ def add_commands(commands: Any) -> None:
     _add_others(parser)
     text = "add each row to this file as it is measured, CSV or .jsonl; rows that it has are not measured again"
     parser.add_argument("--rows", type=a_path, metavar="FILE", help=text)
+    text = "the curves, bits per pixel and PSNR, as a PNG file; with --published or --peers theirs too"
+    parser.add_argument("--plot", type=a_path, metavar="PNG", help=text)
     text = "processes that measure at once (1 unless given); their seconds are those of a machine that is busy"
     parser.add_argument("--jobs", type=positive, default=1, metavar="N", help=text)
     parser.add_argument("-o", "--output", type=a_path, metavar="DIR", help="keep the files and decoded pictures here")
@@ -106,9 +108,10 @@ def evaluate(arguments: argparse.Namespace) -> int:
         show.between(lambda: say(line))
         bad.append(error)
 
-    ours = _models(arguments)
-    theirs = _others(arguments)
-    contestants = [*ours, *theirs]
+    if arguments.plot is not None:
+        check_png(arguments.plot, force=arguments.force)
+    ours, theirs = _models(arguments), _others(arguments)
+    contestants, names = [*ours, *theirs], list(dict.fromkeys(one.codec for one in ours))
     tasks = files.tasks(
         contestants,
         pictures([str(path) for path in arguments.images], is_picture),
@@ -120,7 +123,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     others = [] if arguments.peers is None else points.stored(arguments.peers, images, warn=say)
     others_means = points.published_means(arguments.published, images)
     rivals = [one.codec for one in theirs] + [row["codec"] for row in others + others_means]
-    anchor = points.anchor_of([one.codec for one in ours], rivals, arguments.anchor)
+    anchor = points.anchor_of(names, rivals, arguments.anchor)
     widths = max(5, *(len(one.codec) for one in contestants)), max(5, *map(len, images))
     kept = None if arguments.rows is None else rows.File(arguments.rows, warn=say)
     wanted = {task.key for task in tasks}
@@ -145,6 +148,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
                 show.between(functools.partial(tell, row))
     means = points.means(points.complete(found + others, warn=say)) + others_means
     comparisons = points.against(means, anchor)
+    if arguments.plot is not None:
+        from gllmm_jax.evaluate import plots
+
+        most = 1.25 * max((row["bpp"] for row in means if row["codec"] in names), default=0)
+        plots.save(plots.rate_distortion(points.curves(means), ours=names, max_bpp=most), arguments.plot)
     if arguments.json:
         print_json({"rows": found, "means": means, "against": points.plain(comparisons)})
     elif found:
@@ -187,10 +195,10 @@ def _others(arguments: argparse.Namespace) -> "list[Theirs]":
 def explain(arguments: argparse.Namespace) -> None:
     """Bits of latents and hyper-latents, shares of the families; a map and the arrays where they are asked for."""
     outputs = [path for path in (arguments.output, arguments.arrays) if path is not None]
-    if arguments.output is not None and arguments.output.suffix.lower() != ".png":
-        raise ValueError(f"{arguments.output} would be a PNG file of another name: let it end in .png")
-    for path in outputs:
-        check_free(path, force=arguments.force)
+    if arguments.output is not None:
+        check_png(arguments.output, force=arguments.force)
+    if arguments.arrays is not None:
+        check_free(arguments.arrays, force=arguments.force)
     cache.enable()
     from gllmm_jax.codec.codec import load
     from gllmm_jax.evaluate import explain as explaining
@@ -220,6 +228,13 @@ def explain(arguments: argparse.Namespace) -> None:
         print(f"{family:13} has {100 * share:4.1f} % of the probability of what occurred, weighted by its bits")
     for path in outputs:
         print(f"{harmless(path)} is written")
+
+
+def check_png(output: Path, *, force: bool) -> None:
+    """Raises `ValueError` where a figure cannot have that name, `files.WriteError` where a file has it."""
+    if output.suffix.lower() != ".png":
+        raise ValueError(f"{output} would be a PNG file of another name: let it end in .png")
+    check_free(output, force=force)
 
 
 def demo(arguments: argparse.Namespace) -> None:

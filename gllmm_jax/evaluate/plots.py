@@ -3,6 +3,7 @@
 Colours are those of Okabe and Ito, which people with any kind of colour vision can tell apart.
 """
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gllmm_jax import files
-from gllmm_jax.evaluate.bdrate import Curve
+from gllmm_jax.evaluate.bdrate import Curve, psnr_at
 from gllmm_jax.evaluate.mixture import ChannelFit
 
 try:
@@ -22,6 +23,8 @@ except ImportError as error:
 
 BLUE, ORANGE, GREEN, VERMILION, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 FRAMES = (ORANGE, "#56B4E9")
+OURS = (BLUE, VERMILION, GREEN, PINK)
+OTHERS = ("#222222", ORANGE, GREEN, PINK, "#3A9BDC", VERMILION, "#8A6D00", "#777777")
 INK, GREY, PALE = "#222222", "#777777", "#C8C8C8"
 FAMILY_COLOURS = {"gaussian": BLUE, "laplace": ORANGE, "logistic": GREEN}
 
@@ -35,23 +38,34 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 130) -> Non
         figure.savefig(file, format="png", dpi=dpi)
 
 
-def rate_distortion(curves: Mapping[str, Curve], *, ours: Sequence[str] = (), max_bpp: float | None = None) -> Figure:
-    """Rate-distortion curves, each named where it ends; those in `ours` in colour, the rest in grey."""
+def rate_distortion(
+    curves: Mapping[str, Curve], *, ours: Sequence[str] = (), max_bpp: float | None = None, quality: str = "PSNR (dB)"
+) -> Figure:
+    """Rate-distortion curves, each named where it ends, in its colour; those in `ours` are bold.
+
+    With `max_bpp` curves that go on end there, so that names stand in their order. Up to eight others have colours and
+    markers of their own; further ones have them again with another line.
+    """
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    colours = dict(zip(ours, (BLUE, VERMILION, GREEN, PINK), strict=False))
-    ends = []
-    for i, (name, curve) in enumerate(curves.items()):
-        keep = [j for j, bpp in enumerate(curve.bpp) if max_bpp is None or bpp <= max_bpp]
-        bpp, psnr = [curve.bpp[j] for j in keep], [curve.psnr[j] for j in keep]
-        own = name in colours
-        look: dict[str, Any] = (
-            {"linewidth": 2.2, "marker": "o"} if own else {"linewidth": 1.2, "marker": "osD^v"[i % 5]}
-        )
-        axes.plot(bpp, psnr, color=colours.get(name, GREY), markersize=5 if own else 3.5, **look)
-        ends.append((name, bpp[-1], psnr[-1]))
-    _name_ends(axes, ends, colours)
-    axes.set(xlabel="bits per pixel", ylabel="PSNR (dB)")
+    ends, others = [], itertools.product(("-", "--", ":"), enumerate(OTHERS))
+    for name, curve in curves.items():
+        own = name in ours
+        if own:
+            look: dict[str, Any] = {"color": OURS[list(ours).index(name) % len(OURS)], "linewidth": 2.4, "marker": "o"}
+        else:
+            style, (number, colour) = next(others)
+            look = {"color": colour, "linestyle": style, "linewidth": 1.2, "marker": "sD^vP<X>"[number]}
+        points = [(bpp, psnr) for bpp, psnr in zip(*curve, strict=True) if max_bpp is None or bpp <= max_bpp]
+        if not points:
+            continue
+        shown = len(points)
+        if max_bpp is not None and max(curve.bpp) > max_bpp:
+            points.append((max_bpp, psnr_at(curve, max_bpp)))
+        axes.plot(*zip(*points, strict=True), markersize=5 if own else 3.5, markevery=range(shown), **look)
+        ends.append((name, *points[-1], look["color"], own))
+    _name_ends(axes, ends)
+    axes.set(xlabel="bits per pixel", ylabel=quality)
     axes.grid(color=PALE, linewidth=0.5)
     _plain(axes)
     return figure
@@ -143,22 +157,21 @@ def _roughness(gray: np.ndarray) -> np.floating:
     return np.abs(np.diff(gray, axis=0)).mean() + np.abs(np.diff(gray, axis=1)).mean()
 
 
-def _name_ends(axes: Any, ends: Sequence[tuple[str, float, float]], colours: Mapping[str, str]) -> None:
-    """Write each curve's name right of the plot, with a line to its end (name, bpp, psnr), apart from the others."""
+def _name_ends(axes: Any, ends: Sequence[tuple[str, float, float, str, bool]]) -> None:
+    """Write each curve's name right of the plot, with a line to its end (name, bpp, psnr, colour, bold), apart."""
     low, high = axes.get_ylim()
     gap, place = 0.05 * (high - low), high
-    for name, bpp, psnr in sorted(ends, key=lambda end: -end[2]):
+    for name, bpp, psnr, colour, bold in sorted(ends, key=lambda end: -end[2]):
         place = min(psnr, place - gap)
-        colour = colours.get(name, INK)
         axes.annotate(
             name,
             (bpp, psnr),
-            (1.02, place),
+            (1.03, place),
             textcoords=axes.get_yaxis_transform(),
             va="center",
             color=colour,
-            fontweight="bold" if name in colours else "normal",
-            arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), "color": colours.get(name, PALE), "linewidth": 0.8},
+            fontweight="bold" if bold else "normal",
+            arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), "color": colour, "linewidth": 0.6},
         )
 
 

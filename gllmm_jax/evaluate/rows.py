@@ -1,6 +1,8 @@
 """What is measured of one picture: a row of figures, in tables for people and in files that a stopped run goes on with.
 
-A file of rows is CSV, or JSON lines where its name ends in .jsonl. Each row is added whole as soon as it is known.
+A file of rows is CSV, or JSON lines where its name ends in .jsonl. Each row is added whole as soon as it is known. Rows
+are told apart by codec, setting and name of the picture: other pictures, and other weights of one name, need another
+file.
 """
 
 import contextlib

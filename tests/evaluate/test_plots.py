@@ -21,7 +21,19 @@ def test_rate_distortion_names_its_curves_and_keeps_names_apart():
     assert all(name in words(figure) for name in curves)
     heights = sorted(text.get_position()[1] for text in axes.texts)
     assert np.diff(heights).min() > 0.1 and axes.get_ylim()[0] < heights[0] and heights[-1] < axes.get_ylim()[1]
-    assert axes.get_xlim()[1] < 2
+    for line in axes.lines:  # ends between its points, without a mark of its own there
+        (x, y), marked = np.asarray(line.get_data()), np.asarray(line.get_markevery())
+        assert x.tolist() == [0.2, 0.5, 1.0, 2.0] and 30 < y[-1] < 40 and marked.tolist() == [0, 1, 2]
+
+
+def test_curves_can_be_told_apart_and_have_the_colour_of_their_names():
+    curves = {f"codec {i}": Curve([0.2, 1.0], [25 + i, 30 + i]) for i in range(12)}
+    axes = plots.rate_distortion(curves, ours=["codec 3"]).axes[0]
+    looks = [(line.get_color(), line.get_linestyle(), line.get_marker()) for line in axes.lines]
+    assert len(set(looks)) == 12
+    named = {text.get_text(): text.get_color() for text in axes.texts}
+    assert [named[name] for name in curves] == [colour for colour, _, _ in looks]
+    assert [text.get_text() for text in axes.texts if text.get_fontweight() == "bold"] == ["codec 3"]
 
 
 def test_side_by_side_is_a_picture_on_disk(photograph, tmp_path):
