@@ -6,14 +6,16 @@
 #   make test-all  those marked slow and no others; run both for all tests
 #   make lint      ruff and pyright
 #   make docs      the reference of all functions: docs/
+#   make peers     CompressAI's own models, and their weights read here: tensors, rates, bytes
 #   make tfc       an environment with TensorFlow-Compression (JAX 0.5.3): .venv/tfc
 #   make clean     all of the above goes
 
 PYTHON ?= python3
 PUBLIC = nn prob objective metrics entropy.rans order.schedule walk.loops walk.traceable codec.codec evaluate.explain peers.table
+PEERS ?= --steps 200
 PYTEST ?= -q -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all lint docs tfc clean
+.PHONY: demo test test-all lint docs peers tfc clean
 
 demo: .venv/demo/ready
 	.venv/demo/bin/python -m gllmm_jax demo -o demo --force
@@ -32,11 +34,24 @@ lint: .venv/dev/ready
 docs: .venv/dev/ready
 	.venv/dev/bin/pdoc --docformat google --output-directory docs $(addprefix gllmm_jax.,$(PUBLIC))
 
+# One thread: those of PyTorch wait for each other where other processes run.
+peers: .venv/dev/ready .venv/peers/ready
+	OMP_NUM_THREADS=1 .venv/peers/bin/python experiments/compressai_reference.py .venv/peers/made $(PEERS)
+	.venv/dev/bin/python -m experiments.compressai_weights .venv/peers/made
+
 tfc: .venv/tfc/ready
 
 .venv/demo/ready: EXTRAS = eval
 .venv/dev/ready: EXTRAS = dev,tfds
 .venv/tfc/ready: EXTRAS = tfc,dev
+
+# CompressAI without what its image models do not use.
+.venv/peers/ready:
+	$(PYTHON) -m venv .venv/peers
+	@echo "installing PyTorch and CompressAI into .venv/peers: some minutes the first time"
+	.venv/peers/bin/python -m pip install --quiet torch==2.13.0 scipy pillow scikit-image tqdm requests einops pandas matplotlib
+	.venv/peers/bin/python -m pip install --quiet --no-deps compressai==1.2.8 pytorch-msssim
+	@touch $@
 
 .venv/%/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -35,6 +35,7 @@ ROOMS = {
     "prob": set(),
     "layers": {"prob"},
     "nn": {"layers", "prob"},
+    "foreign": {"nn"},
     "picture": set(),
     "container": set(),
     "entropy": {"prob"},
@@ -51,7 +52,19 @@ ROOMS = {
     "evaluate": {"peers", "codec", "picture", "order", "nn", "prob"},
     "transcode": {"codec", "container", "picture"},
     "pillow": {"transcode", "codec", "container", "picture"},
-    "cli": {"transcode", "codec", "picture", "container", "lof", "checkpoints", "data", "train", "peers", "evaluate"},
+    "cli": {
+        "transcode",
+        "foreign",
+        "codec",
+        "picture",
+        "container",
+        "lof",
+        "checkpoints",
+        "data",
+        "train",
+        "peers",
+        "evaluate",
+    },
 }
 """Which other rooms a room imports, all of them above it here. `train` and `codec` never meet."""
 
@@ -63,6 +76,7 @@ LIBRARIES = {
     "prob": ARRAYS,
     "layers": ARRAYS | {"flax"},
     "nn": ARRAYS | {"flax"},
+    "foreign": {"numpy"},
     "picture": {"numpy", "PIL"},
     "container": {"numpy"},
     "entropy": ARRAYS | {"tensorflow", "tensorflow_compression_ops"},
@@ -191,5 +205,5 @@ def test_the_codec_needs_no_training_and_no_figures():
     modules = loaded_after("import gllmm_jax.codec.codec, gllmm_jax.picture.picture, gllmm_jax.cli")
     assert "gllmm_jax.nn.model" in modules
     assert not heavy & modules
-    away = ("data", "optimizer", "checkpoints", "train", "evaluate")
+    away = ("foreign", "data", "optimizer", "checkpoints", "train", "evaluate")
     assert not {f"gllmm_jax.{room}" for room in away} & modules

@@ -29,6 +29,10 @@ EXAMPLES = {
     "info": ["info photograph.gllm", f"info {zoo.DEFAULT}"],
     "train": ["train --data photographs --preset light --lmbda 0.013 --minutes 120 --workdir run"],
     "export": ["export run -o my-light.npz --name my-light"],
+    "import": [
+        "import compressai mbt2018-mean-3.pth.tar --model mbt2018-mean -o mbt2018-mean-3.npz",
+        "import compressai mine.pth.tar --model cheng2020-anchor --calibrate photographs -o mine.npz",
+    ],
     "evaluate": [
         "evaluate photograph.png --quality 25 50 75",
         "evaluate photographs --quality 10 50 90 --against webp,avif-4:2:0 --rows measured.csv",

@@ -1,0 +1,1 @@
+"""Weights that were trained elsewhere: their files, read without the programs that wrote them."""

@@ -1,0 +1,201 @@
+"""CompressAI's checkpoints: the parameters of its image models in this package's form.
+
+    config, params = read("mbt2018-mean-3.pth.tar", "mbt2018-mean")
+    weights = codec.export.make_weights("mbt2018-mean-3", config, params, pictures, short=False)
+
+Every tensor has one place here (`_places`). What differs is the order of axes and channels, and that medians are folded
+into neighbouring layers (`nn.hyper` says why that is the same model).
+"""
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from gllmm_jax.config import ModelConfig
+from gllmm_jax.foreign.torch_file import TorchFileError
+from gllmm_jax.foreign.torch_file import read as read_tensors
+from gllmm_jax.nn.misfit import misfit
+from gllmm_jax.presets import BASELINES
+
+MODELS = {
+    name: BASELINES[f"{name}-{m}"]
+    for name, m in (
+        ("bmshj2018-factorized", 192),
+        ("bmshj2018-hyperprior", 192),
+        ("mbt2018-mean", 192),
+        ("mbt2018", 192),
+        ("cheng2020-anchor", 128),
+        ("cheng2020-attn", 128),
+    )
+}
+"""By CompressAI's name: the config of one of its sizes; those of a checkpoint are read from it."""
+
+_OLD = (
+    (r"^module\.", ""),
+    (r"\.downsample\.", ".skip."),
+    (r"^entropy_bottleneck\._bias(es\.)?(\d)$", r"entropy_bottleneck.biases.\2"),
+    (r"^entropy_bottleneck\._matri(ces\.|x)(\d)$", r"entropy_bottleneck.matrices.\2"),
+    (r"^entropy_bottleneck\._factor(s\.)?(\d)$", r"entropy_bottleneck.factors.\2"),
+)
+"""Names of earlier versions, and of models that were trained on several devices."""
+
+_NOT_TRAINED = (
+    r"reparam\.|\.bound$|\.mask$|^gaussian_conditional\.|bottleneck\.(_offset|_quantized_cdf|_cdf_length|target)$"
+)
+
+Tensors = Mapping[str, np.ndarray]
+
+
+def read(path: str | os.PathLike[str], model: str) -> tuple[ModelConfig, dict[str, Any]]:
+    """Config and parameters, as `nn.init_params` makes them, of a checkpoint or state dict of one of `MODELS`.
+
+    Raises `ValueError` where there is no such model, or the file is not one of it; `OSError` where there is none.
+    """
+    if model not in MODELS:
+        raise ValueError(f"there is no model '{model}' of CompressAI's here: choose one of {', '.join(MODELS)}")
+    tensors = renamed(read_tensors(path))
+    try:
+        config = _config(model, tensors)
+        params = parameters(config, tensors)
+    except KeyError as error:
+        raise TorchFileError(f"{os.fspath(path)} holds no {model}: {error.args[0]} is missing") from None
+    except (IndexError, ValueError) as error:  # of another number of axes
+        raise TorchFileError(f"{os.fspath(path)} holds no {model}: {error}") from None
+    if problem := misfit(config, params):
+        raise TorchFileError(f"{os.fspath(path)} holds no {model}: {problem}")
+    return config, params
+
+
+def renamed(tensors: Tensors) -> dict[str, np.ndarray]:
+    """The trained tensors of a state dict, by the names of today."""
+    found = {}
+    for name, tensor in tensors.items():
+        for old, new in _OLD:
+            name = re.sub(old, new, name)
+        if not re.search(_NOT_TRAINED, name):
+            found[name] = tensor
+    return found
+
+
+def _config(model: str, tensors: Tensors) -> ModelConfig:
+    base = MODELS[model]
+    first = "g_a.0.weight" if base.transform == "balle" else "g_a.0.conv1.weight"
+    n = tensors[first].shape[0]
+    m = tensors["g_a.6.weight"].shape[0] if base.transform == "balle" else n
+    hyper, hidden = (n if base.hyper else 0), (m * 10 // 3, m * 8 // 3)
+    return dataclasses.replace(base, preset=f"{model}-{m}", widths=(n,), latents=m, hyper=hyper, hidden=hidden)
+
+
+def parameters(config: ModelConfig, tensors: Tensors) -> dict[str, Any]:
+    """The parameter tree of the tensors that `renamed` gives. Raises `KeyError` naming one that is missing."""
+    left, tree = dict(tensors), {}
+    for path, theirs, form in _places(config):
+        place = _branch(tree, path)
+        if form == "gdn":
+            place |= {"beta": left.pop(f"{theirs}.beta"), "gamma": left.pop(f"{theirs}.gamma").T}
+            continue
+        kernel, bias = left.pop(f"{theirs}.weight"), left.pop(f"{theirs}.bias")
+        kernel = kernel.transpose(2, 3, 0, 1)[::-1, ::-1] if form == "up" else kernel.transpose(2, 3, 1, 0)
+        if form == "shuffle":
+            kernel, bias = (np.moveaxis(_in_blocks(a), -3, -1).reshape(a.shape) for a in (kernel, bias))
+        if form in ("halves", "dense out"):  # scales come first there, and means here
+            kernel, bias = (np.roll(a, config.latents, axis=-1) for a in (kernel, bias))
+        if form == "dense in":  # phi comes first there, and the context here
+            kernel = np.roll(kernel, config.context_features, axis=-2)
+        place |= {"kernel": kernel[0, 0] if form.startswith("dense") else kernel, "bias": bias}
+    if more := [name for name in left if not name.startswith("entropy_bottleneck.")]:
+        raise ValueError(f"it has a tensor {min(more)[:60]} beside those of the model")
+    _prior(config, left, tree)
+    return _map(tree)
+
+
+def _prior(config: ModelConfig, left: dict[str, np.ndarray], tree: dict[str, Any]) -> None:
+    prior, median = _branch(tree, "prior"), left.pop("entropy_bottleneck.quantiles")[:, 0, 1]
+    for i in range(5):
+        prior |= {f"matrix{i}": left.pop(f"entropy_bottleneck.matrices.{i}")}
+        prior |= {f"bias{i}": left.pop(f"entropy_bottleneck.biases.{i}")}
+        prior |= {f"factor{i}": left.pop(f"entropy_bottleneck.factors.{i}")} if i < 4 else {}
+    prior["bias0"] = prior["bias0"] + np.logaddexp(0, prior["matrix0"]) * median[:, None, None]
+    before, after = ("h_a", "h_s") if config.has_hyperprior else ("g_a", "g_s")
+    last = _branch(tree, f"{before}/{'last' if before == 'g_a' else max(tree[before])}")
+    last["bias"] = last["bias"] - median
+    _branch(tree, f"{after}/offset")["offset"] = median
+
+
+def _places(config: ModelConfig) -> Iterator[tuple[str, str, str]]:
+    """Where a layer is here, where it is there, and in which form it is there."""
+    if config.transform == "balle":
+        for i in range(3):
+            yield f"g_a/down{i}", f"g_a.{2 * i}", "conv"
+            yield f"g_a/gdn{i}", f"g_a.{2 * i + 1}", "gdn"
+            yield f"g_s/up{i}", f"g_s.{2 * i}", "up"
+            yield f"g_s/igdn{i}", f"g_s.{2 * i + 1}", "gdn"
+        yield "g_a/last", "g_a.6", "conv"
+        yield "g_s/last", "g_s.6", "up"
+    else:
+        analysis = "down0 block0 down1 attention0 block1 down2 block2 last attention1"
+        synthesis = "attention0 block0 up0 block1 up1 attention1 block2 up2 block3 last"
+        for part, layers in (("g_a", analysis), ("g_s", synthesis)):
+            names = [name for name in layers.split() if config.attention or not name.startswith("attention")]
+            for i, name in enumerate(names):
+                for inner, theirs, form in _inner(part, name):
+                    yield f"{part}/{name}{inner}", f"{part}.{i}{theirs}", form
+    if not config.has_hyperprior:
+        return
+    if config.design == "cheng":
+        yield from ((f"h_a/conv{i}", f"h_a.{2 * i}", "conv") for i in range(5))
+        yield from ((f"h_s/conv{i}", f"h_s.{2 * i}", "conv") for i in (0, 2, 4))
+        yield from ((f"h_s/sub{i}", f"h_s.{2 * i}.0", "shuffle") for i in (1, 3))
+    else:
+        yield from ((f"h_a/conv{i}", f"h_a.{2 * i}", "conv") for i in range(3))
+        yield from ((f"h_s/up{i}", f"h_s.{2 * i}", "up") for i in range(2))
+        yield "h_s/conv2", "h_s.4", "halves" if config.centred else "conv"
+    if not config.direct:
+        yield "context", "context_prediction", "conv"
+        yield "entropy/dense0", "entropy_parameters.0", "dense in"
+        yield "entropy/dense1", "entropy_parameters.2", "dense"
+        yield "entropy/dense2", "entropy_parameters.4", "dense out"
+
+
+def _inner(part: str, name: str) -> Iterator[tuple[str, str, str]]:
+    """The layers of a block of Cheng's transforms, by what follows the names of the block."""
+    kind = name.rstrip("0123456789")
+    if kind == "last":
+        yield ("", "", "conv") if part == "g_a" else ("", ".0", "shuffle")
+    elif kind == "attention":
+        yield "/gate", ".conv_b.3", "conv"
+        for branch, theirs in (("trunk", "conv_a"), ("mask", "conv_b")):
+            for i in range(3):
+                yield from ((f"/{branch}{i}/conv{j}", f".{theirs}.{i}.conv.{2 * j}", "conv") for j in range(3))
+    elif kind == "up":
+        yield "/conv0", ".subpel_conv.0", "shuffle"
+        yield "/conv1", ".conv", "conv"
+        yield "/igdn", ".igdn", "gdn"
+        yield "/skip", ".upsample.0", "shuffle"
+    else:
+        yield "/conv0", ".conv1", "conv"
+        yield "/conv1", ".conv2", "conv"
+        if kind == "down":
+            yield "/gdn", ".gdn", "gdn"
+            yield "/skip", ".skip", "conv"
+
+
+def _in_blocks(array: np.ndarray) -> np.ndarray:
+    """Channels [..., 4 C] as PyTorch's pixel shuffle has them, [..., C, 2, 2]."""
+    return array.reshape(*array.shape[:-1], -1, 2, 2)
+
+
+def _branch(tree: dict[str, Any], path: str) -> dict[str, Any]:
+    for name in path.split("/"):
+        tree = tree.setdefault(name, {})
+    return tree
+
+
+def _map(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {name: _map(leaf) for name, leaf in tree.items()}
+    return np.ascontiguousarray(tree, np.float32)
