@@ -32,8 +32,6 @@ MEAN = dataclasses.replace(SCALE, preset="mean", design="minnen")
 JOINT = dataclasses.replace(MEAN, preset="joint", order="raster")
 CHENG = dataclasses.replace(JOINT, preset="cheng", transform="cheng", block="leaky", design="cheng", components=3)
 BALLE = dataclasses.replace(SCALE, preset="balle", hyper=0)
-PUBLISHED = (BALLE, SCALE, MEAN, JOINT, CHENG)
-"""A small model of each kind that was published before."""
 
 
 def tree(config: ModelConfig, seed: int = 0) -> dict:
