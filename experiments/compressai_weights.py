@@ -10,6 +10,7 @@ round(y).
 """
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,35 +29,45 @@ from gllmm_jax.prob import factorized, mixture
 TENSORS, RATES = 1e-4, 1e-3
 """What may differ, of the largest of a tensor and of a rate."""
 
+LEAST = factorized.LIKELIHOOD_MIN
+
 CROP = 256
 """Pixels a side of what the integer twins are calibrated on."""
 
 
-def tensors(config: ModelConfig, params: Any, pixels: np.ndarray, median: np.ndarray) -> dict[str, np.ndarray]:
-    """What CompressAI's `forward` makes of a picture uint8 [H, W, 3], by its names."""
+Arrays = Mapping[str, np.ndarray]
+
+
+def tensors(config: ModelConfig, params: Any, pixels: np.ndarray, median: np.ndarray, theirs: Arrays) -> Arrays:
+    """What CompressAI's `forward` makes of a picture uint8 [H, W, 3], by its names.
+
+    What is rounded is `theirs` where that is known: of half a million numbers one may lie between two whole ones.
+    """
 
     def run(method: Any, *arrays: Any) -> Any:
         found = apply(config, params, *arrays, method=method)
         return np.asarray(found) if isinstance(found, jax.Array) else found
 
-    x = pixels[None].astype(np.float32) / 255
-    y, x_hat = run(Model.analysis, x), np.asarray(run(Model.__call__, x).x_hat)
+    y = run(Model.analysis, pixels[None].astype(np.float32) / 255)
     if not config.has_hyperprior:
-        return {"y": y + median, "x_hat": x_hat, "likelihoods_y": 2.0 ** -run(Model.prior_bits, np.rint(y))}
-    z = run(Model.hyper_analysis, y)
-    z_hat = np.rint(z)
-    given = {"y": y, "z": z + median, "z_hat": z_hat + median, "x_hat": x_hat}
+        rounded = np.rint(theirs.get("y", y + median) - median)
+        likelihoods = 2.0 ** -run(Model.prior_bits, rounded)
+        return {"y": y + median, "x_hat": run(Model.synthesis, rounded), "likelihoods_y": likelihoods}
+    z, y_known = run(Model.hyper_analysis, y), theirs.get("y", y)
+    z_hat = np.rint(theirs.get("z", z + median) - median)
+    given = {"y": y, "z": z + median, "z_hat": z_hat + median}
     given["likelihoods_z"] = 2.0 ** -run(Model.prior_bits, z_hat)
+    found = run(Model.distributions, np.rint(y_known), z_hat)
     if config.direct:
-        means = {"means": run(Model.means, z_hat)} if config.centred else {}
-        rounded = np.rint(y - means.get("means", np.float32(0)))
-        found = run(Model.distributions, rounded, z_hat)
+        means = run(Model.means, z_hat) if config.centred else np.zeros_like(y)
     else:
-        found = run(Model.distributions, np.rint(y), z_hat)
-        means = {"means": np.asarray(found.mean[..., 0, :])}
-        rounded = np.rint(y - means["means"]) + means["means"]
-    bits = np.asarray(mixture.bin_bits(jnp.asarray(rounded), found, least=factorized.LIKELIHOOD_MIN))
-    return given | means | {"scales": np.asarray(found.scale[..., 0, :]), "likelihoods_y": 2.0**-bits}
+        means = np.asarray(found.mean[..., 0, :])
+    coded = np.rint(y_known - theirs.get("means", means))
+    shown = coded + means if config.centred else np.rint(y_known)
+    bits = np.asarray(mixture.bin_bits(jnp.asarray(coded if config.direct else coded + means), found, least=LEAST))
+    given |= {"means": means} if config.design != "balle" else {}
+    scales = np.asarray(found.scale[..., 0, :])
+    return given | {"scales": scales, "likelihoods_y": 2.0**-bits, "x_hat": run(Model.synthesis, shown)}
 
 
 def compare(name: str, folder: Path) -> list[str]:
@@ -64,7 +75,11 @@ def compare(name: str, folder: Path) -> list[str]:
     config, params = compressai.read(folder / f"{name}.pth.tar", name)
     with np.load(folder / f"{name}.npz") as stored:
         theirs, pictures = dict(stored), photographs()
-    named = {title: tensors(config, params, picture, theirs["median"]) for title, picture in pictures.items()}
+    known = [theirs, *({} for _ in pictures)]  # the tensors of the first photograph
+    named = {
+        title: tensors(config, params, picture, theirs["median"], its)
+        for (title, picture), its in zip(pictures.items(), known, strict=False)
+    }
     worst = {}
     for key, value in next(iter(named.values())).items():
         wanted = np.maximum(theirs[key], mixture.SCALE_BOUND) if key == "scales" else theirs[key]

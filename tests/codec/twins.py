@@ -40,7 +40,10 @@ def tree(config: ModelConfig, seed: int = 0) -> dict:
     Of a design of others, all parameters.
     """
     if config.design != "gllmm":
-        return random_params(config, seed)
+        params = random_params(config, seed)
+        if config.has_hyperprior:
+            params["h_s"]["offset"]["offset"] += 2  # so that it is missed where it is not
+        return params
     made = _tree(dataclasses.replace(config, rate=None), seed)
     if config.rate is None:
         return made

@@ -35,7 +35,7 @@ def test_every_tensor_is_theirs(name, photograph):
     config, params = compressai.read(MADE / f"{name}.pth.tar", name)
     with np.load(MADE / f"{name}.npz") as stored:
         theirs = dict(stored)
-    found = tensors(config, params, photograph, theirs["median"])
+    found = tensors(config, params, photograph, theirs["median"], theirs)
     assert {key for key in theirs if "." not in key} == found.keys() | {"median"}
     assert np.rint(theirs["y"]).any()
     for key, value in found.items():
