@@ -11,7 +11,7 @@
 #   make clean     all of the above goes
 
 PYTHON ?= python3
-PUBLIC = nn prob objective metrics entropy.rans order.schedule walk.loops walk.traceable codec.codec evaluate.explain peers.table
+PUBLIC = nn prob objective metrics entropy.rans order.schedule walk.loops walk.traceable codec.codec foreign.compressai evaluate.explain peers.table
 PEERS ?= --steps 200
 PYTEST ?= -q -n 2 --dist loadfile --no-loadscope-reorder
 

@@ -25,7 +25,10 @@ SIDE = 128
 """Latents on a side that go through g_a or g_s at once: 2,048 pixels."""
 
 SIDES = (8, 16, 32, 48, 64, 96, 128)
-"""Latents on a side that a program has room for; the least only on both sides, so that there are 37 programs."""
+"""Latents on a side that a program has room for. 8 are on both sides or none, 16 not beside 32 or 48.
+
+So there are 33 programs, and 6 for all pictures up to 768x768.
+"""
 
 BLOCKS = 64
 """Blocks on a side, of a progressive model's scale, whose float estimate is made at once."""
@@ -114,9 +117,11 @@ def room(size: tuple[int, int]) -> Room:
 
 def _room(size: tuple[int, int], unit: int = 1) -> Room:
     # that of a window, `unit` latents each
-    sides = [side // unit for side in SIDES]
+    eight, sixteen, wide, _, long, *_ = sides = [side // unit for side in SIDES]
     rows, columns = (min((side for side in sides if side >= n), default=n) for n in size)
-    return (rows, columns) if max(rows, columns) <= sides[0] else (max(rows, sides[1]), max(columns, sides[1]))
+    longest = max(rows, columns)
+    least = eight if longest <= eight else wide if sixteen < longest < long else sixteen
+    return max(rows, least), max(columns, least)
 
 
 def float_bits(config: ModelConfig, params: Any, y_hat: np.ndarray, z_hat: np.ndarray) -> float:

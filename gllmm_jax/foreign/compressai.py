@@ -5,6 +5,13 @@
 
 Every tensor has one place here (`_places`). What differs is the order of axes and channels, and that medians are folded
 into neighbouring layers (`nn.hyper` says why that is the same model).
+
+    >>> from gllmm_jax.foreign import compressai
+    >>> list(compressai.MODELS)[2:]
+    ['mbt2018-mean', 'mbt2018', 'cheng2020-anchor', 'cheng2020-attn']
+    >>> config = compressai.MODELS["mbt2018"]
+    >>> config.latents, config.entropy_model
+    (192, 'context')
 """
 
 import dataclasses

@@ -127,6 +127,7 @@ def test_several_steps_in_a_call_are_the_same_steps(folder, files):
     assert int(left.step) == 5 and float(metrics["skipped"]) == 1 and np.isnan(metrics["loss"])
 
 
+@pytest.mark.slow
 def test_a_run_ends_where_its_steps_do_whatever_a_call_takes(folder, tmp_path):
     train_config = dataclasses.replace(config(folder, 5), resident=True, steps_per_call=3)
     outcome = loop.train(TINY, train_config, tmp_path, show=False)

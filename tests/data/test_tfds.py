@@ -83,6 +83,7 @@ def test_its_stream_goes_on_where_it_stood(prepared):
         np.testing.assert_array_equal(next(first), next(second))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_a_run_on_it(prepared, tmp_path):
     for resident in (False, True):

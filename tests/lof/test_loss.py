@@ -44,6 +44,7 @@ def planes(config: ModelConfig, params, picture: Picture, latents: Latents) -> d
     return {name: np.array(a) for name, a in (of_y | {"slope of z": slope.z, "z": first.z}).items()}
 
 
+@pytest.mark.slow
 def test_room_changes_nothing(photograph, random_params):
     sides, params = {4: SIZE, 8: SIZE, 1: HYPER, 2: HYPER}, random_params(CONFIG)
     exact, roomy = (planes(CONFIG, params, *placed(CONFIG, photograph, room)) for room in ((4, 8), (8, 16)))

@@ -63,7 +63,7 @@ def latest(folder, workdir, steps):
     return found
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=SLOW)])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=SLOW), pytest.param(4, marks=SLOW)])
 def test_processes_together_do_what_one_does(folder, tmp_path, start, count):
     """And their checkpoint goes on in one process, as if it had been one all along."""
     address = an_address()
