@@ -34,6 +34,9 @@ AS_SHIPPED = ("test_shipped.py", "test_exact_path.py")
 QUICK_COMPILER = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 """Flags with which XLA compiles a training step in half the time, and which only some versions of JAX know."""
 
+PROGRAMS = "GLLMM_JAX_TEST_PROGRAMS"
+"""The variable that names a folder for compiled programs, which another test run may use too."""
+
 MOST_MAPPINGS = 15_000
 """Pieces of memory that a process may have mapped when a file of tests is done, before its programs go."""
 
@@ -51,11 +54,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if jax.__version_info__[:2] == (0, 10):
         os.environ.setdefault("XLA_FLAGS", QUICK_COMPILER)
     if not hasattr(config, "workerinput") and jax.__version_info__ >= cache.SINCE:
-        kept = tempfile.TemporaryDirectory(prefix="programs-")
-        config.add_cleanup(kept.cleanup)
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = kept.name  # for the processes to come, then for this one
+        folder = os.environ.get(PROGRAMS)
+        if not folder:
+            kept = tempfile.TemporaryDirectory(prefix="programs-")
+            config.add_cleanup(kept.cleanup)
+            folder = kept.name
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder  # for the processes to come, then for this one
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = str(cache.WORTH_KEEPING)
-        jax.config.update("jax_compilation_cache_dir", kept.name)
+        jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", cache.WORTH_KEEPING)
 
 
