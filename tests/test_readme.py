@@ -37,7 +37,10 @@ def test_the_map_of_rooms_is_the_folder_list():
         assert f"`{room}`" in text, f"README does not name the room {room}"
 
 
-PAGES = [README.parent / name for name in ("README.md", "gllmm_jax/README.md", "experiments/README.md")]
+PAGES = [
+    README.parent / folder / "README.md"
+    for folder in ("", "gllmm_jax", "experiments", "gllmm_jax/evaluate", "gllmm_jax/foreign")
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
