@@ -38,7 +38,7 @@ def test_float_bits_of_windows_are_those_of_the_whole(config, size, random_param
         rooms.add(found.shape[:2])
         return found
 
-    monkeypatch.setattr(transforms, "_filled", seen)
+    monkeypatch.setattr(transforms, "filled", seen)
     assert transforms.float_bits(config, params, y, y[:0]) == pytest.approx(expected, rel=1e-5)
     assert rooms and max(max(room) for room in rooms) <= 32
 
