@@ -72,8 +72,6 @@ def read(path: str | os.PathLike[str], model: str) -> tuple[ModelConfig, dict[st
         raise TorchFileError(f"{os.fspath(path)} holds no {model}: {error.args[0]} is missing") from None
     except (IndexError, ValueError) as error:  # of another number of axes
         raise TorchFileError(f"{os.fspath(path)} holds no {model}: {error}") from None
-    if problem := misfit(config, params):
-        raise TorchFileError(f"{os.fspath(path)} holds no {model}: {problem}")
     return config, params
 
 
@@ -98,7 +96,10 @@ def _config(model: str, tensors: Tensors) -> ModelConfig:
 
 
 def parameters(config: ModelConfig, tensors: Tensors) -> dict[str, Any]:
-    """The parameter tree of the tensors that `renamed` gives. Raises `KeyError` naming one that is missing."""
+    """The parameter tree of the tensors that `renamed` gives.
+
+    Raises `KeyError` naming one that is missing, `ValueError` on one too many or of another shape.
+    """
     left, tree = dict(tensors), {}
     for path, theirs, form in _places(config):
         place = _branch(tree, path)
@@ -121,16 +122,18 @@ def parameters(config: ModelConfig, tensors: Tensors) -> dict[str, Any]:
 
 
 def _prior(config: ModelConfig, left: dict[str, np.ndarray], tree: dict[str, Any]) -> None:
-    prior, median = _branch(tree, "prior"), left.pop("entropy_bottleneck.quantiles")[:, 0, 1]
+    prior, quantiles = _branch(tree, "prior"), left.pop("entropy_bottleneck.quantiles")
     for i in range(5):
         prior |= {f"matrix{i}": left.pop(f"entropy_bottleneck.matrices.{i}")}
         prior |= {f"bias{i}": left.pop(f"entropy_bottleneck.biases.{i}")}
         prior |= {f"factor{i}": left.pop(f"entropy_bottleneck.factors.{i}")} if i < 4 else {}
-    prior["bias0"] = prior["bias0"] + np.logaddexp(0, prior["matrix0"]) * median[:, None, None]
     before, after = ("h_a", "h_s") if config.has_hyperprior else ("g_a", "g_s")
-    last = _branch(tree, f"{before}/{'last' if before == 'g_a' else max(tree[before])}")
-    last["bias"] = last["bias"] - median
+    last, median = _branch(tree, f"{before}/{'last' if before == 'g_a' else max(tree[before])}"), quantiles[:, 0, 1]
     _branch(tree, f"{after}/offset")["offset"] = median
+    if problem := misfit(config, tree):  # before anything is calculated: small arrays may make a large one
+        raise ValueError(problem)
+    prior["bias0"] = prior["bias0"] + np.logaddexp(0, prior["matrix0"]) * median[:, None, None]
+    last["bias"] = last["bias"] - median
 
 
 def _places(config: ModelConfig) -> Iterator[tuple[str, str, str]]:

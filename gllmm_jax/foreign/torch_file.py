@@ -1,8 +1,10 @@
 """Tensors of a file that PyTorch's `torch.save` wrote, read without PyTorch. Nothing of the file is ever run.
 
 A file is a pickle beside the numbers. A pickle may call anything, so this one is read by an unpickler that knows ten
-names (`_KNOWN`) and calls nothing but functions of this module. It is Python's own unpickler in Python: that in C makes
-room for whatever memo number a pickle names. Sizes are bounded before anything is read.
+names (`_KNOWN`) and calls nothing but functions of this module. It knows the opcodes alone that PyTorch writes
+(`_OPCODES`): others make room for whatever length they name. It is Python's own unpickler in Python, since that in C
+makes room for whatever memo number a pickle names. Keys are strings and whole numbers: to hash a tuple of tuples may
+take for ever. Sizes are bounded before anything is read.
 
 Source: the layout as `torch.serialization` writes it, both the zip archive (1.6 and later) and the older sequence of
 pickles.
@@ -15,7 +17,7 @@ import os
 import pickle
 import zipfile
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -70,7 +72,8 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
                 raise TorchFileError("it holds no state dict")
             return {name: _array(name, tensor, numbers) for name, tensor in tensors.items()}
         except (TorchFileError, MemoryError) as error:
-            raise TorchFileError(f"{os.fspath(path)} is not read: {error or 'it needs too much memory'}") from error
+            why = str(error) or "it needs too much memory"
+            raise TorchFileError(f"{os.fspath(path)} is not read: {why}") from error
         except Exception as error:  # a broken pickle may raise nearly anything
             raise TorchFileError(f"{os.fspath(path)} is no file of PyTorch, or damaged") from error
 
@@ -117,7 +120,7 @@ def _in_sequence(file: Any) -> tuple[Any, Numbers]:
     whole, keys, read = unpickler.load(), _Unpickler(head).load(), {}
     file.seek(head.tell())
     for key in keys:
-        storage = unpickler.storages[key]
+        storage = unpickler.storages[_text(key)]
         if int.from_bytes(file.read(8), "little") != storage.numel:
             raise TorchFileError(f"the storage {key[:20]} is of another size than is told")
         content = file.read(storage.numel * storage.dtype.itemsize)
@@ -162,7 +165,39 @@ _KNOWN: dict[str, Any] = {
 }
 
 
-class _Unpickler(pickle._Unpickler):
+_OPCODES = b"\x80.}])(Nt\x85\x86\x87JKMG\x8a\x88\x89XcRQbsuaeqrhj"
+"""Of protocol 2: containers, numbers, names, calls, storages, and the memo."""
+
+
+_PYTHONS: Any = pickle._Unpickler  # which has no types
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise TorchFileError("it holds something else than storages")
+    return value
+
+
+class _Unpickler(_PYTHONS):
+    dispatch: ClassVar[dict[int, Callable[..., Any]]] = {code: pickle._Unpickler.dispatch[code] for code in _OPCODES}
+
+    def load_build(self) -> None:
+        self.stack.pop()  # attributes, which no tensor needs
+
+    def load_setitem(self) -> None:
+        self._check_keys(self.stack[-2:-1])
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        self._check_keys(self.stack[::2])
+        super().load_setitems()
+
+    dispatch |= {ord("b"): load_build, ord("s"): load_setitem, ord("u"): load_setitems}
+
+    def _check_keys(self, keys: list[Any]) -> None:
+        if any(type(key) not in (str, int) for key in keys):
+            raise TorchFileError("it holds more than tensors")
+
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file, encoding="utf-8")
         self.storages: dict[str, _Storage] = {}
@@ -176,5 +211,5 @@ class _Unpickler(pickle._Unpickler):
         what, kind, key, _location, count, *_ = pid
         if what != "storage" or not isinstance(key, str) or type(count) is not int or not 0 <= count <= LARGEST:
             raise TorchFileError("it holds something else than storages")
-        self.storages[key] = _Storage(key, np.dtype(_DTYPES[kind]), count)
+        self.storages[key] = _Storage(key, np.dtype(_DTYPES[_text(kind)]), count)
         return self.storages[key]

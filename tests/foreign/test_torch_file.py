@@ -103,9 +103,37 @@ def test_what_would_take_all_memory_is_refused(tmp_path, monkeypatch):
         read(archive(tmp_path / "x", with_a(name("collections", "OrderedDict") + several(b"}") + b"R")))
     with pytest.raises(TorchFileError, match="compressed"):
         read(archive(tmp_path / "x", state(), [numbers], zipfile.ZIP_DEFLATED))
+    announced = b"\x80\x02\x96" + (1 << 40).to_bytes(8, "little") + b"."  # bytes that no pickle of PyTorch has
+    with pytest.raises(TorchFileError, match="no file of PyTorch, or damaged"):
+        read(archive(tmp_path / "x", announced))
     monkeypatch.setattr(torch_file, "LARGEST_PICKLE", 100)
     with pytest.raises(TorchFileError, match="larger than the limit"):
         read(archive(tmp_path / "x", state() + bytes(100), [numbers]))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        b")" + 900_000 * b"\x85",  # its hash takes more stack than there is
+        b")" + 60 * (b"q\x00h\x00\x86"),  # and this one more time
+    ],
+    ids=["deep", "wide"],
+)
+def test_keys_that_nobody_can_hash(tmp_path, key):
+    storage = b"(" + text("storage") + key + text("0") + text("cpu") + number(6) + b"tQ"
+    for pickled in (b"\x80\x02}" + key + b"Ns.", b"\x80\x02}(" + key + b"Nu.", with_a(storage)):
+        with pytest.raises(TorchFileError, match=r"holds (more than tensors|something else than storages)"):
+            read(archive(tmp_path / "x", pickled))
+
+
+def test_attributes_are_left_out(tmp_path):
+    """Those of a function would stay for as long as the process does."""
+    function = name("torch._utils", "_rebuild_parameter") + b"}" + text("__defaults__") + b")sb"
+    with pytest.raises(TorchFileError, match="no state dict"):
+        read(archive(tmp_path / "x", with_a(function)))
+    assert torch_file._parameter.__defaults__ is None
+    ordered = b"\x80\x02" + name("collections", "OrderedDict") + b")R" + state()[3:-1] + b"}" + text("items") + b"Nsb."
+    assert read(archive(tmp_path / "x", ordered, [bytes(24)]))["a"].shape == (2, 3)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"hello", pickle.dumps(1), pickle.dumps(OrderedDict())])
