@@ -1,6 +1,7 @@
 """`evaluate`: models and other codecs beside each other, and runs that go on."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -59,14 +60,50 @@ def test_evaluate_sets_codecs_beside_each_other(capsys, tmp_path, photograph):
     out, err = capsys.readouterr()
     assert err == f"gllmm-jax: {kept} has 19 of 50 rows already\n"
     assert len(kept.read_text().splitlines()) == len(rows)
+    lines = [text.split(",") for text in rows]
+    for words in lines:  # as an earlier version of the model would have it
+        words[4] = "99" if words[0] == "mu-random" else words[4]
+    kept.write_text("".join(",".join(words) + "\n" for words in lines))
     plot = "--plot", tmp_path / "curves.png"
-    found = report(capsys, pictures.parent / "**/*.png", "--peers", kept, *plot)
+    asked = ["evaluate", str(pictures.parent / "**/*.png"), "--peers", str(kept), "--json", *map(str, plot)]
+    assert main(asked) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert err == f"gllmm-jax: {kept}: left out what is measured here, mu-random\n"
+    assert {row["bpp"] for row in found["means"] if row["codec"] == "mu-random"} == {found["rows"][0]["bpp"]}
     with Image.open(plot[1]) as shown:
         assert shown.format == "PNG"
     assert fails(capsys, pictures, *plot) == f"{plot[1]} is there already: --force replaces it"
     assert [row["codec"] for row in found["rows"]] == ["mu-random"]
     assert {row["codec"] for row in found["means"]} == {"mu-random", "jpeg-4:2:0", "webp"}
-    assert {one["anchor"] for one in found["against"]} == {"mu-random"}
+    assert {one["anchor"] for one in found["against"]} == {"jpeg-4:2:0"}
+
+
+def test_two_models_of_one_name_are_no_curve(capsys, photo, mu_file, tmp_path):
+    other = shutil.copy(mu_file, tmp_path / "other.npz")
+    told = fails(capsys, photo, "--model", "mu-random", "--model", other)
+    assert told == f"mu-random and {other} call themselves 'mu-random': export one of them with another --name"
+    assert len(report(capsys, photo, "--model", "mu-random", "--model", "mu-random")["rows"]) == 1
+
+
+def test_published_points_are_not_set_beside_fewer_pictures(capsys, tmp_path):
+    for number in range(1, 25):
+        depth = np.uint16 if number == 7 else np.uint8
+        Image.fromarray(np.full((12, 12), 200, depth)).save(tmp_path / f"kodim{number:02}.png")
+    assert main(["evaluate", str(tmp_path), "--published", "vtm", "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert {row["codec"] for row in json.loads(out)["means"]} == {"mu-random"}
+    assert err.endswith("published points are left out: not all pictures could be measured\n")
+
+
+def test_a_stopped_run_goes_on_where_it_left_a_file(capsys, photo, tmp_path):
+    """Files are written before their row."""
+    asked = [photo, "--against", "webp", "--rows", tmp_path / "rows.csv", "-o", tmp_path / "out"]
+    report(capsys, *asked)
+    rows = (tmp_path / "rows.csv").read_text().splitlines()
+    (tmp_path / "rows.csv").write_text("\n".join(rows[:-1]) + "\n")
+    assert main(["evaluate", *map(str, asked)]) == 0
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) == len(rows)
 
 
 def test_evaluate_goes_on_past_a_bad_picture(capsys, photo, tmp_path):

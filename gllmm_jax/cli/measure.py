@@ -25,7 +25,7 @@ from gllmm_jax.cli.common import (
     say,
     sentence,
 )
-from gllmm_jax.cli.pairs import pictures
+from gllmm_jax.cli.pairs import check_png, pictures
 from gllmm_jax.cli.progress import bar
 from gllmm_jax.files import check_free
 
@@ -42,7 +42,8 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--model", action="append", dest="models", metavar="NAME|FILE", help=text)
     add_qualities(parser)
     _add_others(parser)
-    text = "add each row to this file as it is measured, CSV or .jsonl; rows that it has are not measured again"
+    text = "add each row to this file as it is measured, CSV or .jsonl; rows that it has, by codec, setting and name "
+    text += "of the picture, are not measured again"
     parser.add_argument("--rows", type=a_path, metavar="FILE", help=text)
     text = "the curves, bits per pixel and PSNR, as a PNG file; with --published or --peers theirs too"
     parser.add_argument("--plot", type=a_path, metavar="PNG", help=text)
@@ -120,7 +121,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
         force=arguments.force,
     )
     images = list(dict.fromkeys(task.name for task in tasks))
-    others = [] if arguments.peers is None else points.stored(arguments.peers, images, warn=say)
+    measured = {one.codec for one in contestants}
+    others = [] if arguments.peers is None else points.stored(arguments.peers, images, measured, warn=say)
     others_means = points.published_means(arguments.published, images)
     rivals = [one.codec for one in theirs] + [row["codec"] for row in others + others_means]
     anchor = points.anchor_of(names, rivals, arguments.anchor)
@@ -129,7 +131,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     wanted = {task.key for task in tasks}
     found = [] if kept is None else [row for row in kept.rows if rows.key_of(row) in wanted]
     known = {rows.key_of(row) for row in found}
-    todo = [task for task in tasks if task.key not in known]
+    # a run that was stopped may have left files without their row
+    todo = [task._replace(force=task.force or bool(known)) for task in tasks if task.key not in known]
     if known:
         say(f"{arguments.rows} has {len(known):,} of {len(tasks):,} rows already")
 
@@ -146,20 +149,22 @@ def evaluate(arguments: argparse.Namespace) -> int:
             show.one_is_done()
             if not arguments.json:
                 show.between(functools.partial(tell, row))
+    if others_means and {row["image"] for row in found} != set(images):
+        say("published points are left out: not all pictures could be measured")
+        others_means = []
     means = points.means(points.complete(found + others, warn=say)) + others_means
     comparisons = points.against(means, anchor)
+    if arguments.json:
+        print_json({"rows": found, "means": means, "against": points.plain(comparisons)})
+    elif found:
+        its = [rows.line(row, *widths) for row in means if row["codec"] in measured]
+        count = len({row["image"] for row in found})
+        print("\n".join([f"\nmeans of {count:,}", *its, "", *points.table(comparisons)]).rstrip())
     if arguments.plot is not None:
         from gllmm_jax.evaluate import plots
 
         most = 1.25 * max((row["bpp"] for row in means if row["codec"] in names), default=0)
         plots.save(plots.rate_distortion(points.curves(means), ours=names, max_bpp=most), arguments.plot)
-    if arguments.json:
-        print_json({"rows": found, "means": means, "against": points.plain(comparisons)})
-    elif found:
-        measured = {one.codec for one in contestants}
-        its = [rows.line(row, *widths) for row in means if row["codec"] in measured]
-        count = len({row["image"] for row in found})
-        print("\n".join([f"\nmeans of {count:,}", *its, "", *points.table(comparisons)]).rstrip())
     return FAILED if bad else 0
 
 
@@ -168,7 +173,12 @@ def _models(arguments: argparse.Namespace) -> "list[Ours]":
     from gllmm_jax.evaluate.contestants import qualities_of
 
     models, places = arguments.models or [zoo.DEFAULT], placement(arguments)
-    found = [qualities_of(model, arguments.quality, **places) for model in models]
+    found = [qualities_of(model, arguments.quality, **places) for model in dict.fromkeys(models)]
+    files: dict[str, str] = {}
+    for one in (its[0] for its in found):
+        if files.setdefault(one.codec, one.model) != one.model:
+            both = f"{files[one.codec]} and {one.model}"
+            raise ValueError(f"{both} call themselves '{one.codec}': export one of them with another --name")
     if arguments.quality != [None]:
         alone = [its[0].codec for its in found if its[0].setting is None]
         if len(alone) == len(found):
@@ -228,13 +238,6 @@ def explain(arguments: argparse.Namespace) -> None:
         print(f"{family:13} has {100 * share:4.1f} % of the probability of what occurred, weighted by its bits")
     for path in outputs:
         print(f"{harmless(path)} is written")
-
-
-def check_png(output: Path, *, force: bool) -> None:
-    """Raises `ValueError` where a figure cannot have that name, `files.WriteError` where a file has it."""
-    if output.suffix.lower() != ".png":
-        raise ValueError(f"{output} would be a PNG file of another name: let it end in .png")
-    check_free(output, force=force)
 
 
 def demo(arguments: argparse.Namespace) -> None:

@@ -201,3 +201,10 @@ def _fixed(pattern: Path) -> Path:
     parts = pattern.parts
     first = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     return Path(*parts[:first])
+
+
+def check_png(output: Path, *, force: bool) -> None:
+    """Raises `ValueError` where a figure cannot have that name, `files.WriteError` where a file has it."""
+    if output.suffix.lower() != ".png":
+        raise ValueError(f"{output} would be a PNG file of another name: let it end in .png")
+    files.check_free(output, force=force)

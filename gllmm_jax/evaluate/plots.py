@@ -48,7 +48,7 @@ def rate_distortion(
     """
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    ends, others = [], itertools.product(("-", "--", ":"), enumerate(OTHERS))
+    ends, others = [], itertools.cycle(itertools.product(("-", "--", ":"), enumerate(OTHERS)))
     for name, curve in curves.items():
         own = name in ours
         if own:

@@ -82,13 +82,20 @@ def published_means(names: Iterable[str], images: Iterable[str]) -> list[Row]:
     return found
 
 
-def stored(path: Path, images: Iterable[str], *, warn: Callable[[str], object]) -> list[Row]:
-    """Rows of other codecs from a file, of these pictures alone. Raises `ValueError` where it has none of them."""
+def stored(
+    path: Path, images: Iterable[str], measured: Collection[str] = (), *, warn: Callable[[str], object]
+) -> list[Row]:
+    """Rows of other codecs from a file, of these pictures alone, but for codecs that are `measured` anew.
+
+    Raises `ValueError` where it has none of these pictures.
+    """
     wanted = set(images)
     kept = [row for row in rowing.read(path, warn=warn) if row["image"] in wanted]
     if not kept:
         raise ValueError(f"{path} has no row of {_some(wanted)}")
-    return kept
+    if again := {row["codec"] for row in kept}.intersection(measured):
+        warn(f"{path}: left out what is measured here, {_some(again)}")
+    return [row for row in kept if row["codec"] not in again]
 
 
 def anchor_of(ours: Sequence[str], others: Sequence[str], wanted: str | None) -> str:

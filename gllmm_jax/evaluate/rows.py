@@ -92,11 +92,12 @@ def decibels(msssim: float | None) -> float | None:
 def mean_row(rows: Sequence[Row]) -> Row:
     """Column means of rows of one codec at one setting, each over the pictures that have the figure.
 
-    MS-SSIM in dB is that of the mean MS-SSIM, as published figures are. Of the memory it is the most. The row is named
-    "mean".
+    With a perfect picture, whose PSNR is infinite, there is no mean PSNR. MS-SSIM in dB is that of the mean MS-SSIM, as
+    published figures are. Of the memory it is the most. The row is named "mean".
     """
     means = {name: _mean([row[name] for row in rows]) for name in _FIGURES}
     peaks = [row["peak_mb"] for row in rows if row["peak_mb"] is not None]
+    means["psnr"] = None if any(row["psnr"] is None for row in rows) else means["psnr"]
     means["msssim_db"] = decibels(means["msssim"])
     means["peak_mb"] = max(peaks, default=None)
     first = rows[0]
@@ -114,40 +115,51 @@ def key_of(row: Row) -> Key:
 
 
 def read(path: str | os.PathLike[str], *, warn: Callable[[str], object] | None = None) -> list[Row]:
-    """The rows of a file. Raises `ValueError` where a column that is needed is missing, or a line is damaged.
+    """The rows of a file, the last of those that are about the same.
 
-    `warn` is told of columns that are not known. A last line that is cut off is left out.
+    Raises `ValueError` where a column that is needed is missing, or a line is damaged. `warn` is told of columns that
+    are not known.
     """
+    return _rows(path, Path(path).read_bytes(), warn)
+
+
+def _rows(path: str | os.PathLike[str], content: bytes, warn: Callable[[str], object] | None) -> list[Row]:
     with _named(path, "it is no text"):
-        text = Path(path).read_text()
-    lines = [line for line in text[: text.rfind("\n") + 1].splitlines() if line]
+        text = content.decode()
     if _is_json(path):
         with _named(path, "a line is no JSON"):
-            found = [json.loads(line) for line in lines]
+            found = [json.loads(line) for line in text.split("\n") if line.strip()]
+        if not all(isinstance(line, dict) for line in found):
+            raise ValueError(f"{path} is damaged: a line holds no figures")
     else:
-        found = list(csv.DictReader(lines))
+        found = list(csv.DictReader(io.StringIO(text, newline="")))
     columns = dict.fromkeys(name for line in found for name in line if name)
     if missing := [name for name in NEEDED if found and name not in columns]:
         raise ValueError(f"{path} holds no rows of figures: it lacks {', '.join(missing)}")
     if warn is not None and (unknown := [name for name in columns if name not in COLUMNS]):
         warn(f"{path}: left out what is not known here, {', '.join(unknown)} (known are {', '.join(COLUMNS)})")
     with _named(path, "a figure is no number"):
-        return [_row(line) for line in found]
+        rows = [_row(line) for line in found]
+    return list({key_of(row): row for row in rows}.values())
 
 
 class File:
     """A file of rows that grows. `rows` are those it has, in its order.
 
-    Raises `ValueError` on a file that holds something else, `OSError` where it cannot be written.
+    A last line that has no end is a row that a killed process was writing, and is removed. Raises `ValueError` on a
+    file that holds something else, and leaves it as it is; `OSError` where it cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, warn: Callable[[str], object] | None = None) -> None:
         self.path, self.rows, self._columns = Path(path), [], COLUMNS
         if self.path.exists():
-            self.rows = read(self.path, warn=warn)
-            with self.path.open("r+b") as file:
-                whole = file.read()
-                file.truncate(whole.rfind(b"\n") + 1)  # a row that a killed process was writing
+            content = self.path.read_bytes()
+            whole = content[: content.rfind(b"\n") + 1]
+            begin = b'{"codec"' if _is_json(path) else ",".join(COLUMNS).encode()
+            if not whole and not begin.startswith(content[: len(begin)]):
+                raise ValueError(f"{path} holds no rows of figures: it is one line without an end")
+            self.rows = _rows(path, whole, warn)
+            os.truncate(self.path, len(whole))
         if _is_json(self.path):
             return
         if not self.path.exists() or not self.path.stat().st_size:
@@ -193,6 +205,8 @@ def _shown(value: float | None, spec: str, unit: str = "") -> str:
 
 def _row(line: dict[str, Any]) -> Row:
     values = {name: _number(line.get(name)) for name in COLUMNS if name not in _TEXTS}
+    if values["bytes"] is None or values["bpp"] is None:
+        raise ValueError("a row without a size")
     if values["msssim_db"] is None:
         values["msssim_db"] = decibels(values["msssim"])
     return cast(Row, {name: str(line[name]) if name in _TEXTS else values[name] for name in COLUMNS})

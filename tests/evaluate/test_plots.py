@@ -36,6 +36,11 @@ def test_curves_can_be_told_apart_and_have_the_colour_of_their_names():
     assert [text.get_text() for text in axes.texts if text.get_fontweight() == "bold"] == ["codec 3"]
 
 
+def test_there_is_no_end_to_curves():
+    curves = {f"codec {i}": Curve([0.2, 1.0], [25 + i, 30 + i]) for i in range(30)}
+    assert len(plots.rate_distortion(curves).axes[0].lines) == 30
+
+
 def test_side_by_side_is_a_picture_on_disk(photograph, tmp_path):
     image = photograph(120, 160)
     boxes = plots.interesting_boxes(image, side=40)

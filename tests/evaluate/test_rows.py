@@ -69,7 +69,9 @@ def test_unknown_columns_are_named(tmp_path):
     [
         ("a.csv", "name,size\nx,1\n", "lacks codec, image, bytes, bpp, psnr"),
         ("a.csv", "codec,image,bytes,bpp,psnr\nx,a,ten,0.5,30\n", "is damaged: a figure is no number"),
+        ("a.csv", "codec,image,bytes,bpp,psnr\nx,a,,0.5,30\n", "is damaged: a figure is no number"),
         ("a.jsonl", '{"codec": \n', "is damaged: a line is no JSON"),
+        ("a.jsonl", "[1]\n", "is damaged: a line holds no figures"),
         ("a.csv", b"\x89PNG\n", "is damaged: it is no text"),
     ],
 )
@@ -80,9 +82,42 @@ def test_what_holds_no_rows_says_so(tmp_path, name, text, words):
 
 
 def test_means_leave_out_what_there_is_not():
-    mean = mean_row([row(psnr=None, peak_mb=100.0), row(psnr=20.0, bytes=3000)])
-    assert (mean["image"], mean["psnr"], mean["bytes"], mean["peak_mb"]) == ("mean", 20.0, 2000, 300.0)
-    assert mean_row([row(psnr=None)])["psnr"] is None
+    mean = mean_row([row(msssim=None, peak_mb=100.0), row(psnr=20.25, bytes=3000)])
+    figures = mean["image"], mean["psnr"], mean["msssim"], mean["bytes"], mean["peak_mb"]
+    assert figures == ("mean", 25.25, 0.9, 2000, 300.0)
+    # a perfect picture makes no codec worse
+    assert mean_row([row(psnr=None), row(psnr=20.0)])["psnr"] is None
+
+
+@pytest.mark.parametrize(("name", "line"), [("a.csv", "x,1,a,10,0.5,30"), ("a.jsonl", json.dumps(row()))])
+def test_a_last_line_without_an_end_counts_where_nobody_writes(tmp_path, name, line):
+    """By hand, or by another program."""
+    path = tmp_path / name
+    path.write_text(f"codec,setting,image,bytes,bpp,psnr\n{line}" if name.endswith("csv") else line)
+    assert [one["image"] for one in read(path)] == ["a"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_another_file_is_left_as_it_is(tmp_path, name):
+    path = tmp_path / name
+    path.write_text('{"my": "results"}')
+    with pytest.raises(ValueError, match="holds no rows of figures"):
+        File(path)
+    assert path.read_text() == '{"my": "results"}'
+
+
+def test_rows_about_the_same_are_one(tmp_path):
+    path = tmp_path / "a.csv"
+    file = File(path)
+    for one in (row(), row("b"), row(bpp=0.75)):
+        file.add(one)
+    assert [(one["image"], one["bpp"]) for one in read(path)] == [("a", 0.75), ("b", 0.5)]
+
+
+def test_names_with_line_breaks(tmp_path):
+    path = tmp_path / "a.csv"
+    File(path).add(row("a\nb\u2028c"))
+    assert [one["image"] for one in File(path).rows] == ["a\nb\u2028c"]
 
 
 def test_decibels_of_means_are_those_of_the_mean():
