@@ -89,13 +89,16 @@ class Codec(LatentCodec):
         For hundreds of pictures of one size, up to 512x512 pixels: `batch=32` decodes so many of them in one program.
         There is one for each size and quality, and it takes seconds to compile. The pictures are the same up to
         rounding, the latents exactly. All files are held in memory then, and it raises for any that `decompress`
-        refuses. The `limits` are `max_pixels` and `other_synthesis`. Raises `ValueError` on a batch below 1.
+        refuses. The `limits` are `max_pixels` and `other_synthesis`, and without a batch whatever else `decompress`
+        takes. Raises `ValueError` on a batch below 1, or of what it does not take.
         """
         decompress = functools.partial(self.decompress, **limits)
         if batch is None:
             return map_in_threads(decompress, files, workers)
         if not isinstance(batch, int) or batch < 1:
             raise ValueError(f"a batch is a whole number of pictures, at least 1, not {batch!r}")
+        if more := sorted(limits.keys() - {"max_pixels", "other_synthesis"}):
+            raise ValueError(f"a batch takes whole pictures alone: leave out {' and '.join(more)}, or the batch")
         done, left = self._batches.setdefault(batch, Batch(self, batch)).decode(files, **limits)
         done |= zip(left, map_in_threads(decompress, left.values(), workers), strict=True)
         return [done[number] for number in range(len(done))]

@@ -88,7 +88,9 @@ def means(twin: Twin, z_hat: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def shown(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> np.ndarray:
     """What g_s takes of latents: y_hat, or of a `centred` model float32, y_hat and the means."""
-    return y_hat + means(twin, z_hat, y_hat.shape[:2]) if twin.config.centred else y_hat
+    if not twin.config.centred:
+        return y_hat
+    return y_hat.astype(np.float32) + means(twin, z_hat, y_hat.shape[:2])
 
 
 def hyper_size(size: tuple[int, int]) -> tuple[int, int]:

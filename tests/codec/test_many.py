@@ -29,6 +29,9 @@ def test_many_stop_at_the_first_that_is_refused(mu_codec, photograph, monkeypatc
         mu_codec.decompress_many([data, b"", data])
     with pytest.raises(BitstreamError, match="more than the limit"):
         mu_codec.decompress_many([data], max_pixels=399)
+    assert [part.shape for part in mu_codec.decompress_many([data], crop=(1, 2, 3, 4))] == [(4, 3, 3)]
+    with pytest.raises(ValueError, match="a batch takes whole pictures alone: leave out crop, or the batch"):
+        mu_codec.decompress_many([data], batch=2, crop=(1, 2, 3, 4))
     begun = []
     monkeypatch.setattr(mu_codec, "decompress", lambda data: begun.append(data) or container.unpack(data))
     with pytest.raises(BitstreamError):
