@@ -8,7 +8,7 @@ from gllmm_jax.twin.calibrate import make_twin
 from gllmm_jax.twin.integer import twin_from_arrays
 from gllmm_jax.twin.observe import Latents
 from gllmm_jax.twin.wiring import HYPER as HYPERS
-from tests.codec.twins import MU, PLAIN, draw, tree, twin
+from tests.codec.twins import CHENG, MEAN, MU, PLAIN, SCALE, draw, tree, twin
 
 HYPER, ENTROPY = HYPERS["gllmm"], ("context", "dense0", "dense1", "dense2")
 
@@ -69,6 +69,23 @@ def test_every_sum_is_proven(name):
     bias[1] = -(1 << 24)
     with pytest.raises(ValueError, match=f"layer {name}: sums may pass"):
         twin_from_arrays(MU, dict(twin().arrays) | {f"{name}.bias": bias})
+
+
+DESIGNS = [(config, name) for config in (SCALE, MEAN, CHENG) for name in HYPERS[config.design]]
+
+
+@pytest.mark.parametrize(("config", "name"), DESIGNS, ids=[f"{config.preset}-{name}" for config, name in DESIGNS])
+def test_every_sum_of_other_designs_is_proven(config, name):
+    """Heavy weights of the last output alone, and z of 256 values."""
+    arrays = dict(twin(config).arrays)
+    heavy = np.zeros_like(arrays[f"{name}.kernel"])
+    heavy[..., -1] = 32767
+    wide = {"prior.low": np.full(config.hyper, -127, np.int32), "prior.high": np.full(config.hyper, 128, np.int32)}
+    cdf = np.full((config.hyper, 257), tables.TOTAL, np.int32)
+    cdf[:, :256] = np.arange(256)
+    widened = arrays | wide | {"prior.cdf": cdf}
+    with pytest.raises(ValueError, match=f"layer {name}: sums may pass"):
+        twin_from_arrays(config, widened | {f"{name}.kernel": heavy})
 
 
 def test_supports_in_narrow_types():
