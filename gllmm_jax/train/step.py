@@ -77,12 +77,17 @@ def draw_qualities(key: jax.Array, count: int) -> jax.Array:
 
 
 SINGLE = ("prior", "gain", "linear", "last")
-"""Parts of a model, and layers, that calculate in float32 whatever the others do: latents and pictures hang on them."""
+"""Parts of a model, and layers, that calculate in float32 whatever the others do: latents and pictures hang on them.
+
+So does the attention that ends some g_a.
+"""
 
 
 def _bfloat16(params: Any) -> Any:
     def narrow(path: Any, leaf: jax.Array) -> jax.Array:
-        return leaf if any(entry.key in SINGLE for entry in path) else leaf.astype(jnp.bfloat16)
+        names = [entry.key for entry in path]
+        single = not set(SINGLE).isdisjoint(names) or names[:2] == ["g_a", "attention1"]
+        return leaf if single else leaf.astype(jnp.bfloat16)
 
     return jax.tree_util.tree_map_with_path(narrow, params)
 

@@ -11,9 +11,10 @@ import pytest
 
 from gllmm_jax.config import TrainConfig
 from gllmm_jax.metrics import ms_ssim
-from gllmm_jax.nn.model import init_params
+from gllmm_jax.nn.model import Model, init_params
 from gllmm_jax.optimizer.schedule import learning_rate
 from gllmm_jax.presets import PRESETS
+from gllmm_jax.train import step
 from gllmm_jax.train.step import create_state, loss_fn, make_update
 from tests.compiled import apply
 
@@ -110,6 +111,16 @@ def test_bfloat16_is_near_and_its_gradients_are_single(params, images):
     exact, (rough, gradients) = at("float32")[0], at("bfloat16")
     assert {leaf.dtype for leaf in jax.tree.leaves(gradients)} == {jnp.dtype("float32")}
     assert rough != exact and rough == pytest.approx(float(exact), rel=0.02)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_last_layer_of_the_analysis_stays_single(preset):
+    """y is float32 as it comes, and not made so after it was rounded. Nothing is calculated."""
+    config, x = PRESETS[preset], jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.bfloat16)
+    params = jax.eval_shape(functools.partial(init_params, config), jax.random.key(0))
+    half = jax.eval_shape(step._bfloat16, params)
+    y = jax.eval_shape(lambda params, x: apply(config, params, x, method=Model.ungained), half, x)
+    assert y.dtype == jnp.float32
 
 
 def test_bfloat16_rounds_latents_in_single_precision(params, images):
