@@ -5,7 +5,7 @@
 #   make test      all tests but those marked slow, in the default environment
 #   make test-all  those marked slow and no others; run both for all tests
 #   make lint      ruff and pyright
-#   make docs      the reference of all functions: docs/
+#   make docs      the reference of the public modules: docs/
 #   make peers     CompressAI's own models, and their weights read here: tensors, rates, bytes
 #   make tfc       an environment with TensorFlow-Compression (JAX 0.5.3): .venv/tfc
 #   make clean     all of the above goes

@@ -25,7 +25,7 @@ SIDE = 128
 """Latents on a side that go through g_a or g_s at once: 2,048 pixels."""
 
 SIDES = (8, 16, 32, 48, 64, 96, 128)
-"""Latents on a side that a program has room for. 8 are on both sides or none, 16 not beside 32 or 48.
+"""Latents on a side that a program has room for. If one side is 8, both are; 16 is never beside 32 or 48.
 
 So there are 33 programs, and 6 for all pictures up to 768x768.
 """
@@ -102,7 +102,7 @@ def synthesise_many(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: n
 
 
 def compile_synthesis(config: ModelConfig, params: Any, room: Room) -> None:
-    """Have `synthesise` ready for latents of this `room`. Whatever is wrong is left for itself to find."""
+    """Have `synthesise` ready for latents of this `room`. Errors are ignored here: `synthesise` will raise them."""
     window = jax.ShapeDtypeStruct((*room, config.latents), jnp.float32 if config.centred else jnp.int32)
     with contextlib.suppress(Exception):
         arguments = config, params, window, False, np.array(room, np.int32)

@@ -1,4 +1,4 @@
-"""Pictures as arrays: what a codec takes for one, and what of one it shows."""
+"""Pictures as arrays: checks of those to compress, and parts or small versions of those that are shown."""
 
 import operator
 import threading

@@ -16,7 +16,7 @@ CHOICES = 2
 """Choices that are tried at once."""
 
 FRESH = 3
-"""Rounds for which it stands what moves would save."""
+"""Rounds after which the predicted gains are computed anew."""
 
 HYPER_ROUNDS = 8
 """Of so many rounds, one is about z."""

@@ -1,7 +1,7 @@
 """What latents cost, in the terms of L = R + lmbda * MSE, and what a step of one latent would save.
 
 Everything is in units of the loss of the whole picture, so that maps add up to it. Planes may have room beyond the
-picture's own latents (`nn.extent`), so that one program serves many sizes: what lies there is zero and costs nothing.
+picture's own latents (`layers.extent`), so that one program serves many sizes: what lies there is zero, at no cost.
 """
 
 import contextlib

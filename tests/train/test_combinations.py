@@ -31,8 +31,8 @@ MODELS = {
 }
 
 
-QUICK = [("residual", "progressive"), ("balle", "mean")]
-"""The quickest, and `test_update.py` takes steps of `mu`: the paper's transforms and the context. Others are long."""
+QUICK = [("paper", "raster"), ("residual", "progressive"), ("balle", "mean")]
+"""Of each kind of transforms and of entropy model one; the others are long tests."""
 
 ALL = [*itertools.product(["paper", "residual"], ["raster", "progressive"]), ("paper", "hyperprior"),
        ("paper", "factorized"), ("balle", "balle"), ("balle", "mean"), ("cheng", "cheng")]  # fmt: skip
