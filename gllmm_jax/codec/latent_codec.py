@@ -177,9 +177,9 @@ class LatentCodec:
         self, header: container.Header, stream: bytes, progress: Progress = silent
     ) -> tuple[np.ndarray, np.ndarray]:
         decode, twin = arithmetic.decoder(header.arithmetic), self.at_index(header.quality).twin
-        how = {"coder": header.coder, "progress": progress}
+        size = self.latent_size(header.height, header.width)
         with placement.on(self.entropy):
-            y_hat, z_hat = decode(twin, stream, self.latent_size(header.height, header.width), **how)
+            y_hat, z_hat = decode(twin, stream, size, coder=header.coder, progress=progress)
         check_crc(header, y_hat, z_hat)
         return y_hat, z_hat
 
