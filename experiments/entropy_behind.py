@@ -80,8 +80,10 @@ def rates(config: ModelConfig, params: Any, y: jax.Array, quality: Any, key: jax
     return sum(apply(config, params, y, z, method=Model.bits)) / (y.shape[1] * y.shape[2] * config.stride**2)
 
 
-def run(config: ModelConfig, given: Any, store: list[np.ndarray], held_out: jax.Array, **how: Any) -> dict[str, Any]:
-    """Bits per pixel of every held-out crop at every quality, [5][n], and seconds a step."""
+def run(
+    config: ModelConfig, given: Any, store: list[np.ndarray], held_out: jax.Array, **how: Any
+) -> tuple[dict[str, Any], Any]:
+    """Bits per pixel of every held-out crop at every quality, [5][n], and seconds a step; and the parameters."""
     key, rng, side = jax.random.key(how["seed"]), np.random.default_rng(how["seed"]), CROP // config.stride
     frozen = {part: given[part] for part in FROZEN if part in given}
     fresh = {part: tree for part, tree in init_params(config, key).items() if part not in FROZEN}
@@ -114,8 +116,8 @@ def run(config: ModelConfig, given: Any, store: list[np.ndarray], held_out: jax.
         taken.append(time.perf_counter() - begun)
     judge = jax.jit(lambda y, quality: rates(config, frozen | params, y[None], quality, None, rounded=True)[0])
     bpp = [[float(judge(y, quality)) for y in held_out] for quality in VALIDATION_QUALITIES]
-    seconds = float(np.median(taken))
-    return {"seconds": seconds, "parameters": zoo.count(fresh), "bpp": bpp}
+    row = {"seconds": float(np.median(taken)), "parameters": zoo.count(fresh), "bpp": bpp}
+    return row, frozen | params
 
 
 def by_photograph(row: dict[str, Any]) -> np.ndarray:
@@ -146,6 +148,7 @@ def main() -> None:
     parser.add_argument("--weights", default=zoo.DEFAULT, metavar="NAME|FILE")
     parser.add_argument("--held-out", type=int, default=200, help="crops to judge on (%(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep what each run trained: NAME.npz")
     parser.add_argument("--table", action="store_true", help="of the runs that there are")
     parser.add_argument("runs", nargs="*", metavar="NAME: CHANGES")
     args = parser.parse_args()
@@ -169,7 +172,10 @@ def main() -> None:
             fields = {key: value for key, value in changes.items() if key not in RUN}
             if isinstance(fields.get("msp"), dict):
                 fields["msp"] = Progressive(**fields["msp"])
-            row = run(dataclasses.replace(weights.config, **fields), params, store, held_out, **how)
+            config = dataclasses.replace(weights.config, **fields)
+            row, trained = run(config, params, store, held_out, **how)
+            if args.keep is not None:
+                zoo.save(args.keep / f"{name}.npz", zoo.Weights(name, config, trained, {}, {}))
             rows.append({"name": name, "photographs": len(kept), **how, **row})
             with args.output.open("a") as file:
                 file.write(json.dumps(rows[-1]) + "\n")

@@ -1,6 +1,7 @@
 """What a model is."""
 
 import dataclasses
+import itertools
 import math
 from typing import Any, Literal, get_args
 
@@ -62,6 +63,7 @@ class Progressive:
     seeds: int = 0  # channels of a place that are coded one by one before the others
     width: int = 64  # F, channels of the network
     depth: int = 5  # R, its residual blocks
+    splits: tuple[int, ...] = ()  # channels at which the others are parted: each part is coded after those before it
 
     def __post_init__(self) -> None:
         check(
@@ -71,7 +73,17 @@ class Progressive:
             seeds=(isinstance(self.seeds, int) and self.seeds >= 0, "a whole number, not below zero"),
             width=(is_width(self.width), WIDTH),
             depth=(is_count(self.depth, DEEPEST), DEPTH),
+            splits=(
+                isinstance(self.splits, tuple)
+                and all(map(is_width, self.splits))
+                and all(a < b for a, b in itertools.pairwise((self.seeds, *self.splits))),
+                f"whole numbers that grow, above {self.seeds}",
+            ),
         )
+
+    def edges(self, channels: int) -> list[int]:
+        """Where the groups of channels of one place begin, in coding order, and `channels` last."""
+        return [*range(self.seeds + 1), *self.splits, channels]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,8 +160,8 @@ class ModelConfig:
             block=(self.block in get_args(Block), " or ".join(get_args(Block))),
             order=(self.order in get_args(Order), " or ".join(get_args(Order))),
             msp=(
-                self.msp is None or (isinstance(self.msp, Progressive) and self.msp.seeds < self.latents),
-                "a Progressive with fewer seeds than there are latents, or None",
+                self.msp is None or (isinstance(self.msp, Progressive) and self.msp.edges(0)[-2] < self.latents),
+                "a Progressive whose seeds and splits are below the number of latents, or None",
             ),
             rate=(self.rate is None or isinstance(self.rate, VariableRate), "a VariableRate or None"),
             analysis_widths=(

@@ -2,9 +2,9 @@
 
 Scale 0 is y itself; scale k + 1 is made of the odd rows and columns of scale k. The coarsest is coded under the
 factorised prior, then every scale given the coarser one. Within a scale the places of a block are visited in one
-order, the same in all blocks at once, and at each place the seed channels come one by one, then all others. One network
-serves all these calls. It sees mixed representations: latents where they are known, elsewhere the nearest one of the
-coarser scale. There is no hyperprior.
+order, the same in all blocks at once. At each place the seed channels come one by one, then all others, in one group
+or in several (`splits`). One network serves all these calls. It sees mixed representations: latents where they are
+known, elsewhere the nearest one of the coarser scale. There is no hyperprior.
 
 Source: Zhang et al. 2022 ("Leveraging progressive model and overfitting for efficient learned image compression"),
 whose sections on the network could not be had, and Nokia's later code of the same model. Reconstruction: planes are
@@ -47,12 +47,11 @@ class Call(NamedTuple):
 
 def calls(config: Progressive, channels: int) -> list[Call]:
     """All of them in coding order, the coarsest scale's first; how many there are does not depend on the picture."""
-    edges = [*range(config.seeds + 1), channels]
     return [
         Call(scale, place, first, last)
         for scale in reversed(range(config.scales))
         for place in range(len(ORDERS[config.block]))
-        for first, last in itertools.pairwise(edges)
+        for first, last in itertools.pairwise(config.edges(channels))
     ]
 
 
@@ -70,7 +69,8 @@ def group(config: Progressive, call: Call) -> tuple[slice, slice, slice]:
 
 def row(config: Progressive, call: Call) -> int:
     """The call's number among those of all scales, by scale, place and channels: which of the biases is its own."""
-    return (call.scale * len(ORDERS[config.block]) + call.place) * (config.seeds + 1) + call.first
+    groups = config.edges(call.last)[:-1]
+    return (call.scale * len(ORDERS[config.block]) + call.place) * len(groups) + groups.index(call.first)
 
 
 def mixed(config: Progressive, y: Planes, call: Call) -> Planes:
@@ -158,7 +158,7 @@ class ProgressiveNet(nn.Module):
         c, msp = self.config, self._msp
         self.first = conv(msp.width, bias=False, variance=1.0)
         places = len(ORDERS[msp.block])
-        zeros, calls_of_a_scale = nn.initializers.zeros_init(), places * (msp.seeds + 1)
+        zeros, calls_of_a_scale = nn.initializers.zeros_init(), places * (len(msp.edges(c.latents)) - 1)
         self.step = self.param("step", zeros, (msp.scales, calls_of_a_scale, msp.width), jnp.float32)
         self.blocks = [(conv(msp.width, name=f"block{i}_conv0"), conv(msp.width, name=f"block{i}_conv1"))
                        for i in range(msp.depth)]  # fmt: skip
@@ -237,7 +237,7 @@ class ProgressiveNet(nn.Module):
         mixed = jnp.stack([jnp.where(truth, folded, guess) for truth in sees])
         features = self.features(mixed.reshape(*mixed.shape[:-2], -1), scale)
         found = self.numbers(features, todo)
-        each = msp.seeds + 1  # calls about one place
+        each = len(msp.edges(m)) - 1  # calls about one place
         parts = {}
         for place, at in enumerate(ORDERS[msp.block]):
             whole = jnp.concatenate(found[each * place : each * (place + 1)], axis=-1)

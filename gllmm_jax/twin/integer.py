@@ -8,11 +8,12 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
 
-from gllmm_jax.config import ModelConfig
+from gllmm_jax.config import ModelConfig, Progressive
 from gllmm_jax.twin import exact, levels, proof
 from gllmm_jax.twin.wiring import by_quality
 
@@ -81,7 +82,7 @@ def fingerprint(twin: Twin) -> bytes:
         "families": config.families,
         "components": config.components,
         "stride": config.stride,
-        "progressive": None if config.msp is None else dataclasses.astuple(config.msp),
+        "progressive": None if config.msp is None else _fields(config.msp),
         "variable rate": config.rate is not None,
     }
     if config.design != "gllmm":
@@ -92,6 +93,11 @@ def fingerprint(twin: Twin) -> bytes:
         digest.update(f"{name} {array.shape} ".encode())
         digest.update(np.ascontiguousarray(array, "<i4").tobytes())
     return digest.digest()[:8]
+
+
+def _fields(msp: Progressive) -> tuple[Any, ...]:
+    *fields, splits = dataclasses.astuple(msp)
+    return (*fields, splits) if splits else tuple(fields)  # files from before there were splits keep their fingerprint
 
 
 def z_support(twin: Twin) -> tuple[np.ndarray, np.ndarray]:

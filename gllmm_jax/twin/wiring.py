@@ -104,7 +104,8 @@ def has_offset(config: ModelConfig) -> bool:
 
 def _progressive(config: ModelConfig, msp: Progressive, numbers: int) -> dict[str, Spec]:
     f, places, size = msp.width, len(ORDERS[msp.block]), msp.block[0] * msp.block[1]
-    found = {"first": Spec((9, size * config.latents, f), ("y",) * size, msp.scales * places * (msp.seeds + 1))}
+    groups = len(msp.edges(config.latents)) - 1
+    found = {"first": Spec((9, size * config.latents, f), ("y",) * size, msp.scales * places * groups)}
     for i in range(msp.depth):
         found[f"block{i}a"] = Spec((9, f, f), (f"block{i - 1}b" if i else "first",))
         found[f"block{i}b"] = Spec((9, f, f), (f"block{i}a",))

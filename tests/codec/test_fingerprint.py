@@ -26,7 +26,14 @@ OF_A_STREAM: list[dict[str, Any]] = [
     {"rate": VariableRate()},
 ]
 
-OF_PROGRESSIVE: list[dict[str, Any]] = [{"scales": 2}, {"block": (2, 4)}, {"seeds": 1}, {"width": 16}, {"depth": 2}]
+OF_PROGRESSIVE: list[dict[str, Any]] = [
+    {"scales": 2},
+    {"block": (2, 4)},
+    {"seeds": 1},
+    {"width": 16},
+    {"depth": 2},
+    {"splits": (4,)},
+]
 
 OF_THE_PICTURE: list[dict[str, Any]] = [
     {"transform": "residual"},

@@ -23,7 +23,9 @@ BOARD = dataclasses.replace(PLAIN, preset="board", order="checkerboard")
 ALONE = dataclasses.replace(PLAIN, preset="hyperprior", order="none", features=10)
 STATIC = dataclasses.replace(PLAIN, preset="factorized", hyper=0)
 FAST = dataclasses.replace(PLAIN, preset="fast", msp=Progressive(width=8, depth=1))
-SEEDS = dataclasses.replace(MU, preset="seeds", msp=Progressive(scales=2, block=(2, 4), seeds=1, width=8, depth=2))
+SEEDS = dataclasses.replace(
+    MU, preset="seeds", msp=Progressive(scales=2, block=(2, 4), seeds=1, width=8, depth=2, splits=(6,))
+)
 
 SCALE = dataclasses.replace(
     PLAIN, preset="scale", transform="balle", widths=(8,), families=("gaussian",), order="none", design="balle"
@@ -98,7 +100,7 @@ def _progressive(config, msp, groups, affine, key) -> dict:
     net |= {"place": np.stack([p["kernel"] for p in place]), "place_bias": np.stack([p["bias"] for p in place])}
     out = affine(wider, groups * m, gain=0.6)
     net |= {"dense": affine(wide, wider), "out": out["kernel"], "out_bias": out["bias"]}
-    steps = key.normal(size=(msp.scales, places * (msp.seeds + 1), f)) * 0.1
+    steps = key.normal(size=(msp.scales, places * (len(msp.edges(m)) - 1), f)) * 0.1
     return net | {"step": steps.astype(np.float32)}
 
 

@@ -24,6 +24,7 @@ PROFILES = {
     "fast": Progressive(),
     "normal": Progressive(seeds=2),
     "extra": Progressive(scales=4, block=(2, 4), seeds=4, width=128),
+    "split": Progressive(seeds=1, splits=(2, 4)),
 }
 SMALL = {name: dataclasses.replace(profile, width=8, depth=1) for name, profile in PROFILES.items()}
 CHANNELS = 6
@@ -49,7 +50,7 @@ def latents(size, seed=0):
     return jnp.asarray(np.random.default_rng(seed).integers(-5, 6, (1, *size, CHANNELS)), jnp.float32)
 
 
-@pytest.mark.parametrize(("name", "count"), [("fast", 9), ("normal", 27), ("extra", 120)])
+@pytest.mark.parametrize(("name", "count"), [("fast", 9), ("normal", 27), ("extra", 120), ("split", 36)])
 def test_how_many_calls(name, count):
     assert len(calls(PROFILES[name], 128)) == count
 
@@ -104,8 +105,8 @@ def test_a_call_sees_what_was_coded_before_it_and_nothing_else(name, size):
 
 
 def test_it_uses_all_that_it_may_see():
-    """The last call of a scale sees the first; a seed is seen by the channels after it."""
-    profile = SMALL["normal"]
+    """The last call of a scale sees the first; a group of channels is seen by those after it."""
+    profile = SMALL["split"]
     program = numbers(profile)
     y = latents((8, 8))
     base = program(y).reshape(8, 8, -1, CHANNELS)
@@ -116,8 +117,10 @@ def test_it_uses_all_that_it_may_see():
     assert changed(2, 2, 5)[3, 2, :, 0].any()  # (0, 0) of a block before (1, 0) of it
     assert changed(2, 3, 5)[3, 2, :, 0].any()
     assert changed(3, 3, 5)[2, 2, :, 0].any()  # the coarser scale
-    assert changed(2, 2, 0)[2, 2, :, 1].any()  # seeds
-    assert changed(2, 2, 1)[2, 2, :, 4].any()
+    assert changed(2, 2, 0)[2, 2, :, 1].any()  # the seed
+    assert changed(2, 2, 1)[2, 2, :, 4].any()  # groups
+    assert changed(2, 2, 2)[2, 2, :, 4].any()
+    assert not changed(2, 2, 2)[2, 2, :, 3].any()
     assert not changed(2, 2, 5)[2, 2].any()
     assert not changed(2, 2, 1)[2, 2, :, 0].any()
 
@@ -174,9 +177,13 @@ def test_nothing_is_computed_that_no_call_needs(preset, kmac):
 
 
 def test_configs_travel_as_json():
-    config = model(SMALL["extra"])
+    config = model(SMALL["split"])
     assert ModelConfig.from_dict(config.to_dict()) == config
     with pytest.raises(ValueError, match="block"):
         Progressive(block=(3, 3))
     with pytest.raises(ValueError, match="seeds"):
         model(Progressive(seeds=CHANNELS))
+    with pytest.raises(ValueError, match="splits"):
+        model(Progressive(splits=(CHANNELS,)))
+    with pytest.raises(ValueError, match="grow"):
+        Progressive(seeds=2, splits=(2,))
