@@ -52,7 +52,9 @@ ROOMS = {
     "evaluate": {"peers", "codec", "picture", "order", "nn", "prob"},
     "transcode": {"codec", "container", "picture"},
     "pillow": {"transcode", "codec", "container", "picture"},
+    "corpus": {"transcode", "codec", "picture"},
     "cli": {
+        "corpus",
         "transcode",
         "foreign",
         "codec",
@@ -91,6 +93,7 @@ LIBRARIES = {
     "train": ARRAYS | {"tqdm", "tensorboardX"},
     "peers": {"numpy", "PIL", "pillow_jxl", "imageio_ffmpeg"},
     "evaluate": ARRAYS | {"scipy", "bjontegaard", "matplotlib", "skimage"},
+    "corpus": {"fsspec", "pyarrow", "ray"},
     "cli": {"jax", "tqdm"},
     "transcode": {"numpy"},
     "pillow": {"PIL"},
@@ -111,6 +114,9 @@ OPTIONAL = {
     "pillow_jxl": "peers",
     "imageio_ffmpeg": "peers",
     "skimage": "eval",
+    "ray": "ray",
+    "fsspec": "ray",
+    "pyarrow": "ray",
 }
 """Libraries that an extra brings, and that extra."""
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from gllmm_jax.cli import cache
 from gllmm_jax.cli.common import FAILED, say
-from gllmm_jax.cli.learn import INTERRUPTED, hush_orbax
-from gllmm_jax.cli.together import add_together, join, nobody_waits
+from gllmm_jax.cli.learn import INTERRUPTED, hush_orbax, join, nobody_waits
+from gllmm_jax.cli.options import add_together
 from gllmm_jax.config import ModelConfig, TrainConfig, VariableRate
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.train.loop import NonFiniteError, train

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from gllmm_jax import __version__, zoo
-from gllmm_jax.cli import learn, measure, models, pictures
+from gllmm_jax.cli import corpus, learn, measure, models, pictures
 from gllmm_jax.cli.common import DEBUG, FAILED, PROGRAM, say, sentence
 from gllmm_jax.cli.options import limited
 
@@ -38,6 +38,12 @@ EXAMPLES = {
         "evaluate photographs --quality 10 50 90 --against webp,avif-4:2:0 --rows measured.csv",
     ],
     "explain": ["explain photograph.png -o map.png"],
+    "corpus": [
+        "corpus compress photographs packed --quality 50",
+        "corpus compress s3://photographs s3://packed --ray auto",
+        "corpus verify packed",
+        "corpus evaluate photographs packed",
+    ],
     "cost": [f"cost {zoo.DEFAULT} gllmm-128"],
     "demo": ["demo -o demo"],
 }
@@ -121,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     text = "versions of this program, Python and JAX, the device, and the models there are"
     parser.add_argument("--version", action=_Version, help=text)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (pictures, models, learn, measure):
+    for module in (pictures, models, learn, measure, corpus):
         module.add_commands(commands)
     for name, command in {"": parser, **commands.choices}.items():
         command.formatter_class = _Formatter

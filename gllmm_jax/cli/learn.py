@@ -1,16 +1,30 @@
 """`train`, `export` and `import`."""
 
 import argparse
+import contextlib
 import dataclasses
 import logging
+import os
 import sys
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
 from gllmm_jax import files
 from gllmm_jax.cli import cache
-from gllmm_jax.cli.common import a_path, add_command, add_force, positive, positive_number, say
-from gllmm_jax.cli.together import add_together, join, nobody_waits
+from gllmm_jax.cli.common import (
+    DEBUG,
+    FAILED,
+    a_path,
+    add_command,
+    add_force,
+    positive,
+    positive_number,
+    say,
+    sentence,
+)
+from gllmm_jax.cli.options import add_together
 from gllmm_jax.config import ModelConfig, Optimizer, TrainConfig, VariableRate
 from gllmm_jax.presets import PRESETS
 
@@ -131,6 +145,36 @@ def _train(arguments: argparse.Namespace, preset: ModelConfig, config: TrainConf
     except loop.NonFiniteError as error:
         raise ValueError(str(error)) from error
     return 0 if outcome.finished else INTERRUPTED
+
+
+def join(distributed: bool, coordinator: str | None, processes: int | None, process: int | None) -> None:
+    """Meet the other processes, where there are any. Raises `ValueError` where a part of the address is missing."""
+    address = coordinator, processes, process
+    if None in address and address != (None, None, None):
+        raise ValueError("--coordinator, --processes and --process belong together: give all three")
+    if distributed or coordinator:
+        import jax
+
+        jax.distributed.initialize(*address)
+
+
+@contextlib.contextmanager
+def nobody_waits() -> Iterator[None]:
+    """An error within ends this process at once where others train with it: leaving in order waits for them all.
+
+    They find their connection broken, and end too.
+    """
+    try:
+        yield
+    except Exception as error:
+        import jax
+
+        if not jax.distributed.is_initialized() or jax.process_count() == 1:
+            raise
+        if os.environ.get(DEBUG):
+            traceback.print_exc()
+        say(sentence(error))
+        os._exit(FAILED)
 
 
 def hush_orbax() -> None:

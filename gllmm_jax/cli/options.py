@@ -1,4 +1,4 @@
-"""Options of `compress` and `decompress`, and the limit of memory that one of them sets."""
+"""Options of several commands, and the limit of memory that one of them sets."""
 
 import argparse
 import contextlib
@@ -130,3 +130,15 @@ def percent(text: str) -> int:
 
 
 percent.__name__ = "whole number"
+
+
+def add_together(parser: argparse.ArgumentParser) -> None:
+    """The options of `join`, and --shard-optimizer."""
+    together = parser.add_argument_group("several processes, each started with the same command (experiments/launch)")
+    together.add_argument("--distributed", action="store_true", help="find the others as SLURM, a TPU pod or MPI tells")
+    together.add_argument("--coordinator", metavar="HOST:PORT", help="where the first process listens, where none does")
+    together.add_argument("--processes", type=positive, metavar="N", help="how many there are")
+    together.add_argument("--process", type=int, metavar="I", help="which this is, from 0")
+    together.add_argument(
+        "--shard-optimizer", action="store_true", help="share out the optimizer's state among the devices"
+    )

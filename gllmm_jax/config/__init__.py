@@ -5,7 +5,6 @@ A config is saved with every checkpoint and weights file.
 
 from gllmm_jax.config.design import SLOPES, Design
 from gllmm_jax.config.model import (
-    BLOCKS,
     CONTEXT_RADIUS,
     FAMILIES,
     HYPER_STRIDE,
@@ -18,10 +17,10 @@ from gllmm_jax.config.model import (
     Family,
     ModelConfig,
     Order,
-    Progressive,
     Search,
     VariableRate,
 )
+from gllmm_jax.config.progressive import BLOCKS, Progressive
 from gllmm_jax.config.training import MS_SSIM_CROP, Compute, Distortion, Optimizer, Schedule, TrainConfig
 
 __all__ = [

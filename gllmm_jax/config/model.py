@@ -1,21 +1,18 @@
 """What a model is."""
 
 import dataclasses
-import itertools
 import math
 from typing import Any, Literal, get_args
 
 from gllmm_jax.config.checks import DEEPEST, DEPTH, WIDTH, are_widths, check, is_count, is_width, with_tuples
 from gllmm_jax.config.design import ORDERS_OF, SLOPES, Design
+from gllmm_jax.config.progressive import Progressive
 
 Family = Literal["gaussian", "laplace", "logistic"]
 FAMILIES: tuple[Family, ...] = ("gaussian", "laplace", "logistic")
 
 Block = Literal["plain", "leaky", "crm2", "crm3"]
 Order = Literal["raster", "checkerboard", "none"]  # of latents, under the context model, or without one
-
-BLOCKS = ((2, 2), (2, 4))
-"""Blocks of the progressive entropy model."""
 
 Search = Literal["greedy", "straight-through", "gumbel"]  # for latents, `lof`
 
@@ -48,42 +45,6 @@ On a checkerboard only latents of odd row + column have a context, of those of e
 """
 
 _WIDTHS = {"paper": 1, "light": 3, "residual": 1, "balle": 1, "cheng": 1}
-
-
-@dataclasses.dataclass(frozen=True)
-class Progressive:
-    """The multi-scale progressive entropy model (MSP) in place of hyperprior and serial context.
-
-    Raises `ValueError` where the fields make no model. Source: Zhang et al. 2022, of whose profiles only Nokia's later
-    code could be read: `scales`, `block` and `seeds` as there, the network a reconstruction.
-    """
-
-    scales: int = 3  # besides the coarsest, which the factorised prior codes
-    block: tuple[int, int] = (2, 2)  # rows and columns that are visited in one order
-    seeds: int = 0  # channels of a place that are coded one by one before the others
-    width: int = 64  # F, channels of the network
-    depth: int = 5  # R, its residual blocks
-    splits: tuple[int, ...] = ()  # channels at which the others are parted: each part is coded after those before it
-
-    def __post_init__(self) -> None:
-        check(
-            self,
-            scales=(is_count(self.scales, DEEPEST), DEPTH),
-            block=(self.block in BLOCKS, " or ".join(map(str, BLOCKS))),
-            seeds=(isinstance(self.seeds, int) and self.seeds >= 0, "a whole number, not below zero"),
-            width=(is_width(self.width), WIDTH),
-            depth=(is_count(self.depth, DEEPEST), DEPTH),
-            splits=(
-                isinstance(self.splits, tuple)
-                and all(map(is_width, self.splits))
-                and all(a < b for a, b in itertools.pairwise((self.seeds, *self.splits))),
-                f"whole numbers that grow, above {self.seeds}",
-            ),
-        )
-
-    def edges(self, channels: int) -> list[int]:
-        """Where the groups of channels of one place begin, in coding order, and `channels` last."""
-        return [*range(self.seeds + 1), *self.splits, channels]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -57,6 +57,12 @@ def load(
         return Picture(formats.as_array(image), alpha, exif, xmp, icc, mode)
 
 
+def announced(path: str | os.PathLike[str], *, file: BinaryIO | None = None) -> tuple[int, int]:
+    """(height, width) as the header of a picture tells, before it is turned upright. Raises `PictureError`."""
+    with _opened(path, file, None) as opened:
+        return opened.height, opened.width
+
+
 def read(path: str | os.PathLike[str], *, convert: bool = False, max_pixels: int | None = MAX_PIXELS) -> np.ndarray:
     """The pixels of `load` alone: uint8 [height, width, 3 or 1]. With `convert` transparency is laid on white.
 

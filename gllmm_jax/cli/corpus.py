@@ -1,0 +1,109 @@
+"""`corpus`: its three actions."""
+
+import argparse
+import math
+from typing import TYPE_CHECKING, Any
+
+from gllmm_jax import zoo
+from gllmm_jax.cli.common import (
+    add_command,
+    add_convert,
+    add_json,
+    add_model,
+    harmless,
+    positive,
+    print_json,
+    quality,
+    say,
+)
+from gllmm_jax.cli.runs import SOME_FAILED
+
+if TYPE_CHECKING:
+    from gllmm_jax.corpus import Summary
+
+NAMED = 10
+"""Pictures that failed and are told one by one."""
+
+
+def add_commands(commands: Any) -> None:
+    """Its actions, and their arguments."""
+    about = "compress, verify or evaluate any number of pictures, on many machines by Ray"
+    actions = add_command(commands, "corpus", about, compress).add_subparsers(metavar="ACTION", required=True)
+
+    parser = add_command(actions, "compress", "pictures become .gllm files, or rows of Parquet files", compress)
+    text = "a folder or bucket of pictures, or one of Parquet files with a picture in each row"
+    parser.add_argument("source", metavar="SRC", help=text)
+    _add_target(parser)
+    add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
+    text = "from 0 to 100, of a model with a variable rate (its own unless given)"
+    parser.add_argument("--quality", type=quality, metavar="Q", help=text)
+    parser.add_argument("--into-rows", action="store_true", help="keep the .gllm files in the rows alone")
+    text = "columns of Parquet files with the name of a picture and its bytes (name bytes unless given)"
+    parser.add_argument("--columns", nargs=2, default=("name", "bytes"), metavar=("NAME", "BYTES"), help=text)
+    text = "do not decode each file to measure its PSNR: half the time"
+    parser.add_argument("--no-psnr", dest="psnr", action="store_false", help=text)
+    add_convert(parser)
+    _add_cluster(parser)
+
+    about = "decode every file and compare its latents with those that were written"
+    parser = add_command(actions, "verify", about, verify)
+    _add_target(parser)
+    _add_cluster(parser)
+
+    parser = add_command(actions, "evaluate", "compare every file with its picture: PSNR and MS-SSIM", evaluate)
+    parser.add_argument("source", metavar="SRC", help="the pictures that were compressed")
+    _add_target(parser)
+    _add_cluster(parser)
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    text = "a folder or bucket for what is made: DST/rows has a row a picture, and what has one is not made again"
+    parser.add_argument("target", metavar="DST", help=text)
+
+
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    text = "of a Ray cluster, as in auto or HOST:PORT (this machine alone unless given)"
+    parser.add_argument("--ray", metavar="ADDRESS", dest="ray_address", help=text)
+    text = "codecs at once (one for each accelerator or, where there is none, core but one, unless given)"
+    parser.add_argument("--workers", type=positive, metavar="N", help=text)
+    add_json(parser)
+
+
+def compress(arguments: argparse.Namespace) -> int:
+    """Pictures -> a corpus."""
+    from gllmm_jax import corpus
+
+    names = ("model", "quality", "into_rows", "psnr", "convert", "columns", "ray_address", "workers")
+    options = {name: getattr(arguments, name) for name in names}
+    return _told(arguments, corpus.compress(arguments.source, arguments.target, **options))
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """A corpus -> whether it is whole."""
+    from gllmm_jax import corpus
+
+    options = {"ray_address": arguments.ray_address, "workers": arguments.workers}
+    return _told(arguments, corpus.verify(arguments.target, **options))
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """A corpus and its pictures -> how near they are."""
+    from gllmm_jax import corpus
+
+    options = {"ray_address": arguments.ray_address, "workers": arguments.workers}
+    return _told(arguments, corpus.evaluate(arguments.source, arguments.target, **options))
+
+
+def _told(arguments: argparse.Namespace, found: "Summary") -> int:
+    if arguments.json:
+        numbers = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in found._asdict().items()}
+        print_json(numbers)
+    else:
+        for name, error in list(found.failed.items())[:NAMED]:
+            say(error if name in error else f"{harmless(name)}: {error}")
+        parts = [f"{found.pictures:,} picture{'s' * (found.pictures != 1)}", f"{found.bytes:,} bytes"]
+        figures = (("bpp", "{:.3f} bits a pixel"), ("psnr", "{:.2f} dB"), ("ms_ssim", "MS-SSIM {:.4f}"))
+        parts += [text.format(value) for name, text in figures if not math.isnan(value := getattr(found, name))]
+        parts += [f"{len(found.failed):,} failed"] * bool(found.failed)
+        print(", ".join(parts))
+    return SOME_FAILED if found.failed else 0

@@ -1,0 +1,45 @@
+"""What a progressive entropy model is."""
+
+import dataclasses
+import itertools
+
+from gllmm_jax.config.checks import DEEPEST, DEPTH, WIDTH, check, is_count, is_width
+
+BLOCKS = ((2, 2), (2, 4))
+"""Blocks of the progressive entropy model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Progressive:
+    """The multi-scale progressive entropy model (MSP) in place of hyperprior and serial context.
+
+    Raises `ValueError` where the fields make no model. Source: Zhang et al. 2022, of whose profiles only Nokia's later
+    code could be read: `scales`, `block` and `seeds` as there, the network a reconstruction.
+    """
+
+    scales: int = 3  # besides the coarsest, which the factorised prior codes
+    block: tuple[int, int] = (2, 2)  # rows and columns that are visited in one order
+    seeds: int = 0  # channels of a place that are coded one by one before the others
+    width: int = 64  # F, channels of the network
+    depth: int = 5  # R, its residual blocks
+    splits: tuple[int, ...] = ()  # channels at which the others are parted: each part is coded after those before it
+
+    def __post_init__(self) -> None:
+        check(
+            self,
+            scales=(is_count(self.scales, DEEPEST), DEPTH),
+            block=(self.block in BLOCKS, " or ".join(map(str, BLOCKS))),
+            seeds=(isinstance(self.seeds, int) and self.seeds >= 0, "a whole number, not below zero"),
+            width=(is_width(self.width), WIDTH),
+            depth=(is_count(self.depth, DEEPEST), DEPTH),
+            splits=(
+                isinstance(self.splits, tuple)
+                and all(map(is_width, self.splits))
+                and all(a < b for a, b in itertools.pairwise((self.seeds, *self.splits))),
+                f"whole numbers that grow, above {self.seeds}",
+            ),
+        )
+
+    def edges(self, channels: int) -> list[int]:
+        """Where the groups of channels of one place begin, in coding order, and `channels` last."""
+        return [*range(self.seeds + 1), *self.splits, channels]

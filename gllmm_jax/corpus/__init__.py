@@ -1,0 +1,16 @@
+"""A corpus of pictures on many machines, by Ray Data: compress it, verify it, evaluate it.
+
+    >>> from gllmm_jax import corpus
+    >>> done = corpus.compress("photographs", "packed", quality=50)  # doctest: +SKIP
+    >>> print(done.pictures, done.bpp)  # doctest: +SKIP
+
+Pictures lie in a folder, in a bucket (any address that fsspec knows) or in the rows of Parquet files. Ray places one
+codec on each accelerator, or on each core where there is none, and repeats what a lost machine had begun. What a run
+leaves behind is whole, and the next run of the same call finishes the rest. Needs the extra `ray`.
+"""
+
+from gllmm_jax.corpus.place import Place
+from gllmm_jax.corpus.run import compress, evaluate, verify
+from gllmm_jax.corpus.table import Summary
+
+__all__ = ["Place", "Summary", "compress", "evaluate", "verify"]

@@ -1,0 +1,83 @@
+"""Where the files of a corpus lie: a folder, or a bucket by any address that fsspec knows."""
+
+import contextlib
+import dataclasses
+import functools
+import posixpath
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from gllmm_jax import files
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A folder by its path, or a bucket by its address, as in "s3://photographs/2026".
+
+    Files have names relative to it, with forward slashes. A place travels to other machines as its address alone.
+    """
+
+    address: str
+
+    @functools.cached_property
+    def system(self) -> Any:
+        """The file system, of fsspec. Raises `ImportError` where its library is missing."""
+        return self._found[0]
+
+    @functools.cached_property
+    def root(self) -> str:
+        """The path within the file system."""
+        return self._found[1].rstrip("/")
+
+    @functools.cached_property
+    def _found(self) -> tuple[Any, str]:
+        try:
+            import fsspec
+        except ImportError as error:
+            raise ImportError("a corpus needs Ray and fsspec: pip install 'gllmm-jax[ray]'") from error
+        return fsspec.core.url_to_fs(self.address)
+
+    def __getstate__(self) -> dict[str, str]:
+        return {"address": self.address}
+
+    def path(self, name: str) -> str:
+        """The path of a file within the file system."""
+        return posixpath.join(self.root, name)
+
+    def names(self, suffix: str = "") -> list[str]:
+        """All files whose names end in `suffix`, those in its folders too, sorted; none where nothing is there."""
+        self.system.invalidate_cache()
+        found = self.system.find(self.root) if self.system.isdir(self.root) else []
+        return sorted(path[len(self.root) + 1 :] for path in found if path.endswith(suffix))
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file. Raises `OSError`."""
+        return self.system.cat_file(self.path(name))
+
+    @contextlib.contextmanager
+    def opened(self, name: str) -> Iterator[BinaryIO]:
+        """A file to read a part of. Raises `OSError`."""
+        with self.system.open(self.path(name), "rb") as file:
+            yield file
+
+    def write(self, name: str, data: bytes) -> None:
+        """A file with these bytes, whole or not at all; one that is there is replaced. Raises `OSError`."""
+        path = self.path(name)
+        self.system.makedirs(posixpath.dirname(path), exist_ok=True)
+        if "file" in self.system.protocol:
+            files.write(path, data)
+        else:
+            self.system.pipe_file(path, data)  # stores of objects know no part of one
+
+    def remove(self, name: str) -> None:
+        """Removes a file. Raises `OSError`."""
+        self.system.rm_file(self.path(name))
+
+
+def outputs(names: list[str], suffix: str) -> dict[str, str]:
+    """The name of what each file becomes: with `suffix` in place of its own, or after it where two would be one."""
+    stems = {name: posixpath.splitext(name)[0] for name in names}
+    taken = Counter([*stems.values(), *names])  # a name without a suffix is its own stem
+    alone = {name for name, stem in stems.items() if taken[stem] == 1 + (stem == name)}
+    return {name: (stems[name] if name in alone else name) + suffix for name in names}

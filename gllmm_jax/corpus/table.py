@@ -1,0 +1,123 @@
+"""The rows that a run leaves, a row a picture, in Parquet files: read back, and summed up."""
+
+import json
+import math
+from typing import Any, NamedTuple
+
+from gllmm_jax.corpus.place import Place
+
+ROWS = "rows"
+"""Folder of the rows, in the target."""
+
+SETTINGS = "settings.json"
+"""What the rows of a target have in common."""
+
+FIELDS = {
+    "name": "string",  # of the picture
+    "output": "string",  # name of its .gllm file; empty where the row has the file itself
+    "width": "int32",
+    "height": "int32",
+    "bytes": "int64",  # of the .gllm file
+    "bpp": "float64",  # bits a pixel, of the whole file
+    "psnr": "float64",  # dB, of 8 bits; NaN where it was not asked for
+    "ms_ssim": "float64",  # of `evaluate`; else NaN
+    "crc32": "int64",  # of the latents
+    "seconds": "float64",
+    "error": "string",  # why there is no file; else empty
+    "data": "binary",  # the .gllm file, or nothing
+}
+"""Columns of a row, and Arrow's names of their types."""
+
+
+class Summary(NamedTuple):
+    """What became of a corpus: means are over its pictures, `failed` are names with the reason."""
+
+    pictures: int
+    bytes: int
+    bpp: float
+    psnr: float
+    ms_ssim: float
+    failed: dict[str, str]
+
+
+def row(name: str, **fields: Any) -> dict[str, Any]:
+    """A row of `FIELDS`, with nothing in those that are not given."""
+    nothing = {"string": "", "int32": 0, "int64": 0, "float64": math.nan, "binary": b""}
+    return {field: nothing[kind] for field, kind in FIELDS.items()} | {"name": name} | fields
+
+
+def batch(rows: list[dict[str, Any]]) -> Any:
+    """Rows as a table of Arrow."""
+    pa, _ = _arrow()
+    return pa.table({field: pa.array([one[field] for one in rows], kind) for field, kind in FIELDS.items()})
+
+
+def rows(target: Place, folder: str = ROWS) -> list[dict[str, Any]]:
+    """The rows of a target but for `data`, each name once: one that succeeded where there is one.
+
+    A file of rows that was cut short is removed.
+    """
+    pa, pq = _arrow()
+    found: dict[str, dict[str, Any]] = {}
+    for name in target.names(".parquet"):
+        if not name.startswith(f"{folder}/"):
+            continue
+        try:
+            with target.opened(name) as file:
+                some = pq.read_table(file, columns=[field for field in FIELDS if field != "data"]).to_pylist()
+        except (pa.ArrowInvalid, EOFError):
+            target.remove(name)
+            continue
+        for one in some:
+            if not one["error"] or one["name"] not in found:
+                found[one["name"]] = one
+    return list(found.values())
+
+
+def remove(target: Place, folder: str) -> None:
+    """Removes the rows of a folder."""
+    for name in target.names(".parquet"):
+        if name.startswith(f"{folder}/"):
+            target.remove(name)
+
+
+def summed(found: list[dict[str, Any]]) -> Summary:
+    """The summary of rows."""
+    good = [one for one in found if not one["error"]]
+
+    def mean(field: str) -> float:
+        values = [one[field] for one in good]
+        return sum(values) / len(values) if values else math.nan
+
+    failed = {one["name"]: one["error"] for one in found if one["error"]}
+    size = sum(one["bytes"] for one in good)
+    return Summary(len(good), size, mean("bpp"), mean("psnr"), mean("ms_ssim"), failed)
+
+
+def settings(target: Place) -> dict[str, Any]:
+    """The settings of a target's rows. Raises `ValueError` where it holds no corpus."""
+    if SETTINGS not in target.names(SETTINGS):
+        raise ValueError(f"{target.address} holds no corpus: there is no {SETTINGS}")
+    return json.loads(target.read(SETTINGS))
+
+
+def settle(target: Place, wanted: dict[str, Any]) -> None:
+    """Write the settings of a target's rows, once. Raises `ValueError` where it has others."""
+    if SETTINGS not in target.names(SETTINGS):
+        target.write(SETTINGS, json.dumps(wanted, indent=2).encode())
+        return
+    there = settings(target)
+    for name, value in wanted.items():
+        if value != there.get(name):
+            other = f"a corpus whose {name} is {there.get(name)}, and {value} is asked for"
+            raise ValueError(f"{target.address} holds {other}: choose another folder")
+
+
+def _arrow() -> tuple[Any, Any]:
+    """Arrow, and its Parquet."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ImportError("a corpus needs Arrow: pip install 'gllmm-jax[ray]'") from error
+    return pyarrow, pyarrow.parquet

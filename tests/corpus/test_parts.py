@@ -1,0 +1,131 @@
+"""What a corpus is made of, without a cluster."""
+
+import io
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from gllmm_jax import corpus
+from gllmm_jax.codec.codec import load
+from gllmm_jax.corpus import table
+from gllmm_jax.corpus.place import Place, outputs
+from gllmm_jax.corpus.workers import Compressor, Job, Verifier, with_pixels
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(request, tmp_path):
+    """A folder that is not there yet, or a bucket."""
+    if request.param == "folder":
+        return Place(str(tmp_path / "place"))
+    return Place(f"memory://{tmp_path.name}")
+
+
+def test_a_place_keeps_files(place):
+    assert place.names() == []
+    place.write("b.txt", b"old")
+    place.write("sub/a.txt", b"one")
+    place.write("b.txt", b"two")
+    assert place.names() == ["b.txt", "sub/a.txt"]
+    assert place.names("a.txt") == ["sub/a.txt"]
+    assert (place.read("b.txt"), place.read("sub/a.txt")) == (b"two", b"one")
+    with place.opened("b.txt") as file:
+        assert file.read(1) == b"t"
+    place.remove("b.txt")
+    assert place.names() == ["sub/a.txt"]
+    with pytest.raises(FileNotFoundError):
+        place.read("b.txt")
+
+
+def test_outputs_never_meet():
+    names = ["a.png", "sub/a.png", "b.png", "b.jpg", "c"]
+    found = outputs(names, ".gllm")
+    assert found == {"a.png": "a.gllm", "sub/a.png": "sub/a.gllm", "b.png": "b.png.gllm", "b.jpg": "b.jpg.gllm",
+                     "c": "c.gllm"}  # fmt: skip
+    tricky = outputs(["a.png", "a.jpg", "a.png.webp"], ".gllm")
+    assert len(set(tricky.values())) == 3
+
+
+def write_rows(place, name, rows):
+    stream = io.BytesIO()
+    pq.write_table(table.batch(rows), stream)
+    place.write(f"rows/{name}.parquet", stream.getvalue())
+
+
+def test_rows_count_once_and_a_success_counts(place):
+    write_rows(place, "1", [table.row("a", bytes=10, bpp=1.0), table.row("b", error="a full disk")])
+    write_rows(place, "2", [table.row("b", bytes=30, bpp=3.0), table.row("c", error="no picture")])
+    write_rows(place, "0", [table.row("c", error="no picture")])
+    place.write("rows/3.parquet", place.read("rows/1.parquet")[:-20])
+    found = table.rows(place)
+    assert sorted((one["name"], one["bytes"]) for one in found) == [("a", 10), ("b", 30), ("c", 0)]
+    assert "rows/3.parquet" not in place.names()
+    summary = table.summed(found)
+    assert (summary.pictures, summary.bytes, summary.bpp, summary.failed) == (2, 40, 2.0, {"c": "no picture"})
+    assert math.isnan(summary.psnr)
+
+
+def test_a_target_has_one_kind_of_rows(place):
+    with pytest.raises(ValueError, match="holds no corpus"):
+        table.settings(place)
+    table.settle(place, {"model": "mu", "quality": None})
+    table.settle(place, {"model": "mu", "quality": None})
+    with pytest.raises(ValueError, match="whose model is mu, and light is asked for"):
+        table.settle(place, {"model": "light", "quality": None})
+
+
+def test_what_is_no_corpus_is_told_before_a_cluster_starts(tmp_path, pictures):
+    with pytest.raises(ValueError, match="neither pictures nor Parquet files"):
+        corpus.compress(tmp_path / "nothing", tmp_path / "packed")
+    with pytest.raises(ValueError, match="holds no corpus"):
+        corpus.verify(tmp_path / "nothing")
+    with pytest.raises(ValueError, match="holds no corpus"):
+        corpus.evaluate(pictures, tmp_path / "nothing")
+    (pictures / "rows.parquet").write_bytes(b"")
+    with pytest.raises(ValueError, match="both pictures and Parquet files"):
+        corpus.compress(pictures, tmp_path / "packed")
+
+
+def test_workers_do_what_the_codec_does(mu_file, pictures, tmp_path, mu_codec):
+    source, target = Place(str(pictures)), Place(str(tmp_path / "packed"))
+    given = [{"name": "p1.png", "output": "p1.gllm"}, {"name": "bad.png", "output": "bad.gllm"}]
+    job = Job(str(mu_file), source, target)
+    good, bad = made = Compressor(job)(pa.Table.from_pylist(given)).to_pylist()
+    pixels = np.asarray(Image.open(pictures / "p1.png"))
+    encoded = mu_codec.encode(pixels, estimate=False)
+    assert target.read("p1.gllm") == encoded.data
+    assert (good["width"], good["height"], good["bytes"]) == (24, 24, len(encoded.data))
+    assert (good["bpp"], good["crc32"]) == (encoded.report.bpp, encoded.report.latents_crc32)
+    error = np.mean((pixels.astype(float) - mu_codec.decompress(encoded.data)) ** 2)
+    assert good["psnr"] == pytest.approx(10 * math.log10(255**2 / error), abs=1e-3)
+    assert "bad.png is not a picture" in bad["error"]
+    assert target.names() == ["p1.gllm"]
+
+    verifier = Verifier(job)
+    assert verifier(table.batch(made[:1])).to_pylist()[0]["error"] == ""
+    other = mu_codec.encode(pixels[::-1], estimate=False).data
+    for data, error in ((other, "another than the one that was written"), (other[:-3], "cut short")):
+        target.write("p1.gllm", data)
+        assert error in verifier(table.batch(made[:1])).to_pylist()[0]["error"]
+    target.remove("p1.gllm")
+    assert verifier(table.batch(made[:1])).to_pylist()[0]["error"]
+
+
+def test_files_may_lie_in_the_rows(mu_file, photograph):
+    stream = io.BytesIO()
+    Image.fromarray(photograph(16, 24)).save(stream, "png")
+    job = Job(str(mu_file), None, None, psnr=False)
+    given = pa.Table.from_pylist([{"name": "a.png", "picture": stream.getvalue()}])
+    made = Compressor(job)(given)
+    (row,) = made.to_pylist()
+    assert row["data"] == load(mu_file).encode(photograph(16, 24), estimate=False).data
+    assert math.isnan(row["psnr"])
+    assert Verifier(job)(made).to_pylist()[0]["error"] == ""
+
+
+def test_pictures_are_sized_by_their_headers(pictures):
+    found = [with_pixels(Place(str(pictures)), {"name": name})["pixels"] for name in ("p1.png", "bad.png", "none.png")]
+    assert found == [24 * 24, 0, 0]
