@@ -23,6 +23,8 @@ from gllmm_jax.config import ModelConfig
 from gllmm_jax.presets import PRESETS
 
 DEFAULT = "light-vr-3"
+APART = ("light-0.0130", "light-msp-0.0130")  # models that have a wheel of their own: `weights/pyproject.toml`
+BROUGHT = "`pip install gllmm-jax-weights`, or ./gllmm_jax/weights of the sources, brings it"
 FORMAT = 1
 FOLDER = Path(__file__).parent / "weights"
 PLACES = "GLLMM_JAX_WEIGHTS"
@@ -38,7 +40,6 @@ KINDS = {"meta": "u", "params": "f", "tables": "iu"}
 """Kinds of numbers, as NumPy names them, of the members of a file."""
 
 LARGEST_META = 1 << 20
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}")
 
 
@@ -159,15 +160,15 @@ def locate(name_or_path: str | os.PathLike[str]) -> Path:
 
 
 def _suggestion(name: str) -> str:
-    known, listed = names(), ", ".join(names())
-    if name in PRESETS:
-        return f"it is a preset, and `gllmm-jax train --preset {name}` makes weights; there are: {listed or 'none'}"
+    known, listed = names(), ", ".join(names()) or "none"
+    if name in APART or name in PRESETS:
+        made = BROUGHT if name in APART else f"it is a preset, and `gllmm-jax train --preset {name}` makes weights"
+        return f"{made}; there are: {listed}"
     if not known:
         return f"no models are installed: give a weights file, or set {PLACES} to a folder of them"
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    if close and len(known) > 1:
-        return f"did you mean '{close[0]}'? There are: {listed}"
-    return f"there are: {listed}"
+    meant = f"did you mean '{close[0]}'? T" if close and len(known) > 1 else "t"
+    return f"{meant}here are: {listed}"
 
 
 def _parse(path: Path, data: bytes, judge: Judge | None) -> Weights:

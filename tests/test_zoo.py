@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import os
 import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,6 +69,23 @@ def test_names_and_installed_models(path, monkeypatch):
     zoo.save(path.parent / "big-2.npz", small())
     with pytest.raises(WeightsError, match=r"did you mean 'small-1'\? There are: big-2, small-1$"):
         zoo.read("smal-1")
+
+
+def test_models_that_the_wheel_leaves_out_have_one_of_their_own(path, monkeypatch):
+    project = Path(__file__).parent.parent
+    wheel, apart = (
+        tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+        for folder in (project, zoo.FOLDER)
+    )
+    kept = {file.name for file in zoo.FOLDER.iterdir()} - set(
+        map(os.path.basename, wheel["targets"]["wheel"]["exclude"])
+    )
+    assert kept == {f"{zoo.DEFAULT}.npz", "measured.json"}
+    assert apart["include"] == [f"{name}.npz" for name in zoo.APART]
+    assert set(zoo.names()) == {zoo.DEFAULT, *zoo.APART}
+    monkeypatch.setattr(zoo, "FOLDER", path.parent)
+    with pytest.raises(WeightsError, match=r"^there is no model 'light-0.0130'; `pip install gllmm-jax-weights`"):
+        zoo.read("light-0.0130")
 
 
 def test_the_installed_models_are_named_as_their_files():

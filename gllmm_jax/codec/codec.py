@@ -10,7 +10,7 @@ the same picture up to rounding.
 
     >>> import numpy as np
     >>> import gllmm_jax
-    >>> codec = gllmm_jax.load("light-0.0130")
+    >>> codec = gllmm_jax.load()
     >>> data = codec.compress(np.zeros((64, 48, 3), np.uint8))
     >>> codec.decompress(data).shape
     (64, 48, 3)

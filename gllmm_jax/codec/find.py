@@ -28,9 +28,10 @@ def codec_for(header: Header, *, other_synthesis: bool = False, load: Callable[[
             second = second or codec
     if second is not None and other_synthesis:
         return second
+    brought = f"{zoo.BROUGHT}; or " if header.model in zoo.APART else ""
     also = "" if second is None else f"; '{second.name}' would show another picture, other_synthesis=True accepts that"
     places = ", ".join(f"{place}" if place.is_dir() else f"{place} (no such folder)" for place in zoo.places())
     raise BitstreamError(
         f"it needs the weights '{header.model}' with the fingerprint {of_header(header)}, which are not in {places}: "
-        f"give their file, model=FILE, or set {zoo.PLACES} to the folder that holds it{also}"
+        f"{brought}give their file, model=FILE, or set {zoo.PLACES} to the folder that holds it{also}"
     )

@@ -6,7 +6,7 @@ numbers are the same: `pack` gives the stream that `latents.encode_latents` give
     >>> import functools
     >>> import gllmm_jax, jax, jax.numpy as jnp
     >>> from gllmm_jax.walk import traceable
-    >>> codec = gllmm_jax.load("light-0.0130")
+    >>> codec = gllmm_jax.load()
     >>> encode = jax.jit(jax.vmap(functools.partial(traceable.encode_latents, codec.twin)))
     >>> y_hat = jnp.zeros((2, 4, 4, codec.config.latents), jnp.int32)  # of a batch of two
     >>> z_hat = jnp.zeros((2, 1, 1, codec.config.hyper), jnp.int32)
