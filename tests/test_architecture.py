@@ -50,6 +50,7 @@ ROOMS = {
     "train": {"checkpoints", "data", "optimizer", "nn", "prob"},
     "peers": set(),
     "evaluate": {"peers", "codec", "picture", "order", "nn", "prob"},
+    "report": {"evaluate", "peers", "picture"},
     "transcode": {"codec", "container", "picture"},
     "pillow": {"transcode", "codec", "container", "picture"},
     "corpus": {"transcode", "codec", "picture"},
@@ -66,6 +67,7 @@ ROOMS = {
         "train",
         "peers",
         "evaluate",
+        "report",
     },
 }
 """Which other rooms a room imports, all of them above it here. `train` and `codec` never meet."""
@@ -94,6 +96,7 @@ LIBRARIES = {
     "peers": {"numpy", "PIL", "pillow_jxl", "imageio_ffmpeg"},
     "evaluate": ARRAYS | {"scipy", "bjontegaard", "matplotlib", "skimage"},
     "corpus": {"fsspec", "pyarrow", "ray"},
+    "report": {"numpy", "PIL", "plotly"},
     "cli": {"jax", "tqdm"},
     "transcode": {"numpy"},
     "pillow": {"PIL"},
@@ -117,6 +120,7 @@ OPTIONAL = {
     "ray": "ray",
     "fsspec": "ray",
     "pyarrow": "ray",
+    "plotly": "report",
 }
 """Libraries that an extra brings, and that extra."""
 
@@ -211,5 +215,5 @@ def test_the_codec_needs_no_training_and_no_figures():
     modules = loaded_after("import gllmm_jax.codec.codec, gllmm_jax.picture.picture, gllmm_jax.cli")
     assert "gllmm_jax.nn.model" in modules
     assert not heavy & modules
-    away = ("foreign", "data", "optimizer", "checkpoints", "train", "evaluate")
+    away = ("foreign", "data", "optimizer", "checkpoints", "train", "evaluate", "report")
     assert not {f"gllmm_jax.{room}" for room in away} & modules

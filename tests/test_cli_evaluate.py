@@ -130,3 +130,38 @@ def test_what_evaluate_leaves_out_is_told(capsys, photo, tmp_path, monkeypatch):
     assert "has one quality alone" in fails(capsys, photo, "--quality", "3")
     assert "kodim01 to kodim24" in fails(capsys, photo, "--published", "vtm")
     assert fails(capsys, tmp_path / "*.jpg") == f"no file matches {tmp_path / '*.jpg'}"
+
+
+def test_report(capsys, tmp_path, photograph, mu_file):
+    pictures, kept, page = tmp_path / "pictures", tmp_path / "rows.csv", tmp_path / "page.html"
+    pictures.mkdir()
+    for seed, name in enumerate(("<b>a&amp;", "plain")):
+        Image.fromarray(photograph(20, 20, seed=seed)).save(pictures / f"{name}.png")
+    report(capsys, pictures, "--rows", kept, "--against", "webp")
+    assert main(["report", str(kept), str(pictures), "-o", str(page)]) == 0
+    out, err = capsys.readouterr()
+    assert err == "" and out.startswith(f"{page} is written, ")
+    text = page.read_text()
+    assert text.count("data:") and text.count("&lt;b&gt;a&amp;amp;</button>") == 1 and "<b>" not in text
+    shown = json.loads(text.split('id="data">')[1].split("</script>")[0])["pictures"]
+    captions = [view["caption"].split(":")[0] for view in shown[1]["views"]]
+    assert [one["name"] for one in shown] == ["<b>a&amp;", "plain"]
+    assert captions[:2] == ["original", "mu-random"] and captions[2].startswith("webp at ")
+
+    def refused(*arguments) -> str:
+        assert main(["report", *map(str, arguments)]) == 2
+        return capsys.readouterr().err.removeprefix("gllmm-jax: ").rstrip("\n")
+
+    assert refused(kept, "-o", page) == f"{page} is there already: --force replaces it"
+    asked = kept, pictures / "plain.png", "-o", page, "--force"
+    assert "has one quality alone" in refused(*asked, "--quality", 3)
+    assert refused(*asked, "--beside", "jpg").startswith("there is no other codec 'jpg'")
+    assert refused(*asked, "--anchor", "x").startswith("there is no 'x' to compare with")
+    (pictures / "other.png").write_bytes((pictures / "plain.png").read_bytes())
+    other = pictures / "other.png"
+    assert refused(kept, other, *asked[2:]) == f"{kept} has no row of these pictures: name them as for `evaluate`"
+    kept.write_text(kept.read_text().replace("mu-random", "gone"))
+    assert refused(*asked) == "no model of these rows is installed: name its weights file, --model FILE"
+    assert main(["report", *map(str, asked), "--model", str(mu_file)]) == 0
+    kept.write_text(kept.read_text().splitlines()[0] + "\n")
+    assert refused(kept, *asked[2:]) == f"{kept} has no rows"

@@ -37,6 +37,7 @@ EXAMPLES = {
         "evaluate photograph.png --quality 25 50 75",
         "evaluate photographs --quality 10 50 90 --against webp,avif-4:2:0 --rows measured.csv",
     ],
+    "report": ["report measured.csv", "report measured.csv photographs --beside webp -o report.html"],
     "explain": ["explain photograph.png -o map.png"],
     "corpus": [
         "corpus compress photographs packed --quality 50",

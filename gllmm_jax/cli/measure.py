@@ -1,4 +1,4 @@
-"""`evaluate`, `explain` and `demo`."""
+"""`evaluate`, `report` and `demo`."""
 
 import argparse
 import functools
@@ -25,12 +25,15 @@ from gllmm_jax.cli.common import (
     say,
     sentence,
 )
+from gllmm_jax.cli.options import add_curves, add_others
 from gllmm_jax.cli.pairs import check_png, pictures
 from gllmm_jax.cli.progress import bar
-from gllmm_jax.files import check_free
+from gllmm_jax.files import check_free, replacing
 
 if TYPE_CHECKING:
     from gllmm_jax.evaluate.contestants import Ours, Theirs
+    from gllmm_jax.evaluate.rows import Row
+    from gllmm_jax.report.pictures import Shown
 
 
 def add_commands(commands: Any) -> None:
@@ -41,7 +44,7 @@ def add_commands(commands: Any) -> None:
     text = f"a model that `models` lists, or a weights file; several are given one by one ({zoo.DEFAULT} unless given)"
     parser.add_argument("--model", action="append", dest="models", metavar="NAME|FILE", help=text)
     add_qualities(parser)
-    _add_others(parser)
+    add_others(parser)
     text = "add each row to this file as it is measured, CSV or .jsonl; rows that it has, by codec, setting and name "
     text += "of the picture, are not measured again"
     parser.add_argument("--rows", type=a_path, metavar="FILE", help=text)
@@ -55,19 +58,7 @@ def add_commands(commands: Any) -> None:
     add_placement(parser)
     add_json(parser)
 
-    parser = add_command(commands, "explain", "where the bits of one picture go, and which family says so", explain)
-    parser.add_argument("image", type=a_path, metavar="IN", help="any picture Pillow reads")
-    text = "a map of bits beside the picture, as a PNG file"
-    parser.add_argument("-o", "--output", type=a_path, metavar="PNG", help=text)
-    text = "of every latent its value, bits, mixture and the shares of the families, as NumPy's arrays"
-    parser.add_argument("--arrays", type=a_path, metavar="NPZ", help=text)
-    add_force(parser)
-    add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
-    text = "from 0 to 100, of a model with a variable rate (its own unless given)"
-    parser.add_argument("--quality", type=quality, metavar="Q", help=text)
-    add_convert(parser)
-    add_json(parser)
-
+    _add_report(commands)
     about = "a first look: four photographs there and back, beside JPEG"
     parser = add_command(commands, "demo", about, demo)
     where = "the folder for files and comparisons (%(default)s unless given)"
@@ -77,20 +68,24 @@ def add_commands(commands: Any) -> None:
     add_qualities(parser)
 
 
-def _add_others(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("beside other codecs")
-    text = "measure these too, names with commas between: jpeg,webp,avif,jpeg2000,jxl,hevc,vvc"
-    group.add_argument("--against", type=_names, default=[], metavar="NAMES", help=text)
-    text = "rows measured before, as --rows keeps them: codec, setting, image, bytes, bpp, psnr, ..."
-    group.add_argument("--peers", type=a_path, metavar="FILE", help=text)
-    text = "means on Kodak as their authors published them: vtm,hm,bpg,gllmm,elic,cheng2020-attn,..."
-    group.add_argument("--published", type=_names, default=[], metavar="NAMES", help=text)
-    text = "what BD-rates are against (the first of the other codecs, or else of the models, unless given)"
-    group.add_argument("--anchor", metavar="NAME", help=text)
-
-
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
+def _add_report(commands: Any) -> None:
+    parser = add_command(commands, "report", "one page of a run of `evaluate`, which needs no network", report)
+    parser.add_argument("rows", type=a_path, metavar="ROWS", help="the file that `evaluate --rows` filled")
+    text = "pictures to show as well, named as `evaluate` had them; both codecs make each again, at equal size"
+    parser.add_argument("images", type=a_path, nargs="*", metavar="PATH", help=text)
+    text = "the page (%(default)s unless given)"
+    parser.add_argument("-o", "--output", type=a_path, default=Path("report.html"), metavar="HTML", help=text)
+    add_force(parser)
+    group = parser.add_argument_group("the pictures")
+    text = "the model that makes them, or its weights file (the first of ROWS that `models` lists, unless given)"
+    group.add_argument("--model", metavar="NAME|FILE", help=text)
+    text = "from 0 to 100, of a model with a variable rate (the middle one of ROWS unless given)"
+    group.add_argument("--quality", type=quality, metavar="Q", help=text)
+    text = "the other codec, as in `evaluate --against` (the first of ROWS that is here, or else jpeg-4:2:0)"
+    group.add_argument("--beside", metavar="NAME", help=text)
+    add_convert(parser)
+    add_curves(parser.add_argument_group("more curves"))
+    add_placement(parser)
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -111,7 +106,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
     if arguments.plot is not None:
         check_png(arguments.plot, force=arguments.force)
-    ours, theirs = _models(arguments), _others(arguments)
+    models = arguments.models or [zoo.DEFAULT]
+    ours, theirs = _models(models, arguments.quality, arguments), _others(arguments)
     contestants, names = [*ours, *theirs], list(dict.fromkeys(one.codec for one in ours))
     tasks = files.tasks(
         contestants,
@@ -168,18 +164,17 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return FAILED if bad else 0
 
 
-def _models(arguments: argparse.Namespace) -> "list[Ours]":
+def _models(models: list[str], qualities: list[float | None], arguments: argparse.Namespace) -> "list[Ours]":
     """Each model at each quality. Raises `zoo.WeightsError`, and `ValueError` where no model has the qualities."""
     from gllmm_jax.evaluate.contestants import qualities_of
 
-    models, places = arguments.models or [zoo.DEFAULT], placement(arguments)
-    found = [qualities_of(model, arguments.quality, **places) for model in dict.fromkeys(models)]
+    found = [qualities_of(model, qualities, **placement(arguments)) for model in dict.fromkeys(models)]
     files: dict[str, str] = {}
     for one in (its[0] for its in found):
         if files.setdefault(one.codec, one.model) != one.model:
             both = f"{files[one.codec]} and {one.model}"
             raise ValueError(f"{both} call themselves '{one.codec}': export one of them with another --name")
-    if arguments.quality != [None]:
+    if qualities != [None]:
         alone = [its[0].codec for its in found if its[0].setting is None]
         if len(alone) == len(found):
             raise ValueError(f"'{alone[0]}' has one quality alone: leave the quality out, or take another model")
@@ -202,42 +197,49 @@ def _others(arguments: argparse.Namespace) -> "list[Theirs]":
     return found
 
 
-def explain(arguments: argparse.Namespace) -> None:
-    """Bits of latents and hyper-latents, shares of the families; a map and the arrays where they are asked for."""
-    outputs = [path for path in (arguments.output, arguments.arrays) if path is not None]
-    if arguments.output is not None:
-        check_png(arguments.output, force=arguments.force)
-    if arguments.arrays is not None:
-        check_free(arguments.arrays, force=arguments.force)
+def report(arguments: argparse.Namespace) -> None:
+    """The page, with pictures where some are given."""
+    check_free(arguments.output, force=arguments.force)
+    from gllmm_jax.evaluate import points, rows
+    from gllmm_jax.peers import table
+    from gllmm_jax.report import page
+
+    if not (found := rows.read(arguments.rows, warn=say)):
+        raise ValueError(f"{arguments.rows} has no rows")
+    names, images = (list(dict.fromkeys(row[column] for row in found)) for column in ("codec", "image"))
+    others = [] if arguments.peers is None else points.stored(arguments.peers, images, names, warn=say)
+    published = points.published_means(arguments.published, images)
+    ours = [name for name in names if name not in table.PEERS]
+    rivals = [row["codec"] for row in found + others + published if row["codec"] not in ours]
+    anchor = points.anchor_of(ours, rivals, arguments.anchor)
+    shown = _shown(arguments, found, ours) if arguments.images else []
+    means = points.means(points.complete(found + others, warn=say)) + published
+    text = page.build(page.Report(arguments.rows.name, found + others, means, ours, anchor, shown)).encode()
+    with replacing(arguments.output) as file:
+        file.write(text)
+    print(f"{harmless(arguments.output)} is written, {len(text) / 1e6:.1f} MB")
+
+
+def _shown(arguments: argparse.Namespace, found: "list[Row]", ours: list[str]) -> "list[Shown]":
+    """The pictures of a report. Raises `ValueError` where none of them has a row."""
     cache.enable()
-    from gllmm_jax.codec.codec import load
-    from gllmm_jax.evaluate import explain as explaining
-    from gllmm_jax.picture import picture
+    from gllmm_jax.evaluate.files import tasks
+    from gllmm_jax.picture.formats import is_picture
+    from gllmm_jax.report.pictures import duel, shown
 
-    codec, image = load(arguments.model), picture.read(arguments.image, convert=arguments.convert)
-    codec = codec if arguments.quality is None else codec.at(arguments.quality)
-    with bar("explaining"):
-        found = explaining.explain(codec, image)
-    if arguments.output is not None:
-        from gllmm_jax.evaluate import plots
-
-        stride, named = codec.config.stride, {"bits": found.bits_by_position()}
-        figure = plots.maps(image, named, unit=f"bits of each {stride} x {stride} pixels", stride=stride)
-        plots.save(figure, arguments.output)
-    if arguments.arrays is not None:
-        explaining.save(arguments.arrays, found)
-    facts = explaining.summary(found) | {"model": codec.name, "quality": codec.quality}
-    facts["bpp"] = facts["bits"] / (image.shape[0] * image.shape[1])
-    if arguments.json:
-        print_json(facts)
-        return
-    for name, value in facts["parts"].items():
-        print(f"{name:13} {value:12,.0f} bits {100 * value / facts['bits']:5.1f} %")
-    print(f"{'together':13} {facts['bits']:12,.0f} bits, {facts['bpp']:.3f} a pixel, by {codec.name}")
-    for family, share in facts["families"].items():
-        print(f"{family:13} has {100 * share:4.1f} % of the probability of what occurred, weighted by its bits")
-    for path in outputs:
-        print(f"{harmless(path)} is written")
+    model, level, beside = arguments.model, arguments.quality, arguments.beside
+    own, other = duel(found, ours, model=model, quality=level, other=beside, **placement(arguments))
+    images = {row["image"] for row in found}
+    named = pictures([str(path) for path in arguments.images], is_picture)
+    todo = [task for task in tasks([own], named) if task.name in images]
+    if not todo:
+        raise ValueError(f"{arguments.rows} has no row of these pictures: name them as for `evaluate`")
+    kept = []
+    with bar("making", len(todo)) as show:
+        for task in todo:
+            kept.append(shown(own, other, task.path, task.name, convert=arguments.convert))
+            show.one_is_done()
+    return kept
 
 
 def demo(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`models`, `info` and `cost`."""
+"""`models`, `info`, `cost` and `explain`."""
 
 import argparse
 import json
@@ -10,18 +10,25 @@ from gllmm_jax.cli import cache
 from gllmm_jax.cli.common import (
     a_path,
     add_command,
+    add_convert,
+    add_force,
     add_json,
+    add_model,
     add_placement,
     harmless,
     opened,
     placement,
     positive,
     print_json,
+    quality,
     read_stream,
     say,
     whole,
 )
 from gllmm_jax.cli.options import add_max_memory
+from gllmm_jax.cli.pairs import check_png
+from gllmm_jax.cli.progress import bar
+from gllmm_jax.files import check_free
 from gllmm_jax.presets import PRESETS
 
 MEASURED = "measured.json"
@@ -49,6 +56,19 @@ def add_commands(commands: Any) -> None:
     text = "calls whose median the seconds are, after one that compiles; 0: none are timed"
     parser.add_argument("--repeats", type=whole, default=3, metavar="N", help=text)
     add_placement(parser)
+    add_json(parser)
+
+    parser = add_command(commands, "explain", "where the bits of one picture go, and which family says so", explain)
+    parser.add_argument("image", type=a_path, metavar="IN", help="any picture Pillow reads")
+    text = "a map of bits beside the picture, as a PNG file"
+    parser.add_argument("-o", "--output", type=a_path, metavar="PNG", help=text)
+    text = "of every latent its value, bits, mixture and the shares of the families, as NumPy's arrays"
+    parser.add_argument("--arrays", type=a_path, metavar="NPZ", help=text)
+    add_force(parser)
+    add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
+    text = "from 0 to 100, of a model with a variable rate (its own unless given)"
+    parser.add_argument("--quality", type=quality, metavar="Q", help=text)
+    add_convert(parser)
     add_json(parser)
 
 
@@ -126,6 +146,44 @@ def cost(arguments: argparse.Namespace) -> None:
             print("\n" * (len(reports) > 1) + costs.table(reports[-1]), flush=True)
     if arguments.json:
         print_json(reports)
+
+
+def explain(arguments: argparse.Namespace) -> None:
+    """Bits of latents and hyper-latents, shares of the families; a map and the arrays where they are asked for."""
+    outputs = [path for path in (arguments.output, arguments.arrays) if path is not None]
+    if arguments.output is not None:
+        check_png(arguments.output, force=arguments.force)
+    if arguments.arrays is not None:
+        check_free(arguments.arrays, force=arguments.force)
+    cache.enable()
+    from gllmm_jax.codec.codec import load
+    from gllmm_jax.evaluate import explain as explaining
+    from gllmm_jax.picture import picture
+
+    codec, image = load(arguments.model), picture.read(arguments.image, convert=arguments.convert)
+    codec = codec if arguments.quality is None else codec.at(arguments.quality)
+    with bar("explaining"):
+        found = explaining.explain(codec, image)
+    if arguments.output is not None:
+        from gllmm_jax.evaluate import plots
+
+        stride, named = codec.config.stride, {"bits": found.bits_by_position()}
+        figure = plots.maps(image, named, unit=f"bits of each {stride} x {stride} pixels", stride=stride)
+        plots.save(figure, arguments.output)
+    if arguments.arrays is not None:
+        explaining.save(arguments.arrays, found)
+    facts = explaining.summary(found) | {"model": codec.name, "quality": codec.quality}
+    facts["bpp"] = facts["bits"] / (image.shape[0] * image.shape[1])
+    if arguments.json:
+        print_json(facts)
+        return
+    for name, value in facts["parts"].items():
+        print(f"{name:13} {value:12,.0f} bits {100 * value / facts['bits']:5.1f} %")
+    print(f"{'together':13} {facts['bits']:12,.0f} bits, {facts['bpp']:.3f} a pixel, by {codec.name}")
+    for family, share in facts["families"].items():
+        print(f"{family:13} has {100 * share:4.1f} % of the probability of what occurred, weighted by its bits")
+    for path in outputs:
+        print(f"{harmless(path)} is written")
 
 
 def _stream_facts(path: Path, data: bytes) -> dict[str, Any]:

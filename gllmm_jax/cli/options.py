@@ -4,9 +4,9 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterator
-from typing import get_args
+from typing import Any, get_args
 
-from gllmm_jax.cli.common import a_name, add_force, exhausted, positive, positive_number, quality, whole
+from gllmm_jax.cli.common import a_name, a_path, add_force, exhausted, positive, positive_number, quality, whole
 from gllmm_jax.codec.quality import DEFAULT
 from gllmm_jax.config import Search
 from gllmm_jax.container.container import MAX_PIXELS
@@ -102,6 +102,28 @@ def add_view(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--crop", type=_crop, metavar="X,Y,W,H", help=text)
     text = "show a small picture, a pixel for N x N; 8 and 16 are nearly exact and quick where the model allows it"
     group.add_argument("--scale", type=int, choices=SCALES, default=1, metavar="N", help=f"{text}: 2, 4, 8 or 16")
+
+
+def add_others(parser: argparse.ArgumentParser) -> None:
+    """`--against`, and what `add_curves` adds."""
+    group = parser.add_argument_group("beside other codecs")
+    text = "measure these too, names with commas between: jpeg,webp,avif,jpeg2000,jxl,hevc,vvc"
+    group.add_argument("--against", type=_names, default=[], metavar="NAMES", help=text)
+    add_curves(group)
+
+
+def add_curves(group: Any) -> None:
+    """`--peers`, `--published` and `--anchor`."""
+    text = "rows measured before, as --rows keeps them: codec, setting, image, bytes, bpp, psnr, ..."
+    group.add_argument("--peers", type=a_path, metavar="FILE", help=text)
+    text = "means on Kodak as their authors published them: vtm,hm,bpg,gllmm,elic,cheng2020-attn,..."
+    group.add_argument("--published", type=_names, default=[], metavar="NAMES", help=text)
+    text = "what BD-rates are against (the first of the other codecs, or else of the models, unless given)"
+    group.add_argument("--anchor", metavar="NAME", help=text)
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
 
 
 def _crop(text: str) -> tuple[int, ...]:
