@@ -26,8 +26,7 @@ import numpy as np
 import optax
 from training_choices import settings
 
-from gllmm_jax import zoo
-from gllmm_jax.cli import cache
+from gllmm_jax import cache, zoo
 from gllmm_jax.config import ModelConfig, Progressive
 from gllmm_jax.data.batches import ImageSource
 from gllmm_jax.data.photographs import items, split

@@ -19,8 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gllmm_jax import zoo
-from gllmm_jax.cli import cache
+from gllmm_jax import cache, zoo
 from gllmm_jax.config import TrainConfig, VariableRate
 from gllmm_jax.data.batches import Batches, sample_photographs, validation_images
 from gllmm_jax.data.photographs import items, split

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gllmm_jax import zoo
-from gllmm_jax.cli import cache
+from gllmm_jax import cache, zoo
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.export import make_weights
 from gllmm_jax.presets import PRESETS

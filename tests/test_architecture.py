@@ -17,6 +17,7 @@ LONGEST = 250
 
 LEAVES = {
     "archive",
+    "cache",
     "config",
     "errors",
     "files",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gllmm_jax.cli import cache
+from gllmm_jax import cache
 from gllmm_jax.cli.common import FAILED, say
 from gllmm_jax.cli.learn import INTERRUPTED, hush_orbax, join, nobody_waits
 from gllmm_jax.cli.options import add_together

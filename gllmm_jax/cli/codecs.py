@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gllmm_jax import zoo
-from gllmm_jax.cli import cache
+from gllmm_jax import cache, zoo
 from gllmm_jax.cli.common import placement
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-from gllmm_jax import files
-from gllmm_jax.cli import cache
+from gllmm_jax import cache, files
 from gllmm_jax.cli.common import (
     DEBUG,
     FAILED,

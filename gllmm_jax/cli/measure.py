@@ -5,8 +5,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gllmm_jax import zoo
-from gllmm_jax.cli import cache
+from gllmm_jax import cache, zoo
 from gllmm_jax.cli.common import (
     FAILED,
     a_path,

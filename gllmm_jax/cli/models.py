@@ -5,8 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gllmm_jax import zoo
-from gllmm_jax.cli import cache
+from gllmm_jax import cache, zoo
 from gllmm_jax.cli.common import (
     a_path,
     add_command,

@@ -6,7 +6,7 @@ import math
 import time
 from typing import Any
 
-from gllmm_jax import metrics, transcode
+from gllmm_jax import cache, metrics, transcode
 from gllmm_jax.codec.codec import Codec, load
 from gllmm_jax.codec.many import map_in_threads
 from gllmm_jax.corpus import table
@@ -31,6 +31,7 @@ class Worker:
     """One codec, and a batch of rows after the other."""
 
     def __init__(self, job: Job) -> None:
+        cache.enable()
         self.job = job
         self.codec: Codec = load(job.model)
 

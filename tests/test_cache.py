@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from jax._src.lru_cache import LRUCache
 
-from gllmm_jax.cli import cache
+from gllmm_jax import cache
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def test_the_cache_folder(monkeypatch, tmp_path):
 
 CACHED = """
 import jax, jax.numpy as jnp
-from gllmm_jax.cli import cache
+from gllmm_jax import cache
 cache.WORTH_KEEPING = 0
 cache.enable()
 assert jax.jit(lambda x: jnp.sin(x) @ x)(jnp.ones((4, 4))).shape == (4, 4)
