@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from gllmm_jax import __version__, zoo
-from gllmm_jax.cli import corpus, learn, measure, models, pictures
+from gllmm_jax.cli import corpus, foreign, learn, measure, models, pictures
 from gllmm_jax.cli.common import DEBUG, FAILED, PROGRAM, say, sentence
 from gllmm_jax.cli.options import limited
 
@@ -33,6 +33,7 @@ EXAMPLES = {
         "import compressai mbt2018-mean-3.pth.tar --model mbt2018-mean -o mbt2018-mean-3.npz",
         "import compressai mine.pth.tar --model cheng2020-anchor --calibrate photographs -o mine.npz",
     ],
+    "networks": ["networks -o networks", "networks --format onnx --network synthesis --size 512 768 -o networks"],
     "evaluate": [
         "evaluate photograph.png --quality 25 50 75",
         "evaluate photographs --quality 10 50 90 --against webp,avif-4:2:0 --rows measured.csv",
@@ -128,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     text = "versions of this program, Python and JAX, the device, and the models there are"
     parser.add_argument("--version", action=_Version, help=text)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (pictures, models, learn, measure, corpus):
+    for module in (pictures, models, learn, measure, corpus, foreign):
         module.add_commands(commands)
     for name, command in {"": parser, **commands.choices}.items():
         command.formatter_class = _Formatter

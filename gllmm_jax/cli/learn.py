@@ -1,4 +1,4 @@
-"""`train`, `export` and `import`."""
+"""`train` and `export`."""
 
 import argparse
 import contextlib
@@ -46,21 +46,6 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--data", type=a_path, metavar="DIR", help="photographs to calibrate on (the training's unless given)"
     )
-    _add_import(commands)
-
-
-def _add_import(commands: Any) -> None:
-    parser = add_command(commands, "import", "weights of another program become a weights file", import_)
-    parser.add_argument("format", choices=("compressai",), help="the program that wrote them: compressai")
-    parser.add_argument("checkpoint", type=a_path, metavar="CHECKPOINT", help="a file of torch.save, as .pth.tar")
-    parser.add_argument("--model", required=True, metavar="NAME", help="CompressAI's name of it, as cheng2020-anchor")
-    parser.add_argument("-o", "--output", type=a_path, metavar="FILE", required=True, help="an .npz file")
-    parser.add_argument("--name", help="the model's name, which its .gllm files carry (that of FILE unless given)")
-    text = "photographs to calibrate on (those of scikit-image unless given)"
-    parser.add_argument("--calibrate", type=a_path, metavar="DIR", help=text)
-    text = "what it was trained for, on the 0..255 scale of the error: latent overfitting asks for it"
-    parser.add_argument("--lmbda", type=positive_number, metavar="L", help=text)
-    add_force(parser)
 
 
 def _add_train(commands: Any) -> None:
@@ -213,33 +198,3 @@ def export(arguments: argparse.Namespace) -> None:
         say(f"there is a model '{name}' already, which --model {name} takes: --name gives these weights another name")
     zoo.save(arguments.output, make_weights(name, config, params, list(pictures), provenance))
     print(f"{arguments.output}: {name}, {arguments.output.stat().st_size:,} bytes")
-
-
-def import_(arguments: argparse.Namespace) -> None:
-    """Checkpoint of CompressAI -> weights file."""
-    from gllmm_jax import zoo
-    from gllmm_jax.codec.export import make_weights
-    from gllmm_jax.foreign import compressai
-
-    cache.enable()
-    files.check_free(arguments.output, force=arguments.force)
-    name = zoo.check_name(arguments.name or arguments.output.stem)
-    config, params = compressai.read(arguments.checkpoint, arguments.model)
-    provenance = {"source": "CompressAI", "model": arguments.model, "file": arguments.checkpoint.name}
-    if arguments.lmbda:
-        provenance["lmbda"] = arguments.lmbda
-    pictures = _calibration(arguments.calibrate)
-    zoo.save(arguments.output, make_weights(name, config, params, pictures, provenance, short=False))
-    print(f"{arguments.output}: {name}, {arguments.output.stat().st_size:,} bytes")
-
-
-def _calibration(folder: Path | None) -> list[Any]:
-    from gllmm_jax.data.batches import validation_images
-    from gllmm_jax.data.photographs import items
-    from gllmm_jax.evaluate.demo import PHOTOGRAPHS, photograph
-
-    if folder is not None:
-        return list(validation_images(items(folder), crop=CALIBRATION_CROP, limit=CALIBRATION_PICTURES))
-    corners = [(top, left) for top in (0, 40) for left in (0, 190)]
-    whole = [photograph(name) for name in PHOTOGRAPHS]
-    return [image[top:][:CALIBRATION_CROP, left:][:, :CALIBRATION_CROP] for image in whole for top, left in corners]

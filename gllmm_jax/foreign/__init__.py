@@ -1,1 +1,1 @@
-"""Weights that were trained elsewhere: their files, read without the programs that wrote them."""
+"""Other programs: their weights are read without them, and networks are written for them."""

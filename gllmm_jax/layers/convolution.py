@@ -40,7 +40,9 @@ def convolve(x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, **opti
     if kernel.shape[:2] == (1, 1) and not any(sum(padding, ())):
         return matmul(x[:, :: strides[0], :: strides[1]], kernel[0, 0], precision)
     one_cpu = jax.default_backend() == "cpu" and jax.device_count() == 1
-    form = _convolve if one_cpu and math.prod(_sides(x, kernel, strides, padding)) >= LARGE else _plain
+    count = math.prod(_sides(x, kernel, strides, padding))
+    known = isinstance(count, int)  # and no symbol, as in a program for any size
+    form = _convolve if one_cpu and known and count >= LARGE else _plain
     return form(x, kernel, tuple(strides), tuple(padding), precision)
 
 
