@@ -17,6 +17,7 @@ import functools
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Real
 
 WINDOW = 11
 """Side of the Gaussian window, in pixels."""
@@ -31,7 +32,9 @@ _K1, _K2 = 0.01, 0.03  # Wang et al., IEEE TIP 2004, section III.B
 _FLOOR = 1e-6
 
 
-def psnr(a: ArrayLike, b: ArrayLike, peak: float = 1.0) -> jax.Array:
+def psnr(
+    a: Real[ArrayLike, "*batch H W C"], b: Real[ArrayLike, "*batch H W C"], peak: float = 1.0
+) -> Float[Array, "*batch"]:
     """Peak signal-to-noise ratio in dB, over all pixels and channels: [..., H, W, C] twice -> [...].
 
     Infinite where `a` equals `b`, with a gradient of zero. Raises `ValueError` where the shapes differ.
@@ -44,7 +47,9 @@ def psnr(a: ArrayLike, b: ArrayLike, peak: float = 1.0) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnames="peak")
-def ms_ssim(a: ArrayLike, b: ArrayLike, peak: float = 1.0) -> jax.Array:
+def ms_ssim(
+    a: Real[ArrayLike, "*batch H W C"], b: Real[ArrayLike, "*batch H W C"], peak: float = 1.0
+) -> Float[Array, "*batch"]:
     """Multi-scale structural similarity, the mean over the colour planes: [..., H, W, C] twice -> [...], in [0, 1].
 
     Five scales, each half the one before by 2x2 averages (an odd last row or column is left out); the window only where

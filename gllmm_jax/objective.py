@@ -12,8 +12,9 @@ Bits per pixel; D is the MSE on the 0..255 scale, or 1 - MS-SSIM. With a model o
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Real
 
 from gllmm_jax.config import Distortion, VariableRate
 from gllmm_jax.metrics import ms_ssim
@@ -25,25 +26,25 @@ class Terms(NamedTuple):
     All are means over its images.
     """
 
-    loss: jax.Array
-    bpp_y: jax.Array
-    bpp_z: jax.Array
-    mse: jax.Array
+    loss: Float[Array, ""]
+    bpp_y: Float[Array, ""]
+    bpp_z: Float[Array, ""]
+    mse: Float[Array, ""]
 
 
-def mean_squared_error(x: jax.Array, x_hat: jax.Array) -> jax.Array:
+def mean_squared_error(x: Float[Array, "*batch H W C"], x_hat: Float[Array, "*batch H W C"]) -> Float[Array, "*batch"]:
     """Mean squared difference of images [..., H, W, C] in [0, 1], on the 0..255 scale: [...]."""
     return jnp.mean(jnp.square((x - x_hat) * 255.0), axis=(-3, -2, -1))
 
 
 def rate_distortion(
-    x: jax.Array,
-    x_hat: jax.Array,
-    bits_y: jax.Array,
-    bits_z: jax.Array,
+    x: Float[Array, "B H W 3"],
+    x_hat: Float[Array, "B H W 3"],
+    bits_y: Float[Array, "B"],
+    bits_z: Float[Array, "B"],
     *,
-    lmbda: jax.Array | float,
-    weight: jax.Array | float = 1.0,
+    lmbda: Real[ArrayLike, ""] | Real[ArrayLike, "B"],
+    weight: Real[ArrayLike, ""] | Real[ArrayLike, "B"] = 1.0,
     distortion: Distortion = "mse",
 ) -> Terms:
     """R + lmbda * D of images `x`, decoded as `x_hat` (both [B, H, W, 3] in [0, 1]), at rates `bits_y`, `bits_z` [B].
@@ -61,7 +62,7 @@ def rate_distortion(
     return Terms(*map(jnp.mean, (weight * (bpp_y + bpp_z + lmbda * d), bpp_y, bpp_z, mse)))
 
 
-def balance(rate: VariableRate, quality: jax.Array) -> jax.Array:
+def balance(rate: VariableRate, quality: Real[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Weights that make the losses of all qualities of about one size: 1 / sqrt(lambda), one in the middle.
 
     R + lambda * D itself grows with about the square root of lambda, so that the highest qualities would have the

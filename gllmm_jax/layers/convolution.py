@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
+from jaxtyping import Array, Float
 
 STRIP = 2048
 """Output positions that a kernel's gradient is summed over at once on a CPU."""
@@ -29,7 +30,9 @@ _DEFAULTS = (None, 1, (1, 1), lax.ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1
 """Of whichever of Flax's options."""
 
 
-def convolve(x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, **options: Any) -> jax.Array:
+def convolve(
+    x: Float[Array, "B h w in"], kernel: Float[Array, "kh kw in out"], strides: Any, padding: Any, **options: Any
+) -> Float[Array, "B H W out"]:
     """`lax.conv_general_dilated` of x [B, h, w, in] and kernel [kh, kw, in, out], for `flax.linen.Conv`.
 
     `padding` is numbers; of the `options` only the precision may differ from its default. Raises `ValueError`.
@@ -46,7 +49,9 @@ def convolve(x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, **opti
     return form(x, kernel, tuple(strides), tuple(padding), precision)
 
 
-def matmul(x: jax.Array, kernel: jax.Array, precision: Any = None) -> jax.Array:
+def matmul(
+    x: Float[Array, "*batch in"], kernel: Float[Array, "in out"], precision: Any = None
+) -> Float[Array, "*batch out"]:
     """x [..., in] by kernel [in, out]; as two matrices, since the gradient's product is faster than with more axes."""
     return lax.dot(x.reshape(-1, x.shape[-1]), kernel, precision=precision).reshape(*x.shape[:-1], -1)
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Int32, Shaped
 
 
-def within(size: jax.Array, room: int) -> contextlib.AbstractContextManager[Any]:
+def within(size: Int32[Array, "2"], room: int) -> contextlib.AbstractContextManager[Any]:
     """Context in which convolutions see zeros beyond `size` int [2], rows and columns of a plane that has `room` rows.
 
     `size` may be traced. An input with twice as many rows as `room` ends at twice the size, and so on. The masked
@@ -30,7 +30,7 @@ def within(size: jax.Array, room: int) -> contextlib.AbstractContextManager[Any]
     return nn.intercept_methods(bounded)
 
 
-def inside(x: jax.Array, size: Iterable[jax.Array]) -> jax.Array:
+def inside(x: Shaped[Array, "*batch h w C"], size: Iterable[Int32[Array, ""]]) -> Shaped[Array, "*batch h w C"]:
     """x [..., h, w, C] with zeros beyond the rows and columns of `size`."""
     rows, columns = (jnp.arange(side, dtype=jnp.int32) < end for side, end in zip(x.shape[-3:-1], size, strict=True))
     mask = jnp.expand_dims(rows[:, None] & columns[None], (*range(x.ndim - 3), -1))

@@ -32,7 +32,7 @@ def leaky_relu(x: Float[Array, "*shape"], slope: float = LEAK) -> Float[Array, "
     return jnp.where(x >= 0, x, slope * x)
 
 
-def in_rank_of(x: jax.Array, row: Shaped[Array, "C"]) -> jax.Array:
+def in_rank_of(x: Shaped[Array, "*axes"], row: Shaped[Array, "C"]) -> Shaped[Array, "*ones C"]:
     """A row of one number a channel, [C], with as many axes as x [..., C]."""
     return jnp.expand_dims(row, tuple(range(x.ndim - 1)))
 

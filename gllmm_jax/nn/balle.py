@@ -4,7 +4,7 @@ Source: Balle et al. 2018 ("Variational image compression with a scale hyperprio
 """
 
 import flax.linen as nn
-import jax
+from jaxtyping import Array, Float
 
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.layers.primitive import GDN, conv, up_conv
@@ -17,7 +17,7 @@ class BalleAnalysis(nn.Module):
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*batch H W 3"]) -> Float[Array, "*batch H//16 W//16 {self.config.latents}"]:
         for i in range(3):
             x = GDN(name=f"gdn{i}")(conv(self.config.widths[0], 5, stride=2, name=f"down{i}")(x))
         return conv(self.config.latents, 5, stride=2, name="last")(x)
@@ -32,7 +32,7 @@ class BalleSynthesis(nn.Module):
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, y_hat: jax.Array) -> jax.Array:
+    def __call__(self, y_hat: Float[Array, "*batch h w {self.config.latents}"]) -> Float[Array, "*batch 16*h 16*w 3"]:
         coded = self.config.design != "gllmm" and self.config.entropy_model == "factorized"
         x = Offset(name="offset")(y_hat) if coded else y_hat
         for i in range(3):

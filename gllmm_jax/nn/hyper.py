@@ -13,7 +13,6 @@ Source: Balle et al. 2018, Minnen et al. 2018, Cheng et al. 2020, all as in Comp
 import functools
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -89,7 +88,7 @@ def hyper_networks(c: ModelConfig) -> tuple[nn.Module, nn.Module]:
     return StridedHyperAnalysis(n, slope, c.design == "balle"), TransposedHyperSynthesis(widths, f, slope)
 
 
-def without_means(phi: jax.Array, latents: int) -> jax.Array:
+def without_means(phi: Float[Array, "*batch F"], latents: int) -> Float[Array, "*batch 2*{latents}"]:
     """phi [..., M or 2M] of a `direct` model -> [..., 2M], zeros and its scales: raw numbers of what it codes.
 
     A scale hyperprior has no means, and a `centred` model codes what its mean was subtracted from.

@@ -14,8 +14,8 @@ on a CPU than strided kernels.
 """
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from gllmm_jax.config import STRIDES, ModelConfig
 from gllmm_jax.layers.blocks import LeakyResidual, residual
@@ -47,7 +47,7 @@ class Linear(nn.Module):
     gain_on_input: bool = False
 
     @nn.compact
-    def __call__(self, x: jax.Array, scale: int = 1) -> jax.Array:
+    def __call__(self, x: Float[Array, "*batch C"], scale: int = 1) -> Float[Array, "*batch F"]:
         kernel = self.param("kernel", nn.initializers.normal(1.0), (x.shape[-1], self.features), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
         channels = x.shape[-1] if self.gain_on_input else self.features
@@ -61,7 +61,7 @@ class Linear(nn.Module):
         return product + bias if self.gain_on_input else product * gain + bias
 
 
-def _means(blocks: jax.Array, scale: int) -> jax.Array:
+def _means(blocks: Float[Array, "*batch 768"], scale: int) -> Float[Array, "*batch n"]:
     """Numbers of 16x16 RGB blocks [..., 768] -> the means of each `scale` x `scale` of their pixels."""
     side = STRIDE // scale
     return (
@@ -78,7 +78,7 @@ class LightAnalysis(nn.Module):
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*batch H W 3"]) -> Float[Array, "*batch H//16 W//16 {self.config.latents}"]:
         c, (fine, middle, coarse) = self.config, self.config.analysis_widths or self.config.widths
         x = x - 0.5
         linear = Linear(c.latents, name="linear")(space_to_depth(x, STRIDE))
@@ -90,7 +90,7 @@ class LightAnalysis(nn.Module):
         h = self._blocks("block2", h)
         return linear + at_least_single(conv(c.latents, variance=0.0, name="last")(h))
 
-    def _blocks(self, name: str, h: jax.Array) -> jax.Array:
+    def _blocks(self, name: str, h: Float[Array, "*batch h w C"]) -> Float[Array, "*batch h w C"]:
         for i in range(self.config.analysis_depth):
             h = residual(self.config.block, name=f"{name}_{i}" if i else name)(h)
         return h
@@ -106,7 +106,9 @@ class LightSynthesis(nn.Module):
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, y_hat: jax.Array, scale: int = 1) -> jax.Array:
+    def __call__(
+        self, y_hat: Float[Array, "*batch h w {self.config.latents}"], scale: int = 1
+    ) -> Float[Array, "*batch 16*h//{scale} 16*w//{scale} 3"]:
         c, (fine, middle, coarse) = self.config, self.config.widths
         blocks = Linear(BLOCK_VALUES, gain_on_input=True, name="linear")(y_hat, scale)
         if scale > 1:

@@ -6,13 +6,12 @@
                     |                           |
                     z -- round -- z_hat -- h_s --
 
-With `config.msp` there is no z, and one network (`nn.progressive`) stands where h_a, h_s, context and entropy net do. A
-`direct` config has no entropy net. Of a `centred` one, y of all methods that are about rates is y less `means`.
+A config with `msp` has no z: one network (`nn.progressive`) replaces h_a, h_s, context and entropy net. A `direct`
+config has no entropy net. A `centred` model codes y less `means`; its methods for rates expect that difference as y.
 
-Pure functions of parameters: `apply(config, params, x, method=Model.analysis)`, and so on. A model with `config.rate`
-takes parameters of one quality (`nn.quality.at_quality`). Every layer calculates in the dtype of its parameters (cast
-them to bfloat16, say), distributions and rates in float32 at least. `layers.blocks` shows how to take one module alone;
-mixtures are plain functions (`prob.mixture`).
+`apply(config, params, x, method=Model.analysis)` calls a method as a pure function of the parameters. A model with
+`config.rate` takes parameters of one quality (`nn.quality.at_quality`). Every layer calculates in the dtype of its
+parameters, which may be cast to bfloat16. Distributions and rates are in float32 at least.
 """
 
 from collections.abc import Callable
@@ -22,6 +21,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Int
 
 from gllmm_jax.config import HYPER_STRIDE, SLOPES, ModelConfig
 from gllmm_jax.nn import entropy, hyper
@@ -43,16 +43,20 @@ TRANSFORMS = {
     "cheng": (PaperAnalysis, PaperSynthesis),
 }
 
+Images = Float[Array, "B H W 3"]  # in [0, 1]
+Latents = Float[Array, "B h w M"]
+HyperLatents = Float[Array, "B hz wz N"]  # hz = ceil(h/4), wz = ceil(w/4); [B, 0, 0, 0] without hyperprior
+PriorBits = Float[Array, "B hp wp K"]  # shape of what the prior codes: z or, without hyperprior, the coarsest y
+Folded = Float[Array, "B h w P M"]  # blocks of P places
+Rates = Float[Array, "B"]  # in bits per image
+
 
 class Output(NamedTuple):
-    """`x_hat` [B, H, W, 3] (not clipped), rates `bits_y` and `bits_z` [B] in bits per image.
+    """The decoded images, not clipped, and their rates. `bits_z` counts what the factorised prior codes."""
 
-    `bits_z` are those of what the factorised prior codes: z or, of a progressive model, the coarsest scale of y.
-    """
-
-    x_hat: jax.Array
-    bits_y: jax.Array
-    bits_z: jax.Array
+    x_hat: Images
+    bits_y: Rates
+    bits_z: Rates
 
 
 class Model(nn.Module):
@@ -64,12 +68,9 @@ class Model(nn.Module):
         c = self.config
         analysis, synthesis = TRANSFORMS[c.transform]
         self.g_a, self.g_s = analysis(c), synthesis(c)
-        # y grows with the quality and z need not
         own = c.design == "gllmm"
-        filters = factorized.FILTERS if own else factorized.DEEP
-        self.prior = entropy.FactorizedPrior(
-            c.static_channels, rate=c.rate, grows=not c.has_hyperprior, filters=filters
-        )
+        form = {"grows": not c.has_hyperprior, "filters": factorized.FILTERS if own else factorized.DEEP}
+        self.prior = entropy.FactorizedPrior(c.static_channels, rate=c.rate, **form)
         self.gain = None if c.rate is None else Gains(c.rate, c.latents)
         if c.msp is not None:
             self.progressive = ProgressiveNet(c)
@@ -77,98 +78,95 @@ class Model(nn.Module):
             return
         self.h_a, self.h_s = hyper.hyper_networks(c)
         if c.entropy_model == "context":
-            self.context_net = entropy.MaskedContext(
-                c.latents, features=c.context_features, order=c.order, name="context"
-            )
+            form = {"features": c.context_features, "order": c.order, "name": "context"}
+            self.context_net = entropy.MaskedContext(c.latents, **form)
         if not c.direct:
             own_way = {"rate": c.rate, "slope": SLOPES[c.design], "bias": not own, "name": "entropy"}
             sizes = {"hidden": c.hidden, "families": c.families, "components": c.components}
             self.entropy_net = entropy.EntropyParameters(c.latents, **sizes, **own_way)
 
-    def analysis(self, x: jax.Array) -> jax.Array:
-        """g_a: x [B, H, W, 3] in [0, 1], sides multiples of the stride S -> y [B, H/S, W/S, M]."""
+    def analysis(self, x: Images) -> Latents:
+        """g_a and the gain: x -> y [B, H/S, W/S, M]. H and W are multiples of the stride S."""
         return self.gained(self.ungained(x))
 
-    def ungained(self, x: jax.Array) -> jax.Array:
-        """g_a alone, the same at every quality."""
+    def ungained(self, x: Images) -> Latents:
+        """g_a alone: y before the gain, the same at every quality."""
         return self.g_a(x)
 
-    def gained(self, y: jax.Array) -> jax.Array:
-        """The other half of `analysis`: what y of `ungained` is at the quality of the parameters."""
+    def gained(self, y: Latents) -> Latents:
+        """The gain alone: y of `ungained` -> y at the quality of the parameters."""
         return y if self.gain is None else self.gain.analysis(at_least_single(y))
 
-    def synthesis(self, y_hat: jax.Array) -> jax.Array:
-        """g_s: y_hat [B, h, w, M] -> x_hat [B, S h, S w, 3], not clipped; S the stride."""
+    def synthesis(self, y_hat: Latents) -> Images:
+        """The inverse gain and g_s: y_hat -> x_hat [B, S h, S w, 3], not clipped. S is the stride."""
         return self.g_s(y_hat if self.gain is None else self.gain.synthesis(at_least_single(y_hat)))
 
-    def small_synthesis(self, y_hat: jax.Array, scale: int) -> jax.Array:
+    def small_synthesis(self, y_hat: Latents, scale: int) -> Images:
         """The linear part of the `light` g_s: [B, 16h/scale, 16w/scale, 3]."""
         return self.g_s(y_hat if self.gain is None else self.gain.synthesis(at_least_single(y_hat)), scale)
 
-    def hyper_analysis(self, y: jax.Array) -> jax.Array:
-        """h_a: y [B, h, w, M], sides multiples of 4 -> z [B, h/4, w/4, N]; [B, 0, 0, 0] without hyperprior."""
+    def hyper_analysis(self, y: Latents) -> HyperLatents:
+        """h_a: y -> z. h and w are multiples of 4."""
         return self.h_a(y) if self.config.has_hyperprior else jnp.zeros((len(y), 0, 0, 0), y.dtype)
 
-    def hyper_synthesis(self, z_hat: jax.Array) -> jax.Array:
-        """h_s: z_hat [B, h, w, N] -> phi [B, 4h, 4w, F], F of `config.context_features`."""
+    def hyper_synthesis(self, z_hat: HyperLatents) -> Float[Array, "B 4*hz 4*wz F"]:
+        """h_s: z_hat -> phi. F is `config.context_features`."""
         return self.h_s(z_hat)
 
-    def context(self, y_hat: jax.Array) -> jax.Array:
-        """Causal context of y_hat [B, h, w, M] -> [B, h, w, F]."""
+    def context(self, y_hat: Latents) -> Float[Array, "B h w F"]:
+        """The features that each latent's causal neighbours in y_hat give."""
         return self.context_net(y_hat)
 
-    def parameters(self, context: jax.Array | None, phi: jax.Array) -> jax.Array:
-        """Raw mixture numbers [..., P M] from context, where the model has one, and phi, both [..., F]."""
+    def parameters(
+        self, context: Float[Array, "*batch F"] | None, phi: Float[Array, "*batch F"]
+    ) -> Float[Array, "*batch PM"]:
+        """The raw mixture numbers, from phi and from the context where the model has one."""
         return self.entropy_net(context, phi)
 
-    def mixture(self, y_hat: jax.Array, phi: jax.Array) -> Mixture:
-        """The distribution of every latent given those before it: arrays [B, h, w, C, M], all at once."""
+    def mixture(self, y_hat: Latents, phi: Float[Array, "B h w F"]) -> Mixture:
+        """The distribution of every latent given those before it, for all latents at once: arrays [B, h, w, C, M]."""
         c = self.config
         context = self.context(y_hat) if c.entropy_model == "context" else None
         raw = hyper.without_means(phi, c.latents) if c.direct else self.parameters(context, phi)
         return mixture.split(raw, c.families, c.components, bounded=c.design != "gllmm")
 
-    def means(self, z_hat: jax.Array) -> jax.Array:
-        """What a `centred` model subtracts from y, [B, 4h, 4w, M], of z_hat [B, h, w, N]."""
+    def means(self, z_hat: HyperLatents) -> Float[Array, "B 4*hz 4*wz M"]:
+        """What a `centred` model subtracts from y."""
         return self.hyper_synthesis(z_hat)[..., : self.config.latents]
 
-    def progression(self, y_hat: jax.Array) -> Mixture:
-        """The same of a progressive model; without meaning where y_hat is of the coarsest scale."""
+    def progression(self, y_hat: Latents) -> Mixture:
+        """`mixture` for a progressive model. At latents of the coarsest scale the result has no meaning."""
         return mixture.split(self.progressive(y_hat), self.config.families, self.config.components)
 
-    def distributions(self, y_hat: jax.Array, z_hat: jax.Array) -> Mixture:
-        """Either of these, whichever model it is: of latents [B, h, w, M] and hyper-latents as of `hyper_analysis`.
+    def distributions(self, y_hat: Latents, z_hat: HyperLatents) -> Mixture:
+        """`progression` or `mixture`, as the model needs. A progressive model does not look at `z_hat`.
 
-        Networks run in the dtype of `y_hat`; of a progressive model `z_hat` is left alone.
+        The networks run in the dtype of `y_hat`.
         """
         if self.config.msp is not None:
             return self.progression(y_hat)
         phi = self.hyper_synthesis(z_hat.astype(y_hat.dtype))
         return self.mixture(y_hat, phi[:, : y_hat.shape[1], : y_hat.shape[2]])
 
-    def prior_bits(self, z: jax.Array) -> jax.Array:
-        """Information content of every z [..., N], in bits."""
+    def prior_bits(self, z: Float[Array, "*batch N"]) -> Float[Array, "*batch N"]:
+        """Information content of every z, in bits."""
         return self.prior(z)
 
-    def bits(self, y_hat: jax.Array, z_hat: jax.Array, dtype: Any = None) -> tuple[jax.Array, jax.Array]:
-        """Rates (bits_y, bits_z), [B] each, of latents [B, h, w, M] and hyper-latents [B, ceil(h/4), ceil(w/4), N].
-
-        Networks run in `dtype`, that of the latents unless given. Of a progressive model `z_hat` is left alone.
-        """
+    def bits(self, y_hat: Latents, z_hat: HyperLatents, dtype: Any = None) -> tuple[Rates, Rates]:
+        """The rates (bits_y, bits_z). The networks run in `dtype`, by default that of the latents."""
         bits_y, bits_z = self.element_bits(y_hat, z_hat, dtype)
         return jnp.sum(bits_y, axis=(1, 2, 3)), jnp.sum(bits_z, axis=(1, 2, 3))
 
-    def element_bits(self, y_hat: jax.Array, z_hat: jax.Array, dtype: Any = None) -> tuple[jax.Array, jax.Array]:
-        """Information content of every latent and hyper-latent, in the shapes of `bits`'s arguments.
+    def element_bits(self, y_hat: Latents, z_hat: HyperLatents, dtype: Any = None) -> tuple[Latents, PriorBits]:
+        """Information content of every latent, and of everything that the factorised prior codes, in bits.
 
-        Without hyperprior the second are those of y that the prior codes (`config.coarsest`); they are zeros among the
-        first.
+        Without hyperprior the prior codes a part of y (`config.coarsest`). The first array is zero there.
         """
         return self.bits_of(y_hat, z_hat, y_hat, z_hat, dtype)
 
     def bits_of(
-        self, seen_y: jax.Array, seen_z: jax.Array, y: jax.Array, z: jax.Array, dtype: Any = None
-    ) -> tuple[jax.Array, jax.Array]:
+        self, seen_y: Latents, seen_z: HyperLatents, y: Latents, z: HyperLatents, dtype: Any = None
+    ) -> tuple[Latents, PriorBits]:
         """`element_bits` of y and z under the distributions that the networks make of `seen_y` and `seen_z`."""
         if self.config.entropy_model == "factorized":
             return jnp.zeros_like(at_least_single(y)), self.prior_bits(y)
@@ -181,10 +179,12 @@ class Model(nn.Module):
         at = subsampled(self.config.coarsest)
         return bits_y.at[:, at, at].set(0.0), self.prior_bits(y[:, at, at])
 
-    def scale_bits(self, folded: jax.Array, inside: Any, guess: jax.Array, scale: jax.Array | int) -> jax.Array:
-        """Information content of one scale's latents, of `nn.progressive`'s `truths` and `guesses`, in the same shape.
+    def scale_bits(
+        self, folded: Folded, inside: Bool[Array, "h w P 1"], guess: Folded, scale: Int[Array, ""] | int
+    ) -> Folded:
+        """Information content of one scale's latents, in bits, from `truths` and `guesses` of `nn.progressive`.
 
-        Zeros for those of coarser scales, and outside.
+        It is zero at latents of coarser scales and where `inside` is false.
         """
         c, msp = self.config, self.config.msp
         assert msp is not None
@@ -195,18 +195,18 @@ class Model(nn.Module):
 
     def __call__(
         self,
-        x: jax.Array,
+        x: Images,
         key: jax.Array | None = None,
-        noisy: jax.Array | bool = False,
-        settled: jax.Array | bool = False,
+        noisy: Bool[Array, ""] | bool = False,
+        settled: Bool[Array, ""] | bool = False,
     ) -> Output:
-        """Everything at once, for images [B, H, W, 3] with sides multiples of 64.
+        """Decode images whose sides are multiples of 64, and count their rates.
 
-        With a `key`, or keys [B], as in training: the rate and its networks see additive uniform noise, g_s sees
-        rounded latents with a straight-through gradient, or the noise too where `noisy`. Where `settled`, the rate sees
-        rounded latents as well. Without a key, as the codec does it: everything is rounded.
+        Without a key all latents are rounded, as in the codec. With a `key`, or keys [B], it is the model of training:
+        the rate and its networks see additive uniform noise, and g_s sees rounded latents with a straight-through
+        gradient. With `noisy` g_s sees the noise too. With `settled` the rate sees rounded latents too.
         """
-        y = at_least_single(self.analysis(x))  # half as wide, it would be coarser than what it is rounded to
+        y = at_least_single(self.analysis(x))  # bfloat16 is coarser than the whole numbers that large y round to
         z = at_least_single(self.hyper_analysis(y))
         if key is None:
             key_y, z_rate = None, jnp.round(z)
@@ -228,11 +228,11 @@ class Model(nn.Module):
 
 
 def apply(config: ModelConfig, params: Any, *arrays: Any, method: Callable[..., Any] = Model.__call__) -> Any:
-    """`method` of the config's model, at `params` (a tree as of `init_params`) and `arrays`: a pure function.
+    """Call a `method` of the config's model on `arrays`, as a pure function of `params`, a tree as of `init_params`.
 
-    Without a `method` it is `Model.__call__`: `apply(config, params, x, key)` -> `Output` with training's noise, and
-    `apply(config, params, x)` as the codec sees it; `objective.rate_distortion` makes a loss of either. NumPy's
-    arrays will do.
+    The default is `Model.__call__`: `apply(config, params, x, key)` -> `Output` with the noise of training, and
+    `apply(config, params, x)` -> `Output` as the codec sees it. `objective.rate_distortion` makes a loss of either.
+    The arrays may be NumPy's.
     """
     # a layer takes arrays of JAX alone
     params, arrays = jax.tree.map(lambda a: jnp.asarray(a) if isinstance(a, np.ndarray) else a, (params, arrays))
@@ -242,8 +242,8 @@ def apply(config: ModelConfig, params: Any, *arrays: Any, method: Callable[..., 
 def init_params(config: ModelConfig, key: jax.Array) -> Any:
     """Fresh float32 parameters: a tree of arrays for each of `config.parts`.
 
-    `key` is of `jax.random.key` or `PRNGKey`, whatever its generator: it only seeds XLA's own ("unsafe_rbg"), which
-    compiles three times as fast but gives other numbers on another kind of device or under another version of XLA.
+    `key` is of `jax.random.key` or `PRNGKey`, of any generator. It seeds XLA's own generator ("unsafe_rbg"), which
+    compiles three times as fast. Another kind of device, or another version of XLA, gives other numbers.
     """
     key = jax.random.wrap_key_data(jnp.resize(jax.random.key_data(key), (4,)), impl="unsafe_rbg")
     side = config.stride * HYPER_STRIDE

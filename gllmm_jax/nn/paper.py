@@ -7,7 +7,7 @@ import functools
 from typing import NamedTuple
 
 import flax.linen as nn
-import jax
+from jaxtyping import Array, Float
 
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.layers.blocks import Attention, Down, Up, residual
@@ -33,7 +33,7 @@ class PaperAnalysis(nn.Module):
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*batch H W 3"]) -> Float[Array, "*batch H//16 W//16 {self.config.latents}"]:
         n, c, manner = self.config.widths[0], self.config, MANNERS[self.config.transform]
         slope, attention = manner.slope, functools.partial(Attention, last=manner.relu)
         x = Down(n, slope=slope, name="down0")(x)
@@ -51,7 +51,7 @@ class PaperSynthesis(nn.Module):
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, y_hat: jax.Array) -> jax.Array:
+    def __call__(self, y_hat: Float[Array, "*batch h w {self.config.latents}"]) -> Float[Array, "*batch 16*h 16*w 3"]:
         c, manner = self.config, MANNERS[self.config.transform]
         block = functools.partial(residual, c.block, manner.slope)
         attention = functools.partial(Attention, last=manner.relu)

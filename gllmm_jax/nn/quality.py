@@ -17,13 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Real
 
 from gllmm_jax.config import QUALITIES, VariableRate
 
 ROWS = "rows"
 
 
-def interpolate(rows: ArrayLike, quality: ArrayLike) -> jax.Array:
+def interpolate(rows: Float[ArrayLike, "A C"], quality: Real[ArrayLike, "*batch"]) -> Float[Array, "*batch C"]:
     """Rows [A, C] of the anchors at qualities [...] from 0 to 255 -> [..., C], float32."""
     rows = jnp.asarray(rows, jnp.float32)
     return jnp.matmul(_weights(jnp.asarray(quality, jnp.float32), rows.shape[0], jnp), rows, precision="highest")
@@ -36,7 +37,7 @@ def _weights(quality: Any, anchors: int, library: Any) -> Any:
     return library.maximum(np.float32(1) - abs(place - every), np.float32(0))
 
 
-def at_quality(params: Any, quality: ArrayLike) -> Any:
+def at_quality(params: Any, quality: Real[ArrayLike, ""] | Real[ArrayLike, "B"]) -> Any:
     """Parameters of one quality, or of a quality for each image of a batch [B]: the same tree, other leaves shared.
 
     Parameters of a model with one quality come back as they are. Qualities are from 0 to 255, not only whole ones.
@@ -72,7 +73,7 @@ def has_anchors(params: Any, rate: VariableRate | None) -> bool:
 
 
 @jax.jit
-def _chosen(rows: list[jax.Array], quality: jax.Array) -> list[jax.Array]:
+def _chosen(rows: list[Any], quality: Float[Array, "B"]) -> list[jax.Array]:
     return [interpolate(leaf, quality)[:, None, None, :] for leaf in rows]
 
 
@@ -87,7 +88,7 @@ class Rows(nn.Module):
     start: Callable[..., jax.Array] = nn.initializers.zeros_init()
 
     @nn.compact
-    def __call__(self) -> jax.Array:
+    def __call__(self) -> Float[Array, "B 1 1 {self.features}"]:
         shape = (self.rate.anchors, self.features)
         if self.is_initializing():
             return self.param(ROWS, self.start, shape, jnp.float32)[:1, None, None, :]
@@ -105,7 +106,7 @@ class Level(nn.Module):
     rate: VariableRate | None
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*batch C"]) -> Float[Array, "*batch C"]:
         if self.rate is None:
             return x
         scale, shift = (Rows(self.rate, x.shape[-1], name=name)() for name in ("scale", "shift"))
@@ -136,10 +137,10 @@ class Gains(nn.Module):
         self._before = Rows(self.rate, self.features, start, name="analysis")
         self._after = Rows(self.rate, self.features, lambda *given: -start(*given), name="synthesis")
 
-    def analysis(self, y: jax.Array) -> jax.Array:
+    def analysis(self, y: Float[Array, "B h w M"]) -> Float[Array, "B h w M"]:
         """y [B, h, w, M] -> the numbers that are rounded."""
         return y * jnp.exp(self._before())
 
-    def synthesis(self, y_hat: jax.Array) -> jax.Array:
+    def synthesis(self, y_hat: Float[Array, "B h w M"]) -> Float[Array, "B h w M"]:
         """Rounded numbers [B, h, w, M] -> y as g_s takes it."""
         return y_hat * jnp.exp(self._after())

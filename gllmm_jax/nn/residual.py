@@ -5,7 +5,7 @@ sections of Zhang et al. 2022 on the transforms could not be had: reconstruction
 """
 
 import flax.linen as nn
-import jax
+from jaxtyping import Array, Float
 
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.layers.primitive import conv, depth_to_space, shortcut
@@ -22,13 +22,13 @@ class Residual(nn.Module):
     up: bool = False
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch H W {self.features}"]:
         resized = self.stride > 1 or self.up or x.shape[-1] != self.features
         past = self._resized(x, "shortcut") if resized else x
         x = nn.PReLU(name="prelu0")(self._resized(x, "conv0"))
         return shortcut(past, nn.PReLU(name="prelu1")(conv(self.features, name="conv1")(x)))
 
-    def _resized(self, x: jax.Array, name: str) -> jax.Array:
+    def _resized(self, x: Float[Array, "*batch h w C"], name: str) -> Float[Array, "*batch H W {self.features}"]:
         if self.up:
             return depth_to_space(conv(4 * self.features, name=name)(x))
         return conv(self.features, stride=self.stride, name=name)(x)
@@ -40,7 +40,7 @@ class ResidualAnalysis(nn.Module):
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*batch H W 3"]) -> Float[Array, "*batch H//8 W//8 {self.config.latents}"]:
         c, (n,) = self.config, self.config.widths
         x = Residual(n, stride=2, name="down0")(2 * x - 1)
         x = Residual(n, name="block0")(x)
@@ -55,7 +55,7 @@ class ResidualSynthesis(nn.Module):
     config: ModelConfig
 
     @nn.compact
-    def __call__(self, y_hat: jax.Array) -> jax.Array:
+    def __call__(self, y_hat: Float[Array, "*batch h w {self.config.latents}"]) -> Float[Array, "*batch 8*h 8*w 3"]:
         (n,) = self.config.widths
         x = Residual(n, name="block0")(y_hat)
         x = Residual(n, up=True, name="up0")(x)

@@ -132,7 +132,7 @@ def test_the_model_around_it():
     @jax.jit
     def run(x):
         y = jnp.round(apply(config, given, x, method=Model.analysis))
-        return apply(config, given, x), apply(config, given, y, jnp.zeros((2, 0, 0, 0)), method=Model.element_bits)
+        return apply(config, given, x), apply(config, given, y, jnp.zeros((len(x), 0, 0, 0)), method=Model.element_bits)
 
     x = jax.random.uniform(jax.random.key(2), (2, 64, 144, 3))
     output, (bits_y, bits_z) = run(x)
