@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, metavar="CSV", help="points of other codecs on the same pictures")
     parser.add_argument("--plot", type=Path, metavar="PNG")
     parser.add_argument("--drawn", nargs="+", metavar="CODEC", help="the peers in the plot; all unless given")
+    parser.add_argument("--rates", nargs="+", type=float, default=RATES, metavar="BPP", help="of the gains")
     arguments = parser.parse_args()
     rows = complete(arguments.model, sorted(arguments.images.glob("*.png")), arguments.points)
     means = points.means(rows)
@@ -77,9 +78,9 @@ def main() -> None:
     peers = read(arguments.peers) if arguments.peers else []
     curves = points.curves(points.means(points.complete([*rows, *peers], warn=print)))
     ours = curves.pop(name)
-    print(f"\n| against | BD-rate | {' | '.join(f'{rate:g} bpp' for rate in RATES)} |")
-    print(f"| --- | --- |{' --- |' * len(RATES)}")
-    for peer, ahead in points.gains(ours, curves, RATES).items():
+    print(f"\n| against | BD-rate | {' | '.join(f'{rate:g} bpp' for rate in arguments.rates)} |")
+    print(f"| --- | --- |{' --- |' * len(arguments.rates)}")
+    for peer, ahead in points.gains(ours, curves, arguments.rates).items():
         saved = points.difference(curves[peer], ours).rate
         print(f"| {peer} | {saved:+.1f} % | {' | '.join(map(decibels, ahead))} |")
     if arguments.plot:
