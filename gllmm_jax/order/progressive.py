@@ -1,7 +1,7 @@
-"""The progressive model: call after call of its network, a place of all blocks of a scale at a time.
+"""The progressive model: each call of its network gives the distributions of one place in all blocks of a scale.
 
-Each scale is a stage. Its plane is folded (`nn.progressive.fold`): the row of a latent is its block times the places of
-a block, plus its own place. Blocks lie in a grid as large as its bucket.
+Each scale is a stage. Its plane is folded (`nn.progressive.fold`): the row of a latent is the number of its block times
+the places of a block, plus the number of its place. The grid of blocks is filled up to a bucket.
 """
 
 import dataclasses
@@ -23,12 +23,12 @@ from gllmm_jax.order.stage import Part, Stage
 from gllmm_jax.prob.distributions import Mixtures
 from gllmm_jax.twin import exact
 
-CHUNK = 1024
-"""Blocks whose distributions are made at once, a multiple of the coder's lanes: it bounds memory, no more."""
+GROUP = 1024
+"""Blocks whose distributions are computed at once, a multiple of the coder's lanes. It only bounds memory."""
 
 
 THIN = 64
-"""Blocks on a side beyond which the other side is not filled up to 4: a strip of latents costs what it holds."""
+"""If a grid has more blocks than this on one side, the other side is not filled up to 4, which keeps strips small."""
 
 
 class Progression(Factorized):
@@ -73,7 +73,7 @@ class Progression(Factorized):
         i, j = (np.arange(len(range(begin, side, step)), dtype=np.int32) for side, begin, step in sides)
         rows = ((i[:, None] * grid[1] + j).ravel() * places + start[0] * msp.block[1] + start[1]).astype(np.int32)
         most = grid[0] * grid[1]
-        parts = np.full((-(-most // CHUNK), min(most, CHUNK)), -1, np.int32)
+        parts = np.full((-(-most // GROUP), min(most, GROUP)), -1, np.int32)
         parts.flat[: len(rows)] = rows
         counts = (parts >= 0).sum(axis=1, dtype=np.int32)
         groups = Schedule(parts, counts) if len(rows) else Schedule(parts[:0], counts[:0])
@@ -83,16 +83,16 @@ class Progression(Factorized):
 
 
 class _Scale(NamedTuple):
-    """What does not change while a scale is coded."""
+    """What stays the same while a scale is coded."""
 
     nets: exact.Nets
     guess: jax.Array  # int32 [rows, columns, places, M], bucketed
     inside: jax.Array  # bool [rows, columns, places, 1]
-    size: tuple[jax.Array, jax.Array]  # rows and columns of blocks that are the picture's
+    size: tuple[jax.Array, jax.Array]  # rows and columns of blocks that belong to the picture
 
 
 class _Call(NamedTuple):
-    """What sets one call apart from others of its program."""
+    """What differs between the calls of one program."""
 
     known: np.ndarray  # bool [places, M]
     step: Any  # int32, the number of its bias
@@ -108,13 +108,13 @@ class _Prepared(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Program:
-    """See `stage.Program`. One serves all calls of as many channels on grids of one bucket."""
+    """See `stage.Program`. One program serves all calls with equally many channels, on grids of one bucket."""
 
     config: ModelConfig
     width: int  # channels of the call
 
     def prepare(self, stage: _Scale, part: _Call, plane: jax.Array) -> _Prepared:
-        """What the network makes of all blocks, before one call."""
+        """The features that the network gives for all blocks before one call."""
         mixed = jnp.where(part.known[None, None] & stage.inside, plane.reshape(stage.guess.shape), stage.guess)
         mixed = mixed.reshape(*mixed.shape[:2], -1)
         x = exact.features(self.config, stage.nets, mixed, stage.size, jnp.asarray(part.step))

@@ -1,7 +1,7 @@
-"""Schedules: which latents come next. A group is coded knowing all groups before it and nothing of itself.
+"""Schedules: which latents come next. The distributions of a group may depend on all groups before it.
 
 A group is a set of rows of a plane of latents (`walk.loops`). `wavefront` and `checkerboard` number the positions of a
-picture row by row; `Schedule.of` says where in a plane they lie.
+picture row by row. `Schedule.of` replaces these numbers by rows of a plane.
 
     >>> from gllmm_jax.order.schedule import checkerboard, wavefront
     >>> len(wavefront(4, 8, radius=1).counts)  # 8 + 2 (4 - 1): a causal context costs as many steps
@@ -26,15 +26,15 @@ class Schedule(NamedTuple):
         return self.rows[self.rows >= 0]
 
     def of(self, rows: np.ndarray) -> "Schedule":
-        """The same with each number n replaced by rows[n], int32."""
+        """The schedule with each number n replaced by rows[n], int32."""
         return Schedule(np.where(self.rows >= 0, rows[self.rows], -1).astype(np.int32), self.counts)
 
 
 def wavefront(height: int, width: int, *, radius: int = 2) -> Schedule:
-    """Schedule of a raster-causal context that reaches `radius` latents: position (i, j) in group j + (radius + 1) i.
+    """The schedule of a raster-causal context with this `radius`: position (i, j) is in group j + (radius + 1) i.
 
-    Every position of the context above or left of (i, j) has a smaller number, and positions of equal number do not see
-    each other. W + (radius + 1)(H - 1) groups, less those that are empty in narrow pictures.
+    All positions that the context of (i, j) sees are in earlier groups, and positions of one group do not see each
+    other. There are W + (radius + 1)(H - 1) groups, less those that are empty in narrow pictures.
     """
     i, j = np.divmod(np.arange(height * width), width)
     time = j + (radius + 1) * i
@@ -44,9 +44,9 @@ def wavefront(height: int, width: int, *, radius: int = 2) -> Schedule:
 
 
 def checkerboard(height: int, width: int, *, most: int = 1024) -> Schedule:
-    """Positions of even row + column, which see no other, then the rest, which see those; `most` in a group.
+    """Two groups: positions with even row + column, which see no others, then the rest, which see the first group.
 
-    Two groups, but for large pictures in parts, which bounds memory and changes nothing else.
+    A group of more than `most` positions is split into parts. That bounds memory and changes nothing else.
     """
     parity = np.indices((height, width)).sum(0).ravel() % 2
     halves = [np.flatnonzero(parity == p).astype(np.int32) for p in (0, 1)]
@@ -55,8 +55,8 @@ def checkerboard(height: int, width: int, *, most: int = 1024) -> Schedule:
 
 
 def at_once(count: int, *, most: int = 1024) -> Schedule:
-    """Numbers 0 ... count - 1, none of which sees another: one group, but for many in parts of `most`."""
-    return chunks(np.arange(count, dtype=np.int32), min(most, count))
+    """One group of the numbers 0 ... count - 1, split into parts of at most `most`: no position sees another."""
+    return regrouped(np.arange(count, dtype=np.int32), min(most, count))
 
 
 def _grouped(order: np.ndarray, counts: np.ndarray) -> Schedule:
@@ -65,17 +65,17 @@ def _grouped(order: np.ndarray, counts: np.ndarray) -> Schedule:
     return Schedule(rows, counts.astype(np.int32))
 
 
-def chunks(order: np.ndarray, size: int) -> Schedule:
-    """The same rows, in the same order, in groups of `size`: what an encoder, who knows everything, may use."""
+def regrouped(order: np.ndarray, size: int) -> Schedule:
+    """Rows in the given order, in groups of `size`. An encoder may use such groups, since it knows all latents."""
     rows = np.full((-(-len(order) // size), size), -1, np.int32)
     rows.flat[: len(order)] = order
     return Schedule(rows, np.count_nonzero(rows >= 0, axis=1).astype(np.int32))
 
 
 def segments(schedule: Schedule, length: int) -> list[Schedule]:
-    """The same groups in runs of `length`, their width a `bucket`: one compiled program serves many sizes.
+    """The groups in runs of `length`, padded to a width that is a `bucket`, so that a program serves many sizes.
 
-    Groups that fill up the last run have no rows.
+    The last run is filled up with groups that have no rows.
     """
     groups, width = schedule.rows.shape
     more, wide = -groups % length, bucket(width)
@@ -85,9 +85,9 @@ def segments(schedule: Schedule, length: int) -> list[Schedule]:
 
 
 def bucket(n: int, *, least: int = 16, fine: bool = False) -> int:
-    """The next of 2 or 3 times a power of two, at least `least`: at most half as much again.
+    """The next number from n on that is 2 or 3 times a power of two, at least `least`; so at most 1.5 n or `least`.
 
-    A `fine` one is 4, 5, 6 or 7 times a power of two: at most a quarter more.
+    With `fine` it is 4, 5, 6 or 7 times a power of two, at most 1.25 n or `least`.
     """
     step = 1 << max(int(n - 1).bit_length() - (3 if fine else 2), 0)
     return max(least, -(-n // step) * step)

@@ -1,1 +1,1 @@
-"""The one walk: loops that take latents through any entropy model, and the streams made that way."""
+"""The walk: loops that code the latents group by group under any entropy model, and the streams that hold them."""

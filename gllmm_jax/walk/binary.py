@@ -1,9 +1,10 @@
-"""The coder `tfc`: the walk as binary decisions, in one stream of TensorFlow-Compression's range coder.
+"""The coder `tfc`: latents as binary decisions, in one stream of TensorFlow-Compression's range coder.
 
-A call of the coder for each group of the schedule and each level of the bisection: slower than `rans`, and as small.
+It calls the range coder once for each group of the schedule and each level of the bisection. So it is slower than
+`rans`; its streams are as small.
 
-The range coder reads on past its end, so a stream begins with a CRC-32 of the static symbols: a few bytes that announce
-a large picture are found out before the work begins.
+The range coder reads on past the end of its bytes. So a stream begins with a CRC-32 of the static symbols. It reveals
+a few bytes that announce a large picture before the work on that picture begins.
 """
 
 import zlib
@@ -32,7 +33,7 @@ def encode(content: Content, tick: Tick = silent) -> bytes:
 def overhead(size: tuple[int, int], channels: int) -> float:
     """See `coder.Coder`."""
     del size, channels
-    return 5.5  # the checksum, and one byte or two that end the range coder's
+    return 5.5  # the checksum, and one or two bytes at the end of the range coder's stream
 
 
 def decoder(data: bytes, size: tuple[int, int], channels: int) -> "Decoder":

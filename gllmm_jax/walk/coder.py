@@ -1,4 +1,4 @@
-"""What the codec asks of a coder: one stream that holds static symbols, then the latents of a walk."""
+"""The interface of a coder. A coder writes one stream, which holds static symbols and then the other latents."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -12,20 +12,20 @@ from gllmm_jax.progress import Tick, silent
 
 
 class Outliers(NamedTuple):
-    """What latents exceed their supports by, where they do: known to both sides, so that a coder need not carry it."""
+    """The latents outside their supports. Encoder and decoder know them beforehand, so a coder does not code them."""
 
     places: np.ndarray  # int64 [K], increasing indices into y_hat [h, w, M]
-    values: np.ndarray  # int32 [K], y_hat less the symbol that is coded
+    values: np.ndarray  # int32 [K], y_hat less the symbol that is coded in its place
 
     def plane(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Of the shape of y_hat, int32, zeros elsewhere."""
+        """The values in an array of the shape of y_hat, int32, with zeros elsewhere."""
         plane = np.zeros(shape, np.int32)
         plane.flat[self.places] = self.values
         return plane
 
 
 class Content(NamedTuple):
-    """What an encoder knows."""
+    """What an encoder needs to make a stream."""
 
     model: EntropyModel
     stages: Sequence[Stage]
@@ -43,7 +43,7 @@ class Decoder(Protocol):
         ...
 
     def latents(self, stages: Sequence[Stage], y_hat: np.ndarray, tick: Tick = silent) -> np.ndarray:
-        """The latents, int32 [h, w, M]: `y_hat` holds the outliers, and what is known when the stages begin."""
+        """The latents, int32 [h, w, M]. `y_hat` holds the values of the outliers and the latents of static symbols."""
         ...
 
     def finish(self) -> None:
@@ -52,14 +52,14 @@ class Decoder(Protocol):
 
 
 class Coder(Protocol):
-    """Both directions."""
+    """A module that encodes streams and opens decoders of them."""
 
     def encode(self, content: Content, tick: Tick = silent) -> bytes:
         """The whole stream."""
         ...
 
     def overhead(self, size: tuple[int, int], channels: int) -> float:
-        """Bytes of the stream of latents [h, w, channels] of `size` (h, w), beyond what its symbols cost."""
+        """Bytes of a stream beyond the information content of its symbols, for latents [h, w, channels] of `size`."""
         ...
 
     def decoder(self, data: bytes, size: tuple[int, int], channels: int) -> Decoder:
@@ -68,7 +68,10 @@ class Coder(Protocol):
 
 
 def named(name: str) -> Coder:
-    """The coder of a name. Raises `ValueError` on others, `ImportError` naming the extra that brings it."""
+    """The coder of a name.
+
+    Raises `ValueError` on an unknown name, and `ImportError`, which names the extra, if the coder is not installed.
+    """
     if name == "rans":
         from gllmm_jax.walk import interleaved
 

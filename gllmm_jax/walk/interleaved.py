@@ -1,4 +1,4 @@
-"""The coder `rans`: interleaved rANS inside the compiled programs that walk the schedule. Runs wherever JAX does."""
+"""The coder `rans`: interleaved rANS inside the compiled programs that take the groups of a schedule."""
 
 from collections.abc import Sequence
 
@@ -15,17 +15,17 @@ from gllmm_jax.walk import walk
 from gllmm_jax.walk.coder import Content
 
 BLOCK = 1 << 15
-"""Steps that the encoder takes at once."""
+"""Steps that the encoder takes in one call."""
 
 LEAST = 1 << 12
-"""Steps that a program has room for at least: few programs serve pictures of all sizes."""
+"""The least number of steps that a program has room for, so that few programs serve pictures of all sizes."""
 
 
 def encode(content: Content, tick: Tick = silent) -> bytes:
     """See `coder.Coder`."""
     (h, w, m), static = content.y_hat.shape, content.model.static()
     lanes = _lanes((h, w), m)
-    fill = (0, -len(static.rows) % lanes)  # what is certain fills up the last static step
+    fill = (0, -len(static.rows) % lanes)  # symbols of frequency 2^16, which cost nothing, fill up the last step
     low = np.pad(static.table[static.rows, content.symbols], fill)
     last = np.pad(static.table[static.rows, content.symbols + 1] - 1, fill, constant_values=tables.TOTAL - 1)
     latents = _filled(content.intervals, lanes)
@@ -42,8 +42,8 @@ def encode(content: Content, tick: Tick = silent) -> bytes:
 
 
 def overhead(size: tuple[int, int], channels: int) -> float:
-    """See `coder.Coder`. A state x takes 3 bits and floor(log2 x), of which log2 x - 24 are about symbols."""
-    return (26.5 * _lanes(size, channels) + 3.5) / 8  # fractions are one half in the mean, and the last byte fills up
+    """See `coder.Coder`. A state x takes 3 + floor(log2 x) bits, and log2 x - 24 of them are information on symbols."""
+    return (26.5 * _lanes(size, channels) + 3.5) / 8  # floor takes off half a bit on average; the last byte is padded
 
 
 def decoder(data: bytes, size: tuple[int, int], channels: int) -> "Decoder":
@@ -75,7 +75,7 @@ class Decoder:
 
 
 def _filled(latents: Intervals, lanes: int) -> Intervals:
-    # every group to whole steps, with what is certain
+    # every group filled up to whole steps with symbols that cost nothing
     more = -latents.groups % lanes
     if not more.any():
         return latents
@@ -85,7 +85,7 @@ def _filled(latents: Intervals, lanes: int) -> Intervals:
 
 
 def _steps(lanes, certain, static, latents, start):
-    # a block of steps of L symbols, int32 [bucketed, L]: what is certain fills up the end
+    # a block of steps of L symbols, int32 [bucketed, L], filled up with symbols that cost nothing
     begin, end = start * lanes, (start + BLOCK) * lanes
     latents = latents[max(begin - len(static), 0) : max(end - len(static), 0)]
     steps = np.concatenate([static[begin:end], latents.astype(np.int32)]).reshape(-1, lanes)
@@ -93,7 +93,10 @@ def _steps(lanes, certain, static, latents, start):
 
 
 def static_steps(static: Static, lanes: int, most: int) -> tuple[np.ndarray, np.ndarray, np.int32]:
-    """What `rans.decode_static` takes: tables, with one that is certain; rows [most, L]; how many steps to take."""
+    """The arguments of `rans.decode_static`: tables, rows [most, L], and how many steps to take.
+
+    A last table, whose only symbol is certain, serves to fill up the steps.
+    """
     certain = np.where(np.arange(static.table.shape[1]) > 0, tables.TOTAL, 0)[None]
     rows = np.full((most, lanes), len(static.table), np.int32)
     rows.flat[: len(static.rows)] = static.rows

@@ -1,8 +1,9 @@
 """Latents to bytes and back, exactly.
 
-A stream is a list of outliers, latents beyond the support of their distribution (a varint: how many;
-for each, varints: how many places after the one before, and by how much), and one stream of the entropy coder: what
-the factorised prior codes (z in raster order, or the coarsest scale of y), then y in the order of its walk.
+A stream begins with the list of outliers, the latents outside the support of their distribution: their number as a
+varint, and for each outlier two varints, its distance from the outlier before it and its excess. Then follows one
+stream of the entropy coder. It holds what the factorised prior codes (z in raster order, or the coarsest scale of y),
+then y in the order of the schedule.
 """
 
 import functools
@@ -24,7 +25,7 @@ from gllmm_jax.walk.coder import Content, Outliers, named
 class Bits(NamedTuple):
     """Information content of the latents under the integer model, and the size of the list of outliers; in bits.
 
-    `z` is that of what the factorised prior codes.
+    `z` counts what the factorised prior codes.
     """
 
     y: float
@@ -33,7 +34,7 @@ class Bits(NamedTuple):
 
 
 def clamp_latents(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest latents a stream can carry, int32. Clamp before anything else, synthesis included."""
+    """The nearest latents that a stream can carry, int32. Clamp latents before you use them, also for synthesis."""
     y_hat = np.clip(y_hat, -tables.Y_LIMIT, tables.Y_LIMIT).astype(np.int32, copy=False)  # a new array either way
     model, (low, high) = entropy_model(twin, y_hat.shape[:2]), z_support(twin)
     symbols = model.symbols(y_hat, np.asarray(z_hat, np.int32)).reshape(-1, len(low))
@@ -43,10 +44,10 @@ def clamp_latents(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> tuple[np.
 def encode_latents(
     twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray, *, coder: str = CODERS[0], progress: Progress = silent
 ) -> bytes:
-    """Stream of y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N], [0, 0, 0] of a progressive model.
+    """The stream of y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N]; [0, 0, 0] without a hyperprior.
 
-    Raises: `ValueError` on latents that `clamp_latents` would change, of other shapes, or no integers; `ImportError`
-    where the extra of the coder is missing.
+    Raises: `ValueError` on latents that `clamp_latents` would change, on other shapes, and on numbers that are no
+    integers; `ImportError` if the extra of the coder is missing.
     """
     content = prepare(twin, y_hat, z_hat, functools.partial(progress, "probabilities"))
     stream = named(coder).encode(content, functools.partial(progress, "coding"))
@@ -63,8 +64,8 @@ def decode_latents(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Inverse of `encode_latents` for y of `size` (h, w): (y_hat int32 [h, w, M], z_hat int32).
 
-    Raises: `BitstreamError` where the stream is truncated, damaged, or made by another twin or coder; `ImportError`
-    where the extra of the coder is missing.
+    Raises: `BitstreamError` if the stream is truncated, damaged, or made by another twin or coder; `ImportError` if the
+    extra of the coder is missing.
     """
     outliers, rest = unpack_outliers(data, size[0] * size[1] * twin.config.latents)
     stream, model = named(coder).decoder(rest, size, twin.config.latents), entropy_model(twin, size)
@@ -76,7 +77,7 @@ def decode_latents(
 
 
 def estimated_bits(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> Bits:
-    """Bits of the latents at the integer model's own probabilities, without the cost of the coder."""
+    """Bits of the latents under the integer model's probabilities, without the overhead of the coder."""
     content = prepare(twin, y_hat, z_hat)
     static = content.model.static()
     frequency = static.table[static.rows, content.symbols + 1] - static.table[static.rows, content.symbols]
@@ -86,7 +87,7 @@ def estimated_bits(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> Bits:
 
 
 def prepare(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray, tick: Tick = silent) -> Content:
-    """What a coder's `encode` takes. Raises as `encode_latents` does."""
+    """The argument of a coder's `encode`. Raises as `encode_latents` does."""
     if not all(np.issubdtype(a.dtype, np.integer) for a in (y_hat, z_hat)):
         raise ValueError(f"latents are whole numbers, not {y_hat.dtype} and {z_hat.dtype}: round them")
     size, m = y_hat.shape[:2], twin.config.latents
@@ -101,7 +102,7 @@ def prepare(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray, tick: Tick = silen
 
 
 def pack_outliers(outliers: Outliers) -> bytes:
-    """The list that a stream begins with."""
+    """The list of outliers at the start of a stream."""
     gaps = np.diff(outliers.places, prepend=0).tolist()
     # the sign is the lowest bit
     values = np.where(outliers.values < 0, -2 * outliers.values - 1, 2 * outliers.values).tolist()
@@ -110,7 +111,7 @@ def pack_outliers(outliers: Outliers) -> bytes:
 
 
 def unpack_outliers(data: bytes, latents: int) -> tuple[Outliers, bytes]:
-    """The outliers among so many latents, and the rest of the stream. Raises `BitstreamError`."""
+    """The outliers, whose picture has so many `latents`, and the rest of the stream. Raises `BitstreamError`."""
     reader = varint.Reader(data, whole="latent stream", part="list of outliers")
     count = reader.varint()
     if count > latents:

@@ -1,17 +1,19 @@
-"""The loops of the walk, as pure functions of arrays: for the codec's own programs, and for any program of yours.
+"""The loops of the walk, as pure functions of arrays: for the codec's programs, and for any program of yours.
 
-Latents lie in a plane int32 [R, M]: rows are positions in any order, columns channels. An entropy model is a schedule,
-which says group by group the rows that come next, and a pure function of the plane and the rows of a group that gives
-their distributions. The function may look at rows that earlier groups have filled, and at nothing else of the plane.
-Everything here goes under `jax.jit` and `jax.vmap`. An entropy model of one's own, whose every symbol sees the one
-above it, from latents to a stream and back inside one jitted function, and to bytes outside:
+Latents lie in a plane int32 [R, M]: rows are positions in any order, columns are channels. An entropy model is a
+schedule and a pure function. The schedule lists, group by group, the rows that come next. The function takes the plane
+and the rows of a group, and gives their distributions. It may read only rows that earlier groups have filled.
+Everything here works under `jax.jit` and `jax.vmap`.
+
+In this example every symbol sees the one above it. One jitted function encodes latents and decodes them again; the
+bytes are made outside of it:
 
     >>> import jax, jax.numpy as jnp, numpy as np
     >>> from gllmm_jax.entropy import rans
     >>> from gllmm_jax.order.schedule import Schedule
     >>> from gllmm_jax.prob import Tables
     >>> from gllmm_jax.walk import loops
-    >>> def distribute(plane, rows):  # symbols 0 ... 2, of which the one above is likely
+    >>> def distribute(plane, rows):  # symbols 0 ... 2; the symbol above is the likely one
     ...     above = jnp.where(rows[:, None] > 0, plane[rows - 1], 0)
     ...     likely = jnp.arange(3)[None, :, None] == above[:, None, :]
     ...     cdf = jnp.cumsum(jnp.where(likely, 45536, 10000), axis=1)
@@ -48,14 +50,14 @@ from gllmm_jax.prob import tables
 from gllmm_jax.prob.distributions import Distributions
 
 Distribute = Callable[[jax.Array, jax.Array], Distributions]
-"""(plane int32 [R, M], rows int32 [P]) -> distributions of X channels of those rows. Row 0 stands where none is."""
+"""(plane int32 [R, M], rows int32 [P]) -> distributions of X channels of those rows. Row 0 fills up a group."""
 
 
 Rows = jax.Array | np.ndarray
 
 
 class Coded(NamedTuple):
-    """Where in [0, 2^16) the interval of each symbol lies, and what the latent exceeds its support by."""
+    """The interval in [0, 2^16) of each symbol, and the excess of each latent beyond its support."""
 
     low: jax.Array  # int32 [G, P, X]; 0 where a group has no row
     frequency: jax.Array  # int32 [G, P, X]; 2^16 there
@@ -69,10 +71,10 @@ def intervals(
     first: jax.Array | int = 0,
     groups: jax.Array | int | None = None,
 ) -> Coded:
-    """What an encoder codes: the latents of a complete `plane` in the order of `rows`, int32 [G, P], -1 for none.
+    """The intervals that an encoder codes, for a complete `plane` and the `rows` of all groups, int32 [G, P].
 
-    `first` is the first of the X channels that the distributions are about. Only the first `groups` of the G are looked
-    at, where that is given; what is found of the others is zeros.
+    A row of -1 is none. `first` is the first of the X channels of the distributions. With `groups` only so many of the
+    G groups are computed, and the result is zero for the others.
     """
     latents = jnp.asarray(plane)  # NumPy's do not take traced rows
 
@@ -99,16 +101,16 @@ def intervals(
 
 
 def step_counts(counts: np.ndarray, channels: int, lanes: int) -> np.ndarray:
-    """How many steps of so many lanes the groups of `counts` rows take, int [G]: each begins with a step of its own."""
+    """How many steps of so many lanes each group of `counts` rows takes, int [G]. No two groups share a step."""
     return -(-counts * channels // lanes)
 
 
 def steps(coded: Coded, rows: np.ndarray, counts: np.ndarray, lanes: int) -> tuple[jax.Array, jax.Array]:
-    """What `rans.encode` takes of a schedule's symbols: low and frequency, int32 [T, lanes] each.
+    """The arguments low and frequency of `rans.encode`, int32 [T, lanes] each, for the symbols of a schedule.
 
-    `counts` [G] are the schedule's, which decoding needs; `rows` those that `coded` is of, the same in the same order,
-    in the schedule's groups or in others (`order.schedule.chunks`). Both are concrete, since T hangs on them. What is
-    certain fills up the last step of each group.
+    `counts` [G] are the schedule's. `rows` are those of `coded`: the schedule's rows in the same order, in the same
+    groups or in others (`order.schedule.regrouped`). Both are concrete, since T depends on them. Symbols that cost
+    nothing fill up the last step of each group.
     """
     width = coded.low.shape[2]
     real = (np.flatnonzero(rows >= 0)[:, None] * width + np.arange(width)).ravel()
@@ -123,9 +125,9 @@ def steps(coded: Coded, rows: np.ndarray, counts: np.ndarray, lanes: int) -> tup
 
 
 def excess(coded: Coded, rows: Rows, plane: jax.Array, first: jax.Array | int = 0) -> jax.Array:
-    """What the latents of those `rows` exceed their supports by, in the shape of `plane`, zeros elsewhere.
+    """The excess of the latents of `rows` beyond their supports, in the shape of `plane`, with zeros elsewhere.
 
-    A decoder has to be told, for `decode` adds its symbols to this.
+    The decoder needs it: `decode` adds its symbols to this plane.
     """
     return settle(jnp.zeros_like(plane), rows.reshape(-1), coded.excess.reshape(-1, coded.excess.shape[2]), first)
 
@@ -138,12 +140,13 @@ def decode(
     lanes: Lanes,
     first: jax.Array | int = 0,
 ) -> tuple[jax.Array, Lanes]:
-    """Decode the latents of a schedule: a loop over groups and, in each, over steps of L symbols.
+    """Decode the latents of a schedule: a loop over its groups, with a loop over steps of L symbols in each group.
 
-    Symbols are added to `plane`, which holds what latents exceed their supports by. A group begins with a step of its
-    own; one without rows does nothing. Past the source's end the loop stops: a short stream cannot ask for a long walk.
+    `plane` holds the excess of latents beyond their supports, and the symbols are added to it. Each group begins with a
+    new step; a group without rows does nothing. The loop stops at the end of the source, so that a short stream cannot
+    cause a long loop.
 
-    Returns: the plane with the latents, and where the coder stands.
+    Returns: the plane with the latents, and the state of the coder.
     """
     every, counts = map(jnp.asarray, schedule)
     groups = jnp.max(jnp.where(counts > 0, np.arange(1, len(counts) + 1, dtype=np.int32), 0), initial=0)
@@ -173,7 +176,7 @@ def settle(plane: jax.Array, rows: Rows, symbols: jax.Array, first: jax.Array | 
 
 
 def _symbols(found: Distributions, count: jax.Array, source: Source, lanes: Lanes) -> tuple[jax.Array, Lanes]:
-    # the symbols [P, X] of the first `count` positions, 0 elsewhere, and the lanes
+    # the symbols [P, X] of the first `count` positions, 0 for the others, and the lanes
     lowest, highest = found.support()
     (places, width), n = lowest.shape, lanes.state.shape[0]
     whole = width % n == 0  # then steps lie within positions, and nothing has to be moved
@@ -194,7 +197,7 @@ def _symbols(found: Distributions, count: jax.Array, source: Source, lanes: Lane
         k, low, frequency = rans.search(
             these.cdf, rans.slots(lanes), these.support()[0], lax.dynamic_index_in_dim(widths, s, keepdims=False)
         )
-        if not whole:  # what fills up the last step is certain
+        if not whole:  # symbols that fill up the last step are certain
             real = s * n + np.arange(n, dtype=np.int32) < count * width
             low, frequency = jnp.where(real, low, 0), jnp.where(real, frequency, tables.TOTAL)
         return lax.dynamic_update_index_in_dim(symbols, k, s, 0), rans.advance(lanes, source, low, frequency)

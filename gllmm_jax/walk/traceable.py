@@ -1,7 +1,7 @@
 """`walk.latents` as pure functions of arrays, for a program of your own: under `jax.jit`, `jax.vmap`, `jax.lax.map`.
 
-Sizes are those of the arrays, so each size is a program of its own, where the codec's own programs serve many. The
-numbers are the same: `pack` gives the stream that `latents.encode_latents` gives with the coder `rans`.
+The arrays have the size of the picture, so each size needs a program of its own; the codec's programs serve many sizes.
+The numbers are the same: `pack` gives the stream that `latents.encode_latents` gives with the coder `rans`.
 
     >>> import functools
     >>> import gllmm_jax, jax, jax.numpy as jnp
@@ -26,25 +26,25 @@ import numpy as np
 
 from gllmm_jax.entropy import rans
 from gllmm_jax.order.models import entropy_model
-from gllmm_jax.order.schedule import chunks
+from gllmm_jax.order.schedule import regrouped
 from gllmm_jax.twin.integer import Twin
 from gllmm_jax.walk import interleaved, latents, loops, walk
 from gllmm_jax.walk.coder import Outliers
 
 
 class Stream(NamedTuple):
-    """What an encoder makes of one picture's latents y_hat [h, w, M]; arrays of JAX or of NumPy."""
+    """The stream of one picture's latents y_hat [h, w, M], in arrays of JAX or of NumPy."""
 
     states: Any  # uint32 [L], of the lanes
     data: Any  # uint8 [capacity], the bytes; zeros after the first `length`
     length: Any  # int32
-    excess: Any  # int32 [h, w, M], what latents exceed their supports by; nearly all 0
+    excess: Any  # int32 [h, w, M], excess of latents beyond their supports; nearly all 0
 
 
 def encode_latents(twin: Twin, y_hat: jax.Array, z_hat: jax.Array) -> Stream:
-    """Stream of y_hat int32 [h, w, M] and z_hat int32 [ceil(h/4), ceil(w/4), N], [0, 0, 0] of a progressive model.
+    """The stream of y_hat int32 [h, w, M] and z_hat int32 [ceil(h/4), ceil(w/4), N]; [0, 0, 0] without a hyperprior.
 
-    They are taken to be what `latents.clamp_latents` leaves: nothing is checked under a trace.
+    The latents must be such that `latents.clamp_latents` would not change them. Nothing checks that under a trace.
     """
     y_hat, z_hat = map(jnp.asarray, (y_hat, z_hat))
     model, n = entropy_model(twin, (y_hat.shape[0], y_hat.shape[1])), rans.lane_count(y_hat.size, y_hat.shape[2])
@@ -59,7 +59,7 @@ def encode_latents(twin: Twin, y_hat: jax.Array, z_hat: jax.Array) -> Stream:
         for program, known, schedule, _, channel in stage.parts:
             distribute = functools.partial(program.distribute, program.prepare(of_stage, known, plane))
             order = schedule.order()
-            rows = chunks(order, min(walk.CHUNK, len(order))).rows
+            rows = regrouped(order, min(walk.GROUP, len(order))).rows
             found = loops.intervals(distribute, plane, rows, channel)
             steps.append(loops.steps(found, rows, schedule.counts, n))
             over = over + loops.excess(found, rows, plane, channel)
@@ -89,7 +89,7 @@ def decode_latents(twin: Twin, stream: Stream) -> tuple[jax.Array, jax.Array, ja
 
 
 def pack(stream: Stream) -> bytes:
-    """The bytes that `latents.encode_latents` gives, of one concrete stream."""
+    """The bytes of one concrete stream, as `latents.encode_latents` gives them."""
     states, data, length, excess = jax.device_get(stream)
     places = np.flatnonzero(excess)
     head = latents.pack_outliers(Outliers(places, excess.reshape(-1)[places]))
@@ -99,7 +99,7 @@ def pack(stream: Stream) -> bytes:
 def unpack(data: bytes, shape: tuple[int, int, int]) -> Stream:
     """Inverse of `pack` for latents of a shape [h, w, M], in NumPy arrays. Raises `BitstreamError`.
 
-    To put streams together, pad their bytes with zeros to one length.
+    To stack streams, pad their bytes with zeros to one length.
     """
     outliers, rest = latents.unpack_outliers(data, shape[0] * shape[1] * shape[2])
     states, found = rans.unpack(rest, rans.lane_count(shape[0] * shape[1] * shape[2], shape[2]))

@@ -1,6 +1,6 @@
 """The walk of one picture, stage by stage on the device: what the codec's coders run.
 
-A program is compiled once for all pictures of a bucket: sizes are traced, and the trip counts of its loops.
+One compiled program serves all pictures of a bucket: sizes and the trip counts of loops are traced.
 """
 
 import functools
@@ -15,7 +15,7 @@ import numpy as np
 from gllmm_jax.entropy import decisions, rans
 from gllmm_jax.entropy.rans import Lanes, Source
 from gllmm_jax.entropy.symbols import Intervals
-from gllmm_jax.order.schedule import Schedule, bucket, chunks, segments
+from gllmm_jax.order.schedule import Schedule, bucket, regrouped, segments
 from gllmm_jax.order.stage import Part, Program, Stage
 from gllmm_jax.prob.distributions import Distributions
 from gllmm_jax.programs import latest
@@ -23,27 +23,27 @@ from gllmm_jax.progress import Tick, silent
 from gllmm_jax.walk import loops
 from gllmm_jax.walk.coder import Outliers
 
-CHUNK = 256
-"""Positions that the encoder evaluates at once, where no group has more."""
+GROUP = 256
+"""Positions in a group of the encoder, unless a group of the schedule has more."""
 
-SMALL_CHUNK = 64
-"""The same where a part has no more: two sizes for all small pictures, since a program takes more than rows."""
+SMALL_GROUP = 64
+"""Positions in a group of the encoder for a part that has no more: another program takes more memory than rows do."""
 
-CHUNKS = 64
-"""How many times that, before what was found leaves the device."""
+GROUPS = 64
+"""Groups that the encoder takes before the results leave the device."""
 
 FEW = 16
-"""The same of smaller pictures, which need no room for more."""
+"""Groups that the encoder takes so for smaller pictures."""
 
 SEGMENT = 64
-"""Groups that the decoder takes at once."""
+"""Groups that the decoder takes in one call."""
 
 PROGRAMS = 24
 """Programs of each kind that are kept."""
 
 
 def intervals(stages: Sequence[Stage], y_hat: np.ndarray, tick: Tick = silent) -> tuple[Intervals, Outliers]:
-    """All latents int32 [h, w, M] as the encoder sees them, who knows every one."""
+    """The intervals and the outliers of all latents int32 [h, w, M], for the encoder, which knows them all."""
     coded, excess, groups = [], np.zeros((0, 2), np.int64), []
     pieces = [[_known_pieces(part) for part in stage.parts] for stage in stages]
     todo, done = sum(map(len, itertools.chain(*pieces))), 0
@@ -74,9 +74,9 @@ def intervals(stages: Sequence[Stage], y_hat: np.ndarray, tick: Tick = silent) -
 def decode(
     stages: Sequence[Stage], y_hat: np.ndarray, source: Source, lanes: Lanes, tick: Tick = silent
 ) -> tuple[np.ndarray, Lanes]:
-    """The latents int32 [h, w, M] of a stream of rANS, in place of `y_hat`, which holds what is known before them.
+    """Decode the latents int32 [h, w, M] of a stream of rANS. `y_hat` holds what is known before, and is changed.
 
-    Raises `BitstreamError` where the stream is cut short.
+    Raises `BitstreamError` if the stream is cut short.
     """
     pieces = [[segments(part.schedule, SEGMENT) for part in stage.parts] for stage in stages]
     todo, done = sum(map(len, itertools.chain(*pieces))), 0
@@ -96,9 +96,9 @@ def decode(
 def decide(
     port: decisions.Port, stages: Sequence[Stage], y_hat: np.ndarray, values: np.ndarray | None, tick: Tick = silent
 ) -> np.ndarray:
-    """The latents int32 [h, w, M] as binary decisions, in place of `y_hat`, which holds what is known before them.
+    """Code the latents int32 [h, w, M] as binary decisions. `y_hat` holds what is known before, and is changed.
 
-    A writer is given them as `values`.
+    A writer gets the latents as `values`; a reader gets None and returns them.
     """
     todo = sum(len(part.schedule.counts) for stage in stages for part in stage.parts)
     done, m = 0, y_hat.shape[-1]
@@ -121,10 +121,10 @@ def decide(
 
 
 def _known_pieces(part: Part) -> list[Schedule]:
-    # an encoder may take any groups, of sizes that `segments` leaves as they are
-    size = SMALL_CHUNK if part.most <= SMALL_CHUNK else bucket(max(CHUNK, part.schedule.rows.shape[1]))
-    known = chunks(part.schedule.order(), size)
-    return segments(known, CHUNKS if len(known.counts) > FEW else min(FEW, CHUNKS))
+    # an encoder may take any groups; it takes sizes that `segments` does not change
+    size = SMALL_GROUP if part.most <= SMALL_GROUP else bucket(max(GROUP, part.schedule.rows.shape[1]))
+    known = regrouped(part.schedule.order(), size)
+    return segments(known, GROUPS if len(known.counts) > FEW else min(FEW, GROUPS))
 
 
 def _distribute(program: Program, known: Any, part: Any, plane: jax.Array) -> loops.Distribute:

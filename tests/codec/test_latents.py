@@ -46,9 +46,9 @@ def test_large_planes_are_worked_on_in_parts(monkeypatch):
     y, z = carried(MU, 37, 22)
     y[:, 5, 3] = 5000  # some outliers in every part
     whole, seen = encode_latents(twin(), y, z), []
-    monkeypatch.setattr(walk, "CHUNK", 16)
-    monkeypatch.setattr(walk, "SMALL_CHUNK", 0)
-    monkeypatch.setattr(walk, "CHUNKS", 8)
+    monkeypatch.setattr(walk, "GROUP", 16)
+    monkeypatch.setattr(walk, "SMALL_GROUP", 0)
+    monkeypatch.setattr(walk, "GROUPS", 8)
     monkeypatch.setattr(hyper, "HYPER_SIDE", 9)
     monkeypatch.setattr(interleaved, "BLOCK", 200)
     monkeypatch.setattr(walk, "SEGMENT", 16)
@@ -64,10 +64,10 @@ def test_large_planes_are_worked_on_in_parts(monkeypatch):
 def test_decoder_parameters_equal_the_encoders(config, monkeypatch):
     """A decoder that sees only what it has decoded gets the numbers of an encoder that saw everything."""
     y, z = carried(config, 9, 6)
-    monkeypatch.setattr(walk, "SMALL_CHUNK", 0)
-    monkeypatch.setattr(walk, "CHUNK", 54)
+    monkeypatch.setattr(walk, "SMALL_GROUP", 0)
+    monkeypatch.setattr(walk, "GROUP", 54)
     whole = prepare(twin(config), y, z)
-    monkeypatch.setattr(walk, "CHUNK", 1)
+    monkeypatch.setattr(walk, "GROUP", 1)
     for a, b in zip(whole.intervals, prepare(twin(config), y, z).intervals, strict=True):
         assert np.array_equal(a, b)
     # garbage wherever nothing was decoded yet changes nothing of a group

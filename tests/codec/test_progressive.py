@@ -51,7 +51,7 @@ def test_large_planes_are_worked_on_in_parts(monkeypatch):
     y, z = carried(config, 37, 22)
     y[::5, 2, 3] = 5000  # outliers in every part
     whole = encode_latents(twin(config), y, z)
-    monkeypatch.setattr(progressive, "CHUNK", 16)
+    monkeypatch.setattr(progressive, "GROUP", 16)
     assert encode_latents(twin(config), y, z) == whole
     y_again, _ = decode_latents(twin(config), whole, (37, 22))
     assert (y_again == y).all()

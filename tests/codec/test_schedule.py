@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gllmm_jax.config import TAPS
-from gllmm_jax.order.schedule import bucket, checkerboard, chunks, segments, wavefront
+from gllmm_jax.order.schedule import bucket, checkerboard, regrouped, segments, wavefront
 
 SIZES = [(1, 1), (1, 9), (9, 1), (2, 3), (7, 3), (5, 11), (16, 24), (13, 40)]
 
@@ -43,9 +43,9 @@ def test_number_of_groups():
 def test_regrouping_and_padding_keep_the_order(size):
     schedule = wavefront(*size)
     for other in (
-        chunks(schedule.order(), 16),
+        regrouped(schedule.order(), 16),
         *segments(schedule, 1000),
-        *segments(chunks(schedule.order(), 4), 1000),
+        *segments(regrouped(schedule.order(), 4), 1000),
     ):
         assert (other.order() == schedule.order()).all()
         assert other.counts.sum() == size[0] * size[1]
