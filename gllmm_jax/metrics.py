@@ -1,7 +1,7 @@
 """How far a decoded picture is from the original.
 
-Images are [..., H, W, C] arrays in [0, 1] (`peak=1.0`, the default) or in 0..255 (`peak=255.0`; uint8 is welcome).
-Leading axes are kept: a batch gives one figure an image. Arithmetic is float32, and both figures have gradients.
+Images are [..., H, W, C] arrays in [0, 1] (`peak=1.0`, the default) or in 0..255 (`peak=255.0`), also uint8. A batch
+gives one figure for each image. Arithmetic is in float32, and both figures have gradients.
 
     >>> import jax.numpy as jnp
     >>> from gllmm_jax.metrics import ms_ssim, psnr
@@ -35,9 +35,9 @@ _FLOOR = 1e-6
 def psnr(
     a: Real[ArrayLike, "*batch H W C"], b: Real[ArrayLike, "*batch H W C"], peak: float = 1.0
 ) -> Float[Array, "*batch"]:
-    """Peak signal-to-noise ratio in dB, over all pixels and channels: [..., H, W, C] twice -> [...].
+    """Peak signal-to-noise ratio in dB, over all pixels and channels.
 
-    Infinite where `a` equals `b`, with a gradient of zero. Raises `ValueError` where the shapes differ.
+    If `a` equals `b`, it is infinite and its gradient is zero. Raises `ValueError` if the shapes differ.
     """
     a, b = _float_pair(a, b)
     mse = jnp.mean(jnp.square(a - b), axis=(-3, -2, -1))
@@ -50,12 +50,13 @@ def psnr(
 def ms_ssim(
     a: Real[ArrayLike, "*batch H W C"], b: Real[ArrayLike, "*batch H W C"], peak: float = 1.0
 ) -> Float[Array, "*batch"]:
-    """Multi-scale structural similarity, the mean over the colour planes: [..., H, W, C] twice -> [...], in [0, 1].
+    """Multi-scale structural similarity in [0, 1], the mean over the colour planes.
 
-    Five scales, each half the one before by 2x2 averages (an odd last row or column is left out); the window only where
-    it fits inside the picture. Under 176 pixels on a side the window does not fit the fifth scale: such a picture is
-    judged on the scales it has, their weights rescaled to sum to 1, and is NaN under 11 pixels. Figures of such
-    pictures are not comparable with those of larger ones. Raises `ValueError` where the shapes differ.
+    There are five scales. Each is half the scale before, by 2x2 averages; an odd last row or column is left out. The
+    window takes only positions where it fits inside the picture. In a picture with a side below 176 pixels it does not
+    fit into the fifth scale. Such a picture is judged on the scales where the window fits, with weights rescaled to sum
+    to 1; its figure is not comparable with those of larger pictures. With a side below 11 pixels it is NaN. Raises
+    `ValueError` if the shapes differ.
 
     Source: Wang, Simoncelli and Bovik, "Multi-scale structural similarity for image quality assessment", Asilomar 2003.
     """
@@ -76,7 +77,7 @@ def ms_ssim(
 
 
 def scale_count(height: int, width: int) -> int:
-    """How many of the five scales of `ms_ssim` a picture of this size has: 5 from 176 pixels up, 0 below 11."""
+    """How many of the five scales of `ms_ssim` a picture of this size has: 5 from 176 pixels on, 0 below 11."""
     side = min(height, width)
     return sum((side >> scale) >= WINDOW for scale in range(len(SCALE_WEIGHTS)))
 
@@ -102,7 +103,7 @@ def _similarity(a: jax.Array, b: jax.Array, peak: float) -> tuple[jax.Array, jax
 
 
 def _blur(x: jax.Array) -> jax.Array:
-    """Gaussian window over every place where it fits: [..., H, W, C] -> [..., H - 10, W - 10, C]."""
+    """Gaussian window at every position where it fits: [..., H, W, C] -> [..., H - 10, W - 10, C]."""
     taps = jnp.exp(-0.5 * ((jnp.arange(WINDOW, dtype=jnp.float32) - WINDOW // 2) / SIGMA) ** 2)
     taps = (taps / taps.sum()).astype(jnp.float32)
     for axis in (-3, -2):

@@ -1,6 +1,6 @@
-"""L = R + lmbda * D, the same in training and wherever latents are chosen.
+"""The loss L = R + lmbda * D of training and of searches for latents.
 
-Bits per pixel; D is the MSE on the 0..255 scale, or 1 - MS-SSIM. With a model of this package or any other:
+R is in bits per pixel. D is the MSE on the 0..255 scale, or 1 - MS-SSIM. It serves any model:
 
     >>> import jax.numpy as jnp
     >>> from gllmm_jax.objective import rate_distortion
@@ -21,10 +21,7 @@ from gllmm_jax.metrics import ms_ssim
 
 
 class Terms(NamedTuple):
-    """Of one batch, scalars: `loss`, rates `bpp_y` and `bpp_z` in bits per pixel, distortion `mse` on 0..255.
-
-    All are means over its images.
-    """
+    """Means over the images of a batch: loss, rates in bits per pixel, and MSE on the 0..255 scale."""
 
     loss: Float[Array, ""]
     bpp_y: Float[Array, ""]
@@ -33,7 +30,7 @@ class Terms(NamedTuple):
 
 
 def mean_squared_error(x: Float[Array, "*batch H W C"], x_hat: Float[Array, "*batch H W C"]) -> Float[Array, "*batch"]:
-    """Mean squared difference of images [..., H, W, C] in [0, 1], on the 0..255 scale: [...]."""
+    """Mean squared difference of each image in [0, 1], on the 0..255 scale."""
     return jnp.mean(jnp.square((x - x_hat) * 255.0), axis=(-3, -2, -1))
 
 
@@ -47,11 +44,11 @@ def rate_distortion(
     weight: Real[ArrayLike, ""] | Real[ArrayLike, "B"] = 1.0,
     distortion: Distortion = "mse",
 ) -> Terms:
-    """R + lmbda * D of images `x`, decoded as `x_hat` (both [B, H, W, 3] in [0, 1]), at rates `bits_y`, `bits_z` [B].
+    """R + lmbda * D of images `x` in [0, 1], which are decoded as `x_hat`.
 
-    Rates are in bits per image, as `Model.__call__` gives them. `lmbda` is one number or one for each image [B], and so
-    is the `weight` that an image's R + lmbda * D has in the mean. Gradients flow through all four. The terms hold the
-    MSE whatever the `distortion`.
+    `bits_y` and `bits_z` are rates in bits per image, as of `Model.__call__`. `lmbda` is one number, or one for each
+    image. So is `weight`, by which an image's R + lmbda * D counts in the mean. Gradients flow through all four arrays.
+    The terms hold the MSE with every `distortion`.
 
     Source: GLLMM, section on training.
     """
@@ -63,9 +60,9 @@ def rate_distortion(
 
 
 def balance(rate: VariableRate, quality: Real[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Weights that make the losses of all qualities of about one size: 1 / sqrt(lambda), one in the middle.
+    """Weights with which the losses of all qualities have about one size: 1 / sqrt(lambda), and one in the middle.
 
-    R + lambda * D itself grows with about the square root of lambda, so that the highest qualities would have the
-    gradient to themselves.
+    R + lambda * D itself grows with about the square root of lambda. Without weights the highest qualities would
+    dominate the gradient.
     """
     return jnp.sqrt(rate.middle / rate.lmbda(quality))

@@ -1,1 +1,1 @@
-"""Pictures to bytes and back: the codec itself, its transforms, and what it tells of each picture."""
+"""Pictures to bytes and back: the codec, its transforms, and its report on each picture."""

@@ -4,8 +4,8 @@
                              \\-- h_a -- round -- z_hat --+-- entropy coder -- stream -- container -- bytes
     pixels -- crop -- clip -- g_s -- y_hat --+-- entropy decoder -- stream -- container -- bytes
 
-Pixels are uint8 [height, width, 3] (RGB) or [height, width, 1] (gray). The transforms run in float32 on any device;
-what lies between latents and bytes is exact (`walk.latents`), so a file decodes to the same latents everywhere and to
+Pixels are uint8 [height, width, 3] (RGB) or [height, width, 1] (gray). The transforms run in float32 on any device.
+The path between latents and bytes is exact (`walk.latents`). So a file decodes to the same latents everywhere, and to
 the same picture up to rounding.
 
     >>> import numpy as np
@@ -42,13 +42,13 @@ from gllmm_jax.walk.coder import named
 Refine = Callable[
     ["Codec", np.ndarray, np.ndarray, np.ndarray, Progress], tuple[np.ndarray, np.ndarray, dict[str, float]]
 ]
-"""(codec, image, y_hat, z_hat, progress) -> other y_hat and z_hat of the same shapes, and what to report of them."""
+"""(codec, image, y_hat, z_hat, progress) -> other y_hat and z_hat of the same shapes, and figures for the report."""
 
 
 class Codec(LatentCodec):
     """One trained model, ready to compress and decompress.
 
-    Every method that runs a network raises `zoo.WeightsError` where the parameters do not fit the config.
+    Every method that runs a network raises `zoo.WeightsError` if the parameters do not fit the config.
     """
 
     def __init__(self, weights: zoo.Weights, **placement: Device | None) -> None:
@@ -60,9 +60,8 @@ class Codec(LatentCodec):
     def compress(self, image: npt.ArrayLike, **wish: Any) -> bytes:
         """uint8 [height, width, 3 or 1] -> the bytes of a `.gllm` file. Raises `ValueError` on anything else.
 
-        Whatever NumPy can view as such an array will do, and gray as [height, width] too: it comes back as
-        [height, width, 1]. The `wish` is `quality`, `max_bytes`, `bpp` or `psnr`, as of
-        `encode`.
+        The image may be anything that NumPy can view as such an array. It may also be gray as [height, width]; it is
+        then decoded as [height, width, 1]. The `wish` is one of `quality`, `max_bytes`, `bpp` and `psnr` of `encode`.
         """
         return self.encode(image, estimate=False, **wish).data
 
@@ -74,23 +73,24 @@ class Codec(LatentCodec):
         return self.decode(data, **options).image
 
     def compress_many(self, images: Iterable[npt.ArrayLike], *, workers: int | None = None, **wish: Any) -> list[bytes]:
-        """`compress` for each, in order, with one wish for all.
+        """`compress` each image, with one wish for all; the files are in the order of the images.
 
-        Faster than a loop, since one picture's coder leaves cores idle for another. Pictures of one size share their
-        programs. As many as `workers` (4 at most, unless given) are worked on at once.
+        It is faster than a loop, because the coder of one picture leaves cores idle for another picture. It works on
+        `workers` pictures at once (by default on as many as there are cores, at most 4), and takes images from an
+        iterator only as it needs them. Pictures of one size share their programs.
         """
         return map_in_threads(functools.partial(self.compress, **wish), images, workers)
 
     def decompress_many(
         self, files: Iterable[Bytes], *, workers: int | None = None, batch: int | None = None, **limits: Any
     ) -> list[np.ndarray]:
-        """`decompress` for each, in order, as `compress_many` does. Raises for the first that `decompress` refuses.
+        """`decompress` each file, as `compress_many` does. Raises for the first file that `decompress` refuses.
 
-        For hundreds of pictures of one size, up to 512x512 pixels: `batch=32` decodes so many of them in one program.
-        There is one for each size and quality, and it takes seconds to compile. The pictures are the same up to
-        rounding, the latents exactly. All files are held in memory then, and it raises for any that `decompress`
-        refuses. The `limits` are `max_pixels` and `other_synthesis`, and without a batch whatever else `decompress`
-        takes. Raises `ValueError` on a batch below 1, or of what it does not take.
+        `batch=32` suits hundreds of pictures of one size, up to 512x512 pixels: one program decodes 32 of them. There
+        is a program for each size and quality, which takes seconds to compile. Latents are those of `decompress`
+        exactly, and pictures are equal up to rounding. With a batch all `files` are read, checked and held in memory
+        before the first is decoded. The `limits` are `max_pixels` and `other_synthesis`; without a batch any option of
+        `decompress`. Raises `ValueError` on a batch below 1, and on an option that a batch does not take.
         """
         decompress = functools.partial(self.decompress, **limits)
         if batch is None:
@@ -117,18 +117,19 @@ class Codec(LatentCodec):
         chunks: Mapping[str, bytes] = container.NO_CHUNKS,
         progress: Progress = silent,
     ) -> Encoded:
-        """`compress`, with a report, through any of `container.CODERS`.
+        """`compress` with a report, by any `coder` of `container.CODERS`.
 
-        With a variable rate, give at most one of four wishes; without one, the file has the codec's own quality.
-        `quality` is from 0 to 100, the best. `max_bytes` is a size that the file keeps within. `bpp` is a size in bits
-        per pixel. `psnr` is in dB, of the decoded picture before any refinement. At most six qualities are tried.
-        Photographs come within 2 % of a size and 0.1 dB of a PSNR; tiny or flat pictures, whose sizes go in leaps, as
-        near as those tries do. Raises `ValueError` where a wish is out of reach, with what the picture can have.
+        With a variable rate give at most one of four wishes. Without a wish the file has the codec's own quality.
+        `quality` is from 0 to 100, the best. `max_bytes` is the largest size that the file may have. `bpp` is a size in
+        bits per pixel. `psnr` is in dB, for the decoded picture before any refinement. For the last three at most six
+        qualities are tried. Photographs come within 2 % of a size and 0.1 dB of a PSNR. The sizes of tiny or flat
+        pictures jump between qualities, so these pictures come only as near as the tries do. Raises `ValueError` if a
+        wish is out of reach, and says what the picture can have.
 
-        `chunks` are whatever else the file is to carry, by names of four letters, the first a small one; they count as
-        bytes of it. `refine` chooses other latents than the networks do: `lof.Overfit`, say. `estimate=False` saves the
-        time of the float model's estimate; `progress` is told of every stage that begins and of every part of it that
-        is done; small pictures have one part a stage. Raises `ImportError` where the coder's extra is missing.
+        `chunks` are other data for the file, by names of four letters, the first a small one; `max_bytes` includes
+        them. `refine` replaces the latents of the networks by others, for example `lof.Overfit`. `estimate=False` saves
+        the time of the float model's estimate. `progress` is called when a stage begins and when a part of it is done;
+        small pictures have one part a stage. Raises `ImportError` if the coder's extra is missing.
         """
         image, watch = as_image(image), Watch()
         wish = Wish(quality, max_bytes, bpp, psnr)
@@ -144,7 +145,7 @@ class Codec(LatentCodec):
             encoded = codec._finish(image, y, watch, estimate, coder, refine, chunks, progress)
             if max_bytes is None or refine is None or len(encoded.data) <= max_bytes:
                 return encoded
-            # with a lambda of its own a search may want more bits than there are
+            # a refinement with another lambda may need more bytes than are allowed
             return codec._finish(image, y, watch, estimate, coder, None, chunks, progress)
         return self._finish(image, y, watch, estimate, coder, refine, chunks, progress)
 
@@ -186,14 +187,16 @@ class Codec(LatentCodec):
         other_synthesis: bool = False,
         progress: Progress = silent,
     ) -> Decoded:
-        """`decompress`, with a report; `progress` as in `encode`.
+        """`decompress` with a report; `progress` as in `encode`.
 
-        `crop` (left, top, width, height) shows a part of the picture, up to rounding as the whole has it; a `scale` of
-        2, 4, 8 or 16 shows means of so many pixels squared, those of 8 and 16 nearly and at once where g_s is `light`.
-        `other_synthesis=True` accepts files whose latents these weights read but whose picture other weights show: of
-        a g_s trained anew, say. Raises `BitstreamError` where the bytes are no whole and undamaged file of this model,
-        or announce more than `max_pixels` pixels; `ImportError` where the extra of the file's coder is missing;
-        `TypeError` on what is no bytes; `ValueError` on a crop beyond the picture, another scale, or both.
+        `crop` (left, top, width, height) gives that part of the whole picture, up to rounding. A `scale` of 2, 4, 8 or
+        16 gives the means of `scale` x `scale` pixels. If g_s is `light`, 8 and 16 are approximate and need
+        no network. `other_synthesis=True` accepts a file whose latents these weights read, although its picture needs
+        other weights, for example a g_s that was trained again.
+
+        Raises: `BitstreamError` if the bytes are no whole and undamaged file of this model, or announce more than
+        `max_pixels` pixels; `ImportError` if the extra of the file's coder is missing; `TypeError` on data that are no
+        bytes; `ValueError` on a crop beyond the picture, on another scale, and on a crop with a scale.
         """
         watch, shown = Watch(), View.of(crop, scale)
         header, stream = self.opened(data, max_pixels=max_pixels, other_synthesis=other_synthesis)
@@ -210,7 +213,7 @@ class Codec(LatentCodec):
         return Decoded(image, DecodeReport(len(image), image.shape[1], header.latents_crc32, watch.seconds))
 
     def overhead(self, shape: tuple[int, ...], *, coder: str = container.CODERS[0]) -> float:
-        """Bytes of the file of a picture of `shape` beyond what its latents cost: header and coder."""
+        """Bytes of a file beyond the information content of its latents: header and coder, for a picture of `shape`."""
         empty = container.pack(self._header(shape, coder, 0, container.NO_CHUNKS), b"")
         return len(empty) + named(coder).overhead(self.latent_size(*shape[:2]), self.config.latents)
 
@@ -221,11 +224,11 @@ def load(
     transforms: Device | None = None,
     entropy: Device | None = None,
 ) -> Codec:
-    """The codec of an installed model, of a weights file, or of weights read already.
+    """The codec of an installed model, of a weights file, or of weights that are read already.
 
     `transforms` is the device of g_a, h_a and g_s: a device of JAX or its name, as in "gpu" or "cpu:1"; JAX's default
-    one unless given. `entropy` is that of the exact path, the host's processor unless given: its walk is many small
-    steps in turn. Raises `zoo.WeightsError`; `ValueError` where there is no such device.
+    device unless given. `entropy` is the device of the exact path, the host's processor unless given, since this path
+    is many small steps in turn. Raises `zoo.WeightsError`, and `ValueError` if there is no such device.
     """
     places = device(transforms), for_entropy(entropy)
     weights = model if isinstance(model, zoo.Weights) else zoo.read(model, judge=misfit)

@@ -1,4 +1,4 @@
-"""Trained parameters become weights that can be shipped."""
+"""Makes weights that can be shipped of trained parameters."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from gllmm_jax.twin.observe import Latents
 from gllmm_jax.twin.wiring import EACH, LEVELS
 
 LEVELS_EACH = 4
-"""Levels of a variable rate that each picture calibrates, in turn."""
+"""Levels of a variable rate that each picture calibrates; pictures take turns."""
 
 
 def make_weights(
@@ -29,13 +29,13 @@ def make_weights(
     *,
     short: bool = True,
 ) -> zoo.Weights:
-    """Round the parameters to what a weights file holds and make the integer twin, calibrated on `pictures`.
+    """Round the parameters to the precision of a weights file, and make the integer twin, calibrated on `pictures`.
 
-    Kernels are rounded to bfloat16, a fifth fewer bytes, but where they are not to be `short`.
+    With `short` kernels are rounded to bfloat16, which saves a fifth of the bytes. `pictures` are uint8
+    [height, width, 3 or 1], photographs like those of the training. Pictures of one size compile once.
 
-    `pictures` are uint8 [height, width, 3 or 1], photographs like those of the training; one size compiles once.
-    Raises `ValueError` without pictures or where a bound of the twin cannot hold (naming the layer), `zoo.WeightsError`
-    on a bad name or number.
+    Raises: `ValueError` without pictures, and, with the layer's name, if a bound of the twin cannot hold;
+    `zoo.WeightsError` on a bad name or number.
     """
     if not pictures:
         raise ValueError("the integer twin is calibrated on pictures: give at least one")
@@ -50,7 +50,7 @@ def make_weights(
 
 
 def _short(params: zoo.Tree) -> zoo.Tree:
-    """Kernels in bfloat16, but for those of a linear path: a fifth fewer bytes, and a loss that is the same to 1e-5."""
+    """Kernels in bfloat16, except those of a linear path: a fifth fewer bytes, and the same loss to 1e-5."""
 
     def shorten(path: Any, leaf: Any) -> np.ndarray:
         *parts, name = (entry.key for entry in path)

@@ -1,4 +1,4 @@
-"""The weights that a file needs, found by their fingerprints among those that are there."""
+"""Finds the weights that a file needs by their fingerprints."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +11,10 @@ from gllmm_jax.errors import BitstreamError
 
 
 def codec_for(header: Header, *, other_synthesis: bool = False, load: Callable[[Path], Codec] = load) -> Codec:
-    """The codec of a file: of installed weights, or of weights in a folder that $GLLMM_JAX_WEIGHTS names.
+    """The codec for a file, of installed weights or of weights in a folder that $GLLMM_JAX_WEIGHTS names.
 
-    Those of the name in the file are tried first. `other_synthesis=True` takes weights that only read the stream,
-    where none shows the very picture. Raises `BitstreamError` where there are none, with where to look for them.
+    Weights with the name in the file are tried first. If no weights give the file's picture, `other_synthesis=True`
+    accepts weights that read its stream. Raises `BitstreamError` if there are none, and says where it looked.
     """
     second = None
     for path in zoo.candidates(header.model):

@@ -1,4 +1,4 @@
-"""Short digests that a file carries: of the weights that its stream and its picture depend on, and of its latents."""
+"""The short digests in a file: of the weights that its stream and its picture depend on, and of its latents."""
 
 import functools
 import hashlib
@@ -16,30 +16,30 @@ from gllmm_jax.twin import integer
 
 
 class Fingerprints(NamedTuple):
-    """Of weights, or of those that a file needs; 4 bytes each."""
+    """The fingerprints of weights, or of the weights that a file needs; 4 bytes each."""
 
-    entropy: bytes  # differs wherever a stream may give other latents
-    synthesis: bytes  # differs wherever latents may give another picture
+    entropy: bytes  # differs if a stream may give other latents
+    synthesis: bytes  # differs if latents may give another picture
 
     def __str__(self) -> str:
         return f"{self.entropy.hex()}-{self.synthesis.hex()}"
 
 
 def of_header(header: Header) -> Fingerprints:
-    """What a file asks for."""
+    """The fingerprints of the weights that a file needs."""
     return Fingerprints(header.fingerprint, header.synthesis)
 
 
 def of_weights(weights: zoo.Weights) -> Fingerprints:
-    """What weights have. Raises `zoo.WeightsError` on parameters that no weights file could hold."""
+    """The fingerprints of weights. Raises `zoo.WeightsError` on parameters that no weights file could hold."""
     entropy = integer.fingerprint(integer.Twin(weights.config, weights.tables))
     return Fingerprints(entropy[:FINGERPRINT_BYTES], synthesis(weights.config, weights.params))
 
 
 def synthesis(config: ModelConfig, params: zoo.Tree) -> bytes:
-    """4 bytes that differ wherever two models may show different pictures for the same latents.
+    """4 bytes that differ if two models may give different pictures for the same latents.
 
-    It is of the parameters as weights files hold them, in float16: training g_s alone changes it.
+    They depend on the parameters as weights files hold them, in float16. So training g_s alone changes them.
     """
     wiring = config.transform, config.widths, config.latents, config.block, config.attention
     digest = hashlib.sha256(json.dumps(wiring).encode())
@@ -56,7 +56,7 @@ def latents_crc32(y_hat: np.ndarray, z_hat: np.ndarray) -> int:
 
 
 def check_crc(header: Header, y_hat: np.ndarray, z_hat: np.ndarray) -> None:
-    """Raises `BitstreamError` where decoded latents are not those of the header's checksum."""
+    """Raises `BitstreamError` if decoded latents do not have the checksum in the header."""
     if latents_crc32(y_hat, z_hat) != header.latents_crc32:
         raise BitstreamError(
             "the decoded latents are not the encoded ones: the file is damaged or this program is at fault"

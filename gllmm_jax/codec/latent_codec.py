@@ -1,4 +1,4 @@
-"""One trained model between pictures, latents and bytes: the stages that a codec is made of.
+"""The stages of a codec: one trained model between pictures, latents and bytes.
 
     pixels -- pad -- g_a -- y -- gain -- round -- y_hat --+
                               \\-- h_a -- round -- z_hat --+-- entropy coder -- stream -- container -- bytes
@@ -40,15 +40,15 @@ SMALL = 1 << 20
 
 
 class LatentCodec:
-    """Parameters and integer twin of one model, with a variable rate at one of its qualities.
+    """Parameters and integer twin of one model, at one quality if the model has a variable rate.
 
-    It stands at the quality `DEFAULT` at first: `params` and `twin` are those of its `index`, 0 ... 255, which is None
-    where the weights have one quality alone. Files of any quality can be unpacked.
+    `params` and `twin` are those of the quality with number `index`, 0 ... 255, at first the quality `DEFAULT`. `index`
+    is None if the weights have a single quality. A codec unpacks files of every quality.
 
-    `transforms` is the device of the networks that know pixels, `entropy` that of the exact path; see `placement`.
-    Equal latents give equal streams on every device.
+    `transforms` is the device of g_a, h_a and g_s, `entropy` the device of the exact path; see `placement`. Equal
+    latents give equal streams on every device.
 
-    A codec works in the process that made it: after a fork its methods raise `RuntimeError` in the child.
+    A codec works in the process that made it. After a fork its methods raise `RuntimeError` in the child.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class LatentCodec:
             self._choose(index_of(DEFAULT))
 
     def at(self, quality: float) -> Self:
-        """The same model at another quality, from 0 to 100; they share their arrays.
+        """The same model at another quality, from 0 to 100. Both codecs share their arrays.
 
-        Raises `ValueError` on other numbers, and where the weights have one quality alone.
+        Raises `ValueError` on other numbers, and if the weights have a single quality.
         """
         if self.config.rate is None:
             raise ValueError(f"'{self.name}' has one quality alone: leave the quality out, or take another model")
@@ -98,26 +98,26 @@ class LatentCodec:
         self._move_twin()
 
     def _move_twin(self) -> None:
-        # or its networks lie wherever they are first used, and are copied from there at each later call
+        # else its networks stay on the device that first uses them, and each later call copies them
         with placement.on(self.entropy):
             _ = self.twin.nets
 
     @property
     def quality(self) -> float | None:
-        """The quality it stands at, from 0 to 100, to two digits; None where the weights have one alone."""
+        """The codec's quality from 0 to 100, to two digits; None if the weights have a single quality."""
         return None if self.index is None else quality_of(self.index)
 
     @property
     def lmbda(self) -> float | None:
-        """The lambda it stands at, or was trained for; None where that is not known."""
+        """The lambda of the codec's quality or of its training; None if it is not known."""
         known = self.provenance.get("lmbda")
         return known if self.config.rate is None else self.config.rate.lmbda(self.index)
 
     def analyse(self, image: npt.ArrayLike, *, progress: Progress = silent) -> tuple[np.ndarray, np.ndarray]:
         """uint8 [height, width, 3 or 1] -> y_hat int32 [h, w, M] and z_hat int32 [ceil(h/4), ceil(w/4), N].
 
-        h = ceil(height/S), w likewise, S the stride of the model. The first half of `encode`: rounded, and clamped to
-        what a file can carry.
+        This is the first half of `encode`. h = ceil(height/S), w likewise; S is the stride of the model. Latents are
+        rounded, and clamped to the range that a file can carry.
         """
         tick = functools.partial(progress, "analysis")
         return self.quantise(self._run(transforms.ungained, as_image(image), tick))
@@ -132,7 +132,7 @@ class LatentCodec:
         return y_hat, z_hat
 
     def shown(self, y_hat: np.ndarray, z_hat: np.ndarray) -> np.ndarray:
-        """What g_s takes: y_hat or, of a `centred` model, y_hat and its means, float32."""
+        """The input of g_s: y_hat, or for a `centred` model the sum of y_hat and its means, float32."""
         with placement.on(self.entropy):
             return hyper.shown(self.twin, y_hat, z_hat)
 
@@ -146,11 +146,11 @@ class LatentCodec:
         chunks: Mapping[str, bytes] = container.NO_CHUNKS,
         progress: Progress = silent,
     ) -> bytes:
-        """The second half of `encode`, for latents chosen in any way: the file of a picture of `shape`.
+        """The second half of `encode`: the file of a picture of `shape`, (height, width, 3 or 1), with any latents.
 
-        Shapes are those of `analyse`; `shape` is (height, width, 3 or 1). Raises `ValueError` on others, on latents
-        that are no integers, on those that `latents.clamp_latents` would change, and on names of `chunks` that no file
-        can hold; `ImportError` where the coder's extra is missing.
+        Latents have the shapes of `analyse`. Raises `ValueError` on other shapes, on latents that are no integers or
+        that `latents.clamp_latents` would change, and on names of `chunks` that no file can hold; `ImportError` if the
+        coder's extra is missing.
         """
         if len(shape) != 3 or shape[2] not in (1, 3) or min(shape) < 1:
             raise ValueError(f"a picture has the shape (height, width, 3 or 1), not {shape}")
@@ -169,7 +169,7 @@ class LatentCodec:
     def unpack(
         self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS
     ) -> tuple[container.Header, np.ndarray, np.ndarray]:
-        """Inverse of `pack`: the file's header, y_hat and z_hat. Raises as `decode` does, whatever the synthesis."""
+        """Inverse of `pack`: header, y_hat and z_hat. Raises as `decode` does with `other_synthesis=True`."""
         header, stream = self.opened(data, max_pixels=max_pixels, other_synthesis=True)
         return header, *self._latents(header, stream)
 
@@ -186,7 +186,7 @@ class LatentCodec:
     def opened(
         self, data: Bytes, *, max_pixels: int | None = container.MAX_PIXELS, other_synthesis: bool = False
     ) -> tuple[container.Header, bytes]:
-        """Header and latent stream of a file that is for these weights. Raises as `Codec.decode` does."""
+        """Header and latent stream of a file for these weights. Raises as `Codec.decode` does."""
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"a .gllm file is given as its bytes, not as {type(data).__name__}")
         self._check_process()
@@ -202,7 +202,7 @@ class LatentCodec:
         return header, stream
 
     def _check_strip(self, header: container.Header, most: int) -> None:
-        # a strip one pixel wide takes the memory of one as wide as a latent
+        # a strip one pixel wide takes as much memory as a strip one latent wide
         whole = math.prod(self.config.stride * side for side in self.latent_size(header.height, header.width))
         if whole > most:
             raise BitstreamError(
@@ -214,7 +214,7 @@ class LatentCodec:
         return -(-height // self.config.stride), -(-width // self.config.stride)
 
     def _check_process(self) -> None:
-        if os.getpid() != self._process:  # JAX would wait for threads that stayed behind
+        if os.getpid() != self._process:  # JAX would wait for threads that the child does not have
             raise RuntimeError(
                 "this codec was made before the process forked, and JAX cannot go on in the child: start processes "
                 "by 'spawn', and load a codec in each"
@@ -225,7 +225,7 @@ class LatentCodec:
         try:
             with placement.on(self.transforms):
                 return program(self.config, self.params, *arguments)
-        except FlaxError as error:  # found here, since looking for it beforehand takes longer than a picture
+        except FlaxError as error:  # looking for the misfit beforehand would take longer than a picture
             problem = misfit(self.config, self._params)
             raise zoo.WeightsError(f"the parameters of '{self.name}' do not fit its config: {problem}") from error
 

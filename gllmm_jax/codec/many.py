@@ -18,22 +18,22 @@ from gllmm_jax.errors import BitstreamError
 from gllmm_jax.walk import arithmetic, traceable
 
 AHEAD = 2
-"""Things taken for each worker: one that is worked on, and one that waits."""
+"""Items taken for each worker: one that it works on, and one that waits."""
 
 LARGEST = 1024
-"""Latents [h, w] that a picture has at most: 512x512 pixels where one stands for 16x16."""
+"""The most positions of latents in a picture of a batch: 512x512 pixels at 16x16 pixels a latent."""
 
 PROGRAMS = 4
-"""Qualities whose program is kept."""
+"""Qualities whose programs are kept."""
 
 LEAST = 1024
-"""Bytes of a stream that a program has room for, at least."""
+"""The least number of bytes of a stream that a program has room for."""
 
 
 def map_in_threads(function: Callable[..., Any], items: Iterable[Any], workers: int | None) -> list[Any]:
-    """Results in the order of the items; as many `workers` as there are cores, 4 at most, unless given.
+    """The results in the order of the items. By default there are as many `workers` as cores, at most 4.
 
-    Items are taken as they are needed, so an iterator may load pictures one by one.
+    Items are taken only as they are needed, so an iterator may load pictures one by one.
     """
     workers = workers or min(4, os.cpu_count() or 1)
     results, waiting = [], collections.deque()
@@ -49,11 +49,11 @@ def map_in_threads(function: Callable[..., Any], items: Iterable[Any], workers: 
 
 
 Opened = tuple[int, Header, bytes]
-"""The number of a file among all, and what it holds."""
+"""The number of a file among all files, its header and its stream."""
 
 
 class Batch:
-    """Decodes small pictures of one size together, so many at once: the walk's small steps are taken for all of them.
+    """Decodes `count` small pictures of one size at once: each small step of the walk runs for all of them.
 
     A program serves one size, one quality and one count, and takes seconds to compile.
     """
@@ -65,7 +65,7 @@ class Batch:
     def decode(self, files: Iterable[Bytes], **limits: Any) -> tuple[dict[int, np.ndarray], dict[int, Bytes]]:
         """Pictures by the number of their file, and the files that are left: large ones, and the last few of a size.
 
-        Raises as `Codec.decode` does.
+        It reads and checks all files before it decodes the first. Raises as `Codec.decode` does.
         """
         alike: dict[tuple[int | None, tuple[int, int]], list[Opened]] = collections.defaultdict(list)
         done, left = {}, {}

@@ -1,9 +1,9 @@
-"""The quality that people turn, from 0 to 100, and the index 0 ... 255 that a file holds.
+"""The quality from 0 to 100 that a user chooses, and the index 0 ... 255 that a file holds.
 
     index = round(quality * 255 / 100), halves to the even number
 
-The index stands for a lambda (`config.VariableRate`); 100 is the best picture and the largest file. The mapping is a
-promise: the same quality of the same weights gives the same index in every later version.
+The index stands for a lambda (`config.VariableRate`). Quality 100 gives the best picture and the largest file. The
+mapping is a promise: in every later version a quality gives the same index.
 """
 
 from gllmm_jax.config import QUALITIES
@@ -20,6 +20,6 @@ def index_of(quality: float) -> int:
 
 
 def quality_of(index: int) -> float:
-    """A quality of that index: the whole number that has it, or where none has, one of two digits."""
+    """A quality with that index: a whole number if one has the index, else a number with two digits."""
     quality = index * BEST / (QUALITIES - 1)
     return float(round(quality)) if index_of(round(quality)) == index else round(quality, 2)

@@ -1,4 +1,4 @@
-"""What the codec tells about one picture."""
+"""The codec's reports on one picture."""
 
 import time
 from typing import NamedTuple
@@ -7,10 +7,10 @@ import numpy as np
 
 
 class EncodeReport(NamedTuple):
-    """`quality` is from 0 to 100, None where the model has one alone; `seconds` are by stage.
+    """`quality` is from 0 to 100, or None if the model has a single quality; `seconds` are by stage.
 
-    `bits_estimated` is the float model's estimate for the same latents, None unless asked for. `refined` is what a
-    refinement of the latents tells of itself, None without one.
+    `bits_estimated` is the float model's estimate for the same latents, or None without an estimate. `refined` has the
+    figures of the refinement, or None without one.
     """
 
     bytes: int
@@ -36,21 +36,21 @@ class DecodeReport(NamedTuple):
 
 
 class Encoded(NamedTuple):
-    """A `.gllm` file and what is known about it."""
+    """A `.gllm` file and the report on it."""
 
     data: bytes
     report: EncodeReport
 
 
 class Decoded(NamedTuple):
-    """A picture and what is known about it."""
+    """A picture and the report on it."""
 
     image: np.ndarray
     report: DecodeReport
 
 
 class Watch:
-    """Seconds by stage, each from the end of the one before."""
+    """Seconds by stage, each from the end of the stage before."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

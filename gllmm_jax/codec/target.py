@@ -1,7 +1,7 @@
-"""Which quality meets a wish: so many bytes at most, so many bits per pixel, so many decibels.
+"""Finds the quality that meets a wish: a number of bytes at most, of bits per pixel, or of decibels.
 
-The analysis runs once. A probe is a real file, or a real decoded picture, at one quality; log size and PSNR are nearly
-linear in the quality's index, so a few probes find it.
+The analysis runs once. A probe is a real file, or a real decoded picture, at one quality. The logarithm of the size and
+the PSNR are nearly linear in the quality's index, so a few probes find the quality.
 """
 
 import math
@@ -16,9 +16,10 @@ TOP = QUALITIES - 1
 
 
 class Target(NamedTuple):
-    """What `find` looks for in a value that grows with the quality's index.
+    """The value that `find` looks for. Values grow with the quality's index.
 
-    `slope` is about what one index adds, the first guess; `tolerance` what is near enough; `below`: never above.
+    `slope` is a first guess of what one index adds. A value is near enough within `tolerance`. With `below` it must not
+    exceed what is wanted.
     """
 
     wanted: float
@@ -47,10 +48,10 @@ def decibels(psnr: float) -> Target:
 
 
 def find(value: Callable[[int], float], target: Target, start: int) -> int | None:
-    """The index, 0 ... 255, whose value comes nearest to the target: of `PROBES` at most, the first at `start`.
+    """The index, 0 ... 255, whose value comes nearest to the target, among at most `PROBES`; the first is `start`.
 
-    None where the target is out of reach: an upper limit below the value at index 0, or another target beyond either
-    end. An upper limit above all values is met by the highest quality.
+    It is None if the target is out of reach: an upper limit below the value at index 0, or another target beyond either
+    end. The highest quality meets an upper limit above all values.
     """
     seen: dict[int, float] = {}
     low, high = 0, TOP  # where the answer may still be
@@ -71,14 +72,14 @@ def find(value: Callable[[int], float], target: Target, start: int) -> int | Non
 
 
 def _guess(seen: dict[int, float], target: Target, low: int, high: int, *, last: bool) -> int:
-    # along the line through the two nearest values, or with the slope that is usual
+    # along the line through the two nearest values, or with the usual slope
     if last and target.below and not any(value <= target.wanted for value in seen.values()):
-        return 0  # the least there is
+        return 0  # the smallest file
     near = sorted(seen, key=lambda index: abs(seen[index] - target.wanted))[:2]
     slope = target.slope
     if len(near) == 2 and (rise := (seen[near[0]] - seen[near[1]]) / (near[0] - near[1])) > target.slope / 8:
         slope = rise
-    # an upper limit is aimed at from below
+    # aim a little below an upper limit
     aim = target.wanted - (target.tolerance / 2 if target.below else 0)
     step = (aim - seen[near[0]]) / slope
     return min(max(near[0] + (math.floor(step) if target.below else round(step)), low), high)

@@ -1,8 +1,8 @@
 """The float programs of the codec: pixels to latents and back.
 
-A program serves all planes up to its own size (`layers.extent`); there are few. The largest is that of a window:
-larger pictures go through in windows (`order.windows`), so memory is a window's and the picture's own. The latest few
-programs are kept. Pictures in batches have a program for each size.
+A program serves all planes up to its own size (`layers.extent`), so few programs suffice. The largest has the size of a
+window. Larger pictures go through in windows (`order.windows`), so they take the memory of a window beside their own.
+The latest few programs are kept. Pictures in batches have a program for each size.
 """
 
 import contextlib
@@ -25,21 +25,21 @@ SIDE = 128
 """Latents on a side that go through g_a or g_s at once: 2,048 pixels."""
 
 SIDES = (8, 16, 32, 48, 64, 96, 128)
-"""Latents on a side that a program has room for. If one side is 8, both are; 16 is never beside 32 or 48.
+"""Latents on a side that a program has room for. A side of 8 has no other beside it; 16 is never with 32 or 48.
 
 So there are 33 programs, and 6 for all pictures up to 768x768.
 """
 
 BLOCKS = 64
-"""Blocks on a side, of a progressive model's scale, whose float estimate is made at once."""
+"""Blocks on a side whose float estimate is computed at once, in one scale of a progressive model."""
 
 PROGRAMS = 24
 """Programs of each kind that are kept."""
 
 Room = tuple[int, int]
-"""Rows and columns that a program has room for: latents or hyper-latents."""
+"""Rows and columns of latents or hyper-latents that a program has room for."""
 
-_WIDEST = 2**20  # far beyond any latent; integers hold it, which is not so of any float
+_WIDEST = 2**20  # larger than any latent; clipped to it, every float fits into an integer
 
 
 def analyse(config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = silent) -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +50,7 @@ def analyse(config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = si
 def ungained(config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = silent) -> np.ndarray:
     """g_a: uint8 [height, width, 3 or 1] -> y float32 [h, w, M], the same at every quality.
 
-    The picture is continued at the bottom and right with its last row and column, to whole latents.
+    At the bottom and on the right the picture is continued with its last row and column, to whole latents.
     """
     h, w = (-(-side // config.stride) for side in image.shape[:2])
     parts = windows((h, w), SIDE, reach(config))
@@ -67,7 +67,7 @@ def ungained(config: ModelConfig, params: Any, image: np.ndarray, tick: Tick = s
 def quantise(config: ModelConfig, params: Any, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """y of `ungained` -> y_hat int32 [h, w, M] and z_hat int32 at the quality of the parameters.
 
-    y is continued at the bottom and right with its last row and column, to whole hyper-latents.
+    At the bottom and on the right y is continued with its last row and column, to whole hyper-latents.
     """
     hyper = -(-y.shape[0] // HYPER_STRIDE), -(-y.shape[1] // HYPER_STRIDE)
     y_hat, z_hat = np.empty(y.shape, np.int32), np.empty((*hyper, config.hyper), np.int32)
@@ -83,7 +83,7 @@ def quantise(config: ModelConfig, params: Any, y: np.ndarray) -> tuple[np.ndarra
 
 
 def synthesise(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: bool, tick: Tick = silent) -> np.ndarray:
-    """Latents [h, w, M], as `LatentCodec.shown` -> uint8 [S h, S w, 3], S the stride; of equal planes for `gray`."""
+    """Latents [h, w, M] as of `LatentCodec.shown` -> uint8 [S h, S w, 3], S the stride; planes are equal for `gray`."""
     size = y_hat.shape[:2]
     parts = windows((size[0], size[1]), SIDE, reach(config))
     pixels = np.empty((config.stride * size[0], config.stride * size[1], 3), np.uint8)
@@ -102,7 +102,7 @@ def synthesise_many(config: ModelConfig, params: Any, y_hat: np.ndarray, gray: n
 
 
 def compile_synthesis(config: ModelConfig, params: Any, room: Room) -> None:
-    """Have `synthesise` ready for latents of this `room`. Errors are ignored here: `synthesise` will raise them."""
+    """Compile `synthesise` for latents of this `room`. Errors are ignored here, since `synthesise` will raise them."""
     window = jax.ShapeDtypeStruct((*room, config.latents), jnp.float32 if config.centred else jnp.int32)
     with contextlib.suppress(Exception):
         arguments = config, params, window, False, np.array(room, np.int32)
@@ -111,12 +111,12 @@ def compile_synthesis(config: ModelConfig, params: Any, room: Room) -> None:
 
 
 def room(size: tuple[int, int]) -> Room:
-    """The side lengths of the program that takes latents of `size`, or their windows."""
+    """The room of the program for latents of `size`, or for their windows."""
     return _room((min(size[0], SIDE), min(size[1], SIDE)))
 
 
 def _room(size: tuple[int, int], unit: int = 1) -> Room:
-    # that of a window, `unit` latents each
+    # the room of a window's program, in units of so many latents
     eight, sixteen, wide, _, long, *_ = sides = [side // unit for side in SIDES]
     rows, columns = (min((side for side in sides if side >= n), default=n) for n in size)
     longest = max(rows, columns)
@@ -141,7 +141,7 @@ def float_bits(config: ModelConfig, params: Any, y_hat: np.ndarray, z_hat: np.nd
 
 
 def _bits_of_scale(config: ModelConfig, params: Any, y_hat: np.ndarray, scale: int) -> float:
-    # of a progressive model: a scale's blocks in windows, which cut no block, so that each has its own guesses
+    # for a progressive model, in windows of whole blocks, so that a window has the guesses of its blocks
     assert config.msp is not None
     at, block, sees, total = progressive.subsampled(scale), config.msp.block, reach_of_blocks(config.msp), 0.0
     plane = y_hat[at, at]
@@ -157,7 +157,7 @@ def _bits_of_scale(config: ModelConfig, params: Any, y_hat: np.ndarray, scale: i
 
 
 def _bits_of_prior(config: ModelConfig, params: Any, y_hat: np.ndarray) -> float:
-    # of what the prior codes without z
+    # the bits of the part of y that the prior codes
     at, total = progressive.subsampled(config.coarsest), 0.0
     plane = y_hat[at, at]
     for where, kept, _ in windows((plane.shape[0], plane.shape[1]), SIDE, 0):
@@ -167,27 +167,27 @@ def _bits_of_prior(config: ModelConfig, params: Any, y_hat: np.ndarray) -> float
 
 
 def continued(plane: np.ndarray, where: Slices) -> np.ndarray:
-    """That part of a plane [h, w, C], which goes on for ever with its last row and column."""
+    """A part of a plane [h, w, C] that is continued without end by its last row and column."""
     part = plane[where]
     edges = [(0, s.stop - s.start - n) for s, n in zip(where, part.shape[:2], strict=True)]
     return np.pad(part, (*edges, (0, 0)), mode="edge") if np.any(edges) else part
 
 
 def _sides(where: Slices, unit: int = 1) -> tuple[np.ndarray, Room]:
-    # rows and columns of a window, and those of its program, `unit` latents each
+    # rows and columns of a window, and the room of its program, in units of so many latents
     size = where[0].stop - where[0].start, where[1].stop - where[1].start
     return np.array(size, np.int32), _room(size, unit)
 
 
 def filled(plane: np.ndarray, room: Room, unit: int = 1) -> np.ndarray:
-    """A plane [h, w, ...] with zeros in the rest of a `room` of so many latents on a side, `unit` samples each."""
+    """A plane [h, w, ...] filled up with zeros to a `room`, with `unit` samples for each latent on each axis."""
     more = [(0, unit * side - n) for side, n in zip(room, plane.shape[:2], strict=True)]
     return np.pad(plane, [*more, *[(0, 0)] * (plane.ndim - 2)]) if np.any(more) else plane
 
 
 @latest(PROGRAMS, static=1)
 def _bits(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array, size: jax.Array):
-    """Bits of each position of y_hat [4h, 4w, M] and of z_hat [h, w, N], the channels summed."""
+    """Bits of each position of y_hat [4h, 4w, M] and of z_hat [h, w, N], summed over channels."""
     arguments = (y_hat[None].astype(jnp.float32), z_hat[None].astype(jnp.float32))
     with within(size, len(z_hat)):
         bits_y, bits_z = apply(config, params, *arguments, method=Model.element_bits)
@@ -196,7 +196,7 @@ def _bits(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array, 
 
 @latest(PROGRAMS, static=1)
 def _scale_bits(config: ModelConfig, params: Any, folded: Any, inside: Any, guess: Any, scale: Any, size: Any):
-    """Bits of each block of a scale's `truths` and `guesses` [h, w, places, M], int32, its latents summed."""
+    """Bits of each block, summed over its latents, for a scale's `truths` and `guesses` int32 [h, w, places, M]."""
     folded, guess = (a[None].astype(jnp.float32) for a in (folded, guess))
     with within(size, folded.shape[1]):
         return apply(config, params, folded, inside, guess, scale, method=Model.scale_bits)[0].sum((-2, -1))
@@ -204,7 +204,7 @@ def _scale_bits(config: ModelConfig, params: Any, folded: Any, inside: Any, gues
 
 @latest(PROGRAMS, static=1)
 def _prior_bits(config: ModelConfig, params: Any, y_hat: jax.Array) -> jax.Array:
-    """Bits of each position of y_hat [h, w, M] under the prior, the channels summed."""
+    """Bits of each position of y_hat [h, w, M] under the prior, summed over channels."""
     return apply(config, params, y_hat.astype(jnp.float32), method=Model.prior_bits).sum(-1)
 
 

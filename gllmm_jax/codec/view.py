@@ -1,4 +1,4 @@
-"""Pictures as arrays: checks of those to compress, and parts or small versions of those that are shown."""
+"""Pictures as arrays: checks before they are compressed, and parts or small versions of decoded pictures."""
 
 import operator
 import threading
@@ -25,14 +25,14 @@ Crop = tuple[int, int, int, int]
 SCALES = (1, 2, 4, 8, 16)
 
 LINEAR = (8, 16)
-"""Scales at which the linear part of a `light` g_s is near the whole; at others its blocks would be seen."""
+"""Scales at which the linear part of a `light` g_s suffices; at other scales its blocks would be visible."""
 
 ALONE = 8
-"""Latents on a side that show what g_s makes of nothing: the middle is far enough from their edges."""
+"""Latents on a side of the plane of zeros that goes through g_s: its middle is far enough from its edges."""
 
 
 def as_image(image: npt.ArrayLike) -> np.ndarray:
-    """uint8 [height, width, 3 or 1], of that or of gray [height, width]. Raises `ValueError` on anything else."""
+    """The image as uint8 [height, width, 3 or 1]; gray may be [height, width]. Raises `ValueError` on others."""
     try:
         array = np.asarray(image)
     except (ValueError, TypeError) as error:  # lists of unequal lengths
@@ -44,14 +44,14 @@ def as_image(image: npt.ArrayLike) -> np.ndarray:
 
 
 class View(NamedTuple):
-    """What of a picture is shown: the `crop` of it, or all of it with `scale` x `scale` pixels as one."""
+    """The part of a picture that is decoded: a `crop`, or all of it with `scale` x `scale` pixels as one pixel."""
 
     crop: Crop | None = None
     scale: int = 1
 
     @classmethod
     def of(cls, crop: Any, scale: Any) -> Self:
-        """From what a caller gave. Raises `ValueError` where that is no view."""
+        """The view of a caller's crop and scale. Raises `ValueError` if they are no view."""
         if scale not in SCALES:
             raise ValueError(f"the scale is one of {', '.join(map(str, SCALES))}, not {scale!r}")
         if crop is None:
@@ -67,13 +67,13 @@ class View(NamedTuple):
         return cls((x, y, width, height))
 
     def check(self, height: int, width: int) -> None:
-        """Raises `ValueError` where a picture of that size has no such part."""
+        """Raises `ValueError` if a picture of that size has no such part."""
         if self.crop is not None and (self.crop[0] + self.crop[2] > width or self.crop[1] + self.crop[3] > height):
             part = ",".join(map(str, self.crop))
             raise ValueError(f"the crop {part} reaches beyond the picture, which has {width:,} x {height:,} pixels")
 
     def shown(self, whole: np.ndarray) -> np.ndarray:
-        """That of a whole picture, or of its alpha: uint8 [height, width, ...]."""
+        """The view of a whole picture, or of its alpha, uint8 [height, width, ...]."""
         if self.crop is not None:
             x, y, width, height = self.crop
             return whole[y : y + height, x : x + width]
@@ -87,7 +87,7 @@ class View(NamedTuple):
         return np.rint(blocks.mean((1, 3), dtype=np.float32)).astype(np.uint8)
 
     def latents(self, config: ModelConfig, size: tuple[int, int]) -> Slices:
-        """Where the latents lie, of a plane [h, w], that what is shown depends on."""
+        """The latents, in a plane of `size` (h, w), that the view depends on."""
         if self.crop is None:
             return slice(0, size[0]), slice(0, size[1])
         (x, y, width, height), stride, sees = self.crop, config.stride, transforms.reach(config)
@@ -98,7 +98,7 @@ class View(NamedTuple):
         return rows, columns
 
     def is_linear(self, config: ModelConfig) -> bool:
-        """Whether no network is needed to show it."""
+        """Whether the view needs no network."""
         return self.scale in LINEAR and config.transform == "light"
 
 
@@ -112,10 +112,10 @@ def synthesise(
     kept: "dict[int, Small]",
     tick: Tick,
 ) -> np.ndarray:
-    """`transforms.synthesise` of what the view shows of a picture of `size`: uint8, 3 channels, equal for `gray`.
+    """`transforms.synthesise` for a view of a picture of `size`: uint8 with 3 channels, which are equal for `gray`.
 
-    A crop takes the latents around it alone, as windows do: it is that of the whole picture up to rounding. `kept` is
-    where the linear maps of this quality are, by their scales.
+    A crop is decoded from the latents around it only, as a window is. It equals that part of the whole picture up to
+    rounding. `kept` holds the linear maps of this quality, by their scales.
     """
     if view.is_linear(config):
         if view.scale not in kept:
@@ -134,10 +134,10 @@ def synthesise(
 def compiling(
     codec: "Codec", expected: set[transforms.Room], header: Header, view: View, progress: Progress
 ) -> Progress:
-    """`progress` that has the synthesis compiled beside the walk, once part of y has decoded.
+    """A `progress` that compiles the synthesis in a thread while y is decoded, once the first part of y is done.
 
-    A file that is refused before that costs no compilation, nor does a room that was `expected` before. A walk of one
-    part, as of small pictures, has nothing compiled beside it.
+    So a file that is refused before costs no compilation. A room that is in `expected` is not compiled again. Small
+    pictures, whose y is one part, compile nothing in a thread.
     """
     rows, columns = view.latents(codec.config, codec.latent_size(header.height, header.width))
     room = transforms.room((rows.stop - rows.start, columns.stop - columns.start))
@@ -156,13 +156,13 @@ def compiling(
 
 
 class Small(NamedTuple):
-    """A linear map of latents: what small pictures of a `light` model are made of."""
+    """A linear map from latents to a small picture, for a `light` model."""
 
     weights: np.ndarray  # float32 [M, n n 3], n = 16 / scale
     bias: np.ndarray  # float32 [n n 3]
 
     def __call__(self, y_hat: np.ndarray, gray: bool) -> np.ndarray:
-        """int32 [h, w, M] -> uint8 [n h, n w, 3], of equal planes for `gray`."""
+        """int32 [h, w, M] -> uint8 [n h, n w, 3]; for `gray` the planes are equal."""
         side = round((len(self.bias) / 3) ** 0.5)
         rows = [
             (row.astype(np.float32) @ self.weights + self.bias).reshape(-1, side, side, 3).swapaxes(0, 1)
@@ -175,9 +175,10 @@ class Small(NamedTuple):
 
 
 def small(config: ModelConfig, params: Any, scale: int) -> Small:
-    """The linear part of a `light` g_s at a scale, brought to the level that the whole g_s has.
+    """The linear part of a `light` g_s at a scale, with the mean level of the whole g_s.
 
-    What g_s adds to it is much the same everywhere, and is taken from the middle of a picture of latents that are zero.
+    The rest of g_s changes the level by much the same everywhere. The change is measured in the middle of the picture
+    that latents of zero give.
     """
     each = np.concatenate([np.zeros((1, config.latents)), np.eye(config.latents)]).astype(np.float32)
     found = np.asarray(_linear(config, params, each[:, None, None], scale))

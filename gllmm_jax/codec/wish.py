@@ -1,4 +1,4 @@
-"""What a user asks of a file, and the quality that gives it."""
+"""A user's wish for a file, and the quality that meets it."""
 
 import math
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 PERFECT = 100.0
-"""What the PSNR of a picture that comes back as it was counts for, in dB."""
+"""The PSNR in dB that stands for a picture without any error."""
 
 
 class Wish(NamedTuple):
-    """At most one of these, as of `Codec.encode`."""
+    """At most one of the wishes of `Codec.encode`."""
 
     quality: float | None = None
     max_bytes: int | None = None
@@ -28,7 +28,7 @@ class Wish(NamedTuple):
 
     @property
     def given(self) -> bool:
-        """Whether there is any. Raises `ValueError` where there are several, or one that cannot be."""
+        """Whether there is a wish. Raises `ValueError` if there are several, or if the wish is impossible."""
         names = [name for name, value in self._asdict().items() if value is not None]
         if len(names) > 1:
             raise ValueError(f"one wish at a time, not {' and '.join(names)}")
@@ -40,9 +40,9 @@ class Wish(NamedTuple):
     def quality_of(
         self, codec: "Codec", image: np.ndarray, y: np.ndarray, coder: str, chunks: Mapping[str, bytes]
     ) -> float:
-        """The quality, from 0 to 100, that meets it, for a picture and its y of `transforms.ungained`.
+        """The quality from 0 to 100 that meets the wish, for a picture and its y of `transforms.ungained`.
 
-        Raises `ValueError` where none does, with what the picture has at the end of the range.
+        Raises `ValueError` if no quality does, and says what the picture has at the end of the range.
         """
         if self.quality is not None:
             return self.quality

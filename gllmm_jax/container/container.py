@@ -5,7 +5,7 @@
 version                1 byte; the rest is laid out as that version says: `container.format3`
 ```
 
-Every version from 3 on stays readable: a new one gets a line in `READERS`, and no line ever goes.
+Every version from 3 on stays readable. A new version gets a line in `READERS`, and no line is ever removed.
 """
 
 import zlib
@@ -33,16 +33,16 @@ __all__ = [
 
 MAGIC = b"\x8aGLM"
 VERSION = 3
-"""What is written."""
+"""The version that is written."""
 
 READERS: dict[int, Callable[[bytes, int], tuple[Header, int, int]]] = {3: format3.read}
 """By version: (whole file, first byte after the version) -> header, where the stream starts, its length."""
 
 FIRST = 1 << 16
-"""Bytes of a file that are read before it has told its length."""
+"""Bytes of a file that are read before its length is known."""
 
 MAX_PIXELS = 200_000_000
-"""What a file may announce unless the caller allows more."""
+"""Pixels that a file may announce unless the caller allows more."""
 
 _FOREIGN = (
     (0, b"\x89PNG", "a PNG picture"),
@@ -55,7 +55,7 @@ _FOREIGN = (
 
 
 def pack(header: Header, stream: bytes) -> bytes:
-    """The whole file. Raises `ValueError` on a header that nobody could read."""
+    """The whole file. Raises `ValueError` on a header that `unpack` would refuse."""
     try:
         check(header)
     except BitstreamError as error:
@@ -67,7 +67,7 @@ def pack(header: Header, stream: bytes) -> bytes:
 
 
 def unpack(data: bytes, *, max_pixels: int | None = MAX_PIXELS) -> tuple[Header, bytes]:
-    """Header and stream of a whole file; `max_pixels=None`: a picture of any size. Raises `BitstreamError`."""
+    """Header and stream of a whole file. `max_pixels=None` allows any size. Raises `BitstreamError`."""
     read = _reader(data)
     header, start, length = read(data, len(MAGIC) + 1)
     announced = start + length + CRC_BYTES
@@ -87,14 +87,14 @@ def unpack(data: bytes, *, max_pixels: int | None = MAX_PIXELS) -> tuple[Header,
 
 
 def read(file: IO[bytes]) -> bytes:
-    """What `unpack` takes, of a file, a pipe or a device: as many bytes as it announces, and no end of others.
+    """Read the argument of `unpack` from a file, a pipe or a device: only as many bytes as the file announces.
 
-    A few more where the file goes on, so that `unpack` finds it damaged. Raises `BitstreamError` on what is no `.gllm`
-    file, before it is read whole.
+    If the file is longer, some more bytes are read, so that `unpack` finds it damaged. Raises `BitstreamError` on other
+    kinds of files, before it reads them whole.
     """
     data, wanted = file.read(FIRST), FIRST
     header_of = _reader(data)
-    while len(data) == wanted:  # there may be more
+    while len(data) == wanted:  # the file may be longer
         try:
             _, start, length = header_of(data, len(MAGIC) + 1)
         except CutShortError:
@@ -106,7 +106,7 @@ def read(file: IO[bytes]) -> bytes:
 
 
 def version(data: bytes) -> int:
-    """Of the format of a whole file that `unpack` reads."""
+    """The format version of a whole file that `unpack` accepts."""
     return data[len(MAGIC)]
 
 

@@ -1,4 +1,4 @@
-"""Version 3 of the format, the first that stays readable for ever. Its layout, after magic and version:
+"""Version 3 of the format, the first that stays readable for ever. Its layout after magic and version is:
 
 ```
 arithmetic             1 byte, version of the exact arithmetic
@@ -15,8 +15,9 @@ stream
 file CRC32             4 bytes, little-endian, of everything before it
 ```
 
-Varints are those of `container.varint`. A chunk whose name begins with a small letter is optional: who does not know
-it reads on. One that begins with a capital is critical: who does not know it refuses the file.
+Varints are those of `container.varint`. A chunk whose name begins with a small letter is optional: a reader that does
+not know it ignores it. A chunk whose name begins with a capital is critical: a reader that does not know it refuses the
+file.
 """
 
 from gllmm_jax.container import varint
@@ -53,7 +54,7 @@ def write(header: Header, stream: bytes) -> bytes:
 
 
 def read(data: bytes, start: int) -> tuple[Header, int, int]:
-    """Header, where the stream starts, its length. Raises `BitstreamError`."""
+    """The header, the index of the stream's first byte, and the stream's length. Raises `BitstreamError`."""
     reader = varint.Reader(data, start, whole="file", part="header")
     arithmetic, flags = reader.byte(), reader.byte()
     colour, coder, has_quality = flags & 1, flags >> 1 & 7, flags >> _QUALITY_BIT

@@ -25,8 +25,9 @@ _CHUNK = re.compile(r"[A-Za-z]{4}", re.ASCII)
 class Header(NamedTuple):
     """What a file says about itself.
 
-    Two fingerprints tell which weights the file needs: `fingerprint` is of all that its stream depends on
-    (`twin.integer.fingerprint`), `synthesis` of all that turns its latents into pixels (`codec.fingerprint.synthesis`).
+    Two fingerprints say which weights the file needs. `fingerprint` covers everything that its stream depends on
+    (`twin.integer.fingerprint`). `synthesis` covers everything that turns its latents into pixels
+    (`codec.fingerprint.synthesis`).
     """
 
     model: str  # the name of those weights
@@ -37,13 +38,13 @@ class Header(NamedTuple):
     colour: str  # of COLOURS
     coder: str  # of CODERS
     latents_crc32: int
-    quality: int | None = None  # 0 ... 255; None of a model that has one alone
+    quality: int | None = None  # 0 ... 255; None if the model has a single quality
     arithmetic: int = 1  # version, see `walk.arithmetic`
-    chunks: Mapping[str, bytes] = NO_CHUNKS  # whatever else the file carries, by name
+    chunks: Mapping[str, bytes] = NO_CHUNKS  # other data in the file, by name
 
 
 def check(header: Header) -> None:
-    """Raises `BitstreamError` on what no picture can have, and on a critical chunk that is not in `CHUNKS`."""
+    """Raises `BitstreamError` on values that no picture can have, and on a critical chunk that is not in `CHUNKS`."""
     if not _MODEL.fullmatch(header.model):
         raise BitstreamError("the file is damaged: its model has no valid name")
     if not (0 < header.height <= SIDE_MAX and 0 < header.width <= SIDE_MAX):

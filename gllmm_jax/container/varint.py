@@ -1,4 +1,4 @@
-"""Whole numbers in as few bytes as they need: 7 bits a byte, lowest first."""
+"""Whole numbers with 7 bits in a byte, lowest bits first, in as few bytes as they need."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ _MOST_BYTES = 5
 
 
 def write(value: int) -> bytes:
-    """Of 0 ... 2^35 - 1."""
+    """The bytes of a number from 0 to 2^35 - 1."""
     out = bytearray()
     while value >= 128:
         out.append(value & 127 | 128)
@@ -18,9 +18,9 @@ def write(value: int) -> bytes:
 
 
 class Reader:
-    """Takes bytes off the front of `data`, from `position` on.
+    """Takes bytes of `data` one after the other, from `position` on.
 
-    Past the end is a `BitstreamError`: `whole` (a file, a stream) ends within its `part`.
+    Raises `BitstreamError` past the end. The message says that the `whole` (a file, a stream) ends within its `part`.
     """
 
     def __init__(self, data: bytes, position: int = 0, *, whole: str, part: str) -> None:
@@ -41,7 +41,7 @@ class Reader:
         return self.take(1)[0]
 
     def varint(self) -> int:
-        """The next number as `write` wrote it."""
+        """The next number that `write` wrote."""
         value = 0
         for i in range(_MOST_BYTES):
             byte = self.byte()
@@ -51,7 +51,7 @@ class Reader:
         raise BitstreamError(f"the {self._whole} is damaged: a number in its {self._part} has no end")
 
     def varints(self, count: int) -> np.ndarray:
-        """The next `count` numbers, int64, as `varint` gives them one by one."""
+        """The next `count` numbers, int64."""
         found = np.frombuffer(self.data, np.uint8, offset=self.position)[: _MOST_BYTES * count]
         ends = np.flatnonzero(found < 128)[:count]
         lengths = np.diff(ends, prepend=-1)

@@ -1,10 +1,11 @@
-"""Symbols as binary decisions, for coders whose distributions have to be fixed beforehand.
+"""Symbols as binary decisions, for coders whose distributions must be fixed beforehand.
 
-A symbol is found by bisection: is it in the upper half of what is left? The probability of "yes" is the ratio of two
-differences of the same integer CDF that rANS uses, rounded to the nearest of a fixed set of Bernoulli distributions,
-numbered here. All of it is integer arithmetic, so encoder and decoder ask the same questions.
+Bisection finds a symbol. Each question is whether the symbol lies in the upper half of the remaining interval. The
+probability of "yes" is the ratio of two differences of the integer CDF that rANS uses too. It is rounded to the nearest
+of a fixed set of Bernoulli distributions, which have numbers here. All of this is integer arithmetic, so encoder and
+decoder ask the same questions.
 
-Interval widths are powers of two: `half` is the width of one half.
+The widths of intervals are powers of two. `half` is the width of one half.
 """
 
 import functools
@@ -22,27 +23,27 @@ from gllmm_jax.prob import tables
 from gllmm_jax.prob.distributions import Distributions
 
 NONE = -1
-"""In place of a distribution's number: there is nothing to decide."""
+"""Stands for a distribution's number where there is nothing to decide."""
 
-_STEPS = 16  # distributions in each octave of the rarer answer's probability
+_STEPS = 16  # distributions for each octave of the rarer answer's probability
 
 
 class Port(Protocol):
-    """Where decisions go to or come from."""
+    """A coder of decisions: a writer or a reader."""
 
     def decide(self, numbers: np.ndarray, answers: np.ndarray | None) -> np.ndarray:
-        """Answers, 0 or 1, to int32 [K] decisions under the distributions of these numbers; a writer is told them."""
+        """The answers, 0 or 1, to K decisions with the distributions `numbers` int32 [K]. A writer gets the answers."""
         ...
 
 
 def probabilities() -> np.ndarray:
-    """Probability of "yes" of every distribution, in 1/65536, int32, increasing and symmetric."""
+    """The probability of "yes" in each distribution, in 1/65536, int32, increasing and symmetric."""
     below = np.unique(_rounded(np.arange(1, tables.TOTAL // 2 + 1)))
     return np.unique(np.concatenate([below, tables.TOTAL - below])).astype(np.int32)
 
 
 def numbers() -> np.ndarray:
-    """The distribution that stands for a probability of q / 65536, int16 [65536] by q."""
+    """For each q the number of the distribution that is used for a probability of q / 65536, int16 [65536]."""
     q = np.clip(np.arange(tables.TOTAL), 1, tables.TOTAL - 1)
     rare = _rounded(np.minimum(q, tables.TOTAL - q))
     near = np.where(q <= tables.TOTAL // 2, rare, tables.TOTAL - rare)
@@ -50,7 +51,7 @@ def numbers() -> np.ndarray:
 
 
 def _rounded(q: np.ndarray) -> np.ndarray:
-    # to 4 bits after the leading one; NumPy integers, so the same everywhere
+    # to 4 bits after the leading one, in NumPy integers, so equal everywhere
     step = np.ones_like(q)
     while (wide := q // step >= 2 * _STEPS).any():
         step = np.where(wide, 2 * step, step)
@@ -58,7 +59,7 @@ def _rounded(q: np.ndarray) -> np.ndarray:
 
 
 def symbols(port: Port, static: Static, values: np.ndarray | None) -> np.ndarray:
-    """The symbols of known distributions, int32 [S]; a writer is given them as `values`."""
+    """The symbols of known distributions, int32 [S]. A writer gets them as `values`."""
     table, rows = jax.device_put((static.table, static.rows))
     half = 1 << (static.table.shape[1] - 1).bit_length() - 1
     low = np.zeros(len(static.rows), np.int32)
@@ -66,9 +67,9 @@ def symbols(port: Port, static: Static, values: np.ndarray | None) -> np.ndarray
 
 
 def latents(port: Port, found: Distributions, count: int, values: np.ndarray | None) -> np.ndarray:
-    """The symbols int32 [P, X] of a group, of whose P positions the first `count` are real; 0 for the others.
+    """The symbols int32 [P, X] of a group. Its first `count` positions are real; the symbols of the others are 0.
 
-    A writer is given latents int32 [count, X or more] as `values`; those outside the support are brought to its edge.
+    A writer gets latents int32 [count, X or more] as `values`. It clips latents outside the support to its edge.
     """
     lowest, highest, half = (np.array(a) for a in _support(found))
     for a in (lowest, highest, half):
@@ -94,7 +95,7 @@ def _bisect(
     ask: Callable[[jax.Array, jax.Array], Any],
     truth: np.ndarray | None,
 ) -> np.ndarray:
-    # the values that begin in low ... low + 2 half - 1
+    # the values, each of which lies in low ... low + 2 half - 1
     low = low.copy()
     while half:
         number = np.asarray(ask(*jax.device_put((low, np.int32(half)))))
@@ -118,7 +119,7 @@ def _question(cdf: Callable[[jax.Array], jax.Array], low: jax.Array, half: jax.A
 
 @jax.jit
 def _ask_static(table: jax.Array, rows: jax.Array, low: jax.Array, half: jax.Array, number: jax.Array) -> jax.Array:
-    """Questions about symbols int32 [S] that lie in low ... low + 2 half - 1 of the CDFs table[rows] -> int16 [S]."""
+    """The questions on symbols in low ... low + 2 half - 1 under the CDFs table[rows], int16 [S]."""
     last = table.shape[1] - 1
 
     def cdf(k: jax.Array) -> jax.Array:
@@ -129,12 +130,13 @@ def _ask_static(table: jax.Array, rows: jax.Array, low: jax.Array, half: jax.Arr
 
 @jax.jit
 def _ask(found: Distributions, low: jax.Array, half: jax.Array, number: jax.Array) -> jax.Array:
-    """Questions about latents that lie in low ... low + 2 half - 1, int16 [P, X]; none where low + half is too large.
+    """The questions on latents in low ... low + 2 half - 1, int16 [P, X]: `NONE` if no symbol lies in the upper half.
 
     Args:
-      found: of [P, X] latents.
-      low: int32 [P, X], smallest value left of each; half: int32.
-      number: of `numbers`.
+      found: the distributions of [P, X] latents.
+      low: int32 [P, X], the smallest value that each latent may have.
+      half: int32.
+      number: `numbers`.
     """
     return _question(found.cdf, low, half, number)
 

@@ -1,11 +1,11 @@
-"""Interleaved rANS: L lanes, 32-bit states, bytes, frequencies that sum to 2^16; all of it traceable by JAX.
+"""Interleaved rANS: L lanes, 32-bit states, bytes, frequencies that sum to 2^16. JAX can trace all of it.
 
-Step t codes L symbols, one a lane. The decoder pops a step's symbols and then refills the lanes that fell below 2^24
-with the next bytes, lane by lane; the encoder walks the steps backwards and does the opposite. A symbol of frequency
-2^16 changes nothing and costs nothing, so padding is that. (16-bit words would need half the refills and lose 0.003
-bits on every symbol, the states being too short against 2^16.)
+Step t codes L symbols, one in each lane. The decoder pops a step's symbols. Then it refills the lanes whose states are
+below 2^24 with the next bytes, lane by lane. The encoder takes the steps backwards and does the opposite. A symbol of
+frequency 2^16 changes nothing and costs nothing, so such symbols serve as padding. (With 16-bit words there would be
+half as many refills. Every symbol would cost 0.003 bits more, because the states would be too short for 2^16.)
 
-With probabilities of one's own, inside a jitted function:
+This example decodes with probabilities of its own inside a jitted function:
 
     >>> import jax, jax.numpy as jnp, numpy as np
     >>> from gllmm_jax.entropy import rans
@@ -24,7 +24,7 @@ With probabilities of one's own, inside a jitted function:
     >>> bool((decode(encoded[0], data) == symbols).all())
     True
 
-Where the probabilities depend on what is decoded, `walk.loops` has the loop.
+If the probabilities depend on decoded symbols, use the loop of `walk.loops`.
 
 Source: Duda 2013, "Asymmetric numeral systems"; Giesen 2014, "Interleaved entropy coders".
 """
@@ -44,8 +44,8 @@ LOWEST = 1 << 24  # states stay in [2^24, 2^32)
 SLOTS = 1 << 16
 MAX_LANES = 64
 SYMBOLS_PER_LANE = 24576
-LEAST_ROOM = 1 << 16  # bytes that the source of a decoder holds at least
-PROGRAMS = 32  # of each kind that are kept
+LEAST_ROOM = 1 << 16  # the least size of a decoder's source, in bytes
+PROGRAMS = 32  # compiled programs of each kind that are kept
 
 
 class Lanes(NamedTuple):
@@ -58,12 +58,15 @@ class Lanes(NamedTuple):
 class Source(NamedTuple):
     """The bytes of a stream after its states."""
 
-    pairs: jax.Array  # uint32 [bucketed], at each place the next two bytes, zero past the end
-    end: jax.Array | None  # int32, how many bytes there are; None: never stop for want of them
+    pairs: jax.Array  # uint32 [bucketed], at each byte's index that byte and the next; zero past the end
+    end: jax.Array | None  # int32, the number of bytes; with None decoding never stops at the end
 
 
 def lane_count(symbols: int, channels: int) -> int:
-    """Lanes for a stream: a power of two that divides `channels`. A lane costs about 3.5 bytes and saves time."""
+    """The number of lanes of a stream, a power of two that divides `channels`.
+
+    Each lane costs about 3.5 bytes. More lanes save time.
+    """
     lanes = 1
     while lanes < MAX_LANES and channels % (2 * lanes) == 0 and symbols > lanes * SYMBOLS_PER_LANE:
         lanes *= 2
@@ -76,7 +79,7 @@ def within(lanes: Lanes, source: Source) -> jax.Array | bool:
 
 
 def slots(lanes: Lanes) -> jax.Array:
-    """Where in [0, 2^16) each lane's next symbol lies, int32 [L]."""
+    """For each lane a number in [0, 2^16) that lies in the interval of its next symbol, int32 [L]."""
     return (lanes.state & (SLOTS - 1)).astype(jnp.int32)
 
 
@@ -84,7 +87,7 @@ def search(cdf: Callable, slot: jax.Array, low: jax.Array, width: jax.Array) -> 
     """Find the symbols k with cdf(k) <= slot < cdf(k + 1), bit by bit.
 
     Args:
-      cdf: maps int32 [L] to int32 [L]; 0 at `low`, increasing, 2^16 wherever there are no more symbols.
+      cdf: maps int32 [L] to int32 [L]; 0 at `low`, increasing, 2^16 beyond the last symbol.
       slot, low: int32 [L].
       width: int32 power of two, or 0 for a single symbol; symbols lie in low ... low + 2 * width - 1.
 
@@ -95,7 +98,7 @@ def search(cdf: Callable, slot: jax.Array, low: jax.Array, width: jax.Array) -> 
         k, width = c
         return jnp.where(cdf(k + width) <= slot, k + width, k), width >> 1
 
-    # little to carry, and the CDFs only at the end: decoding waits for this loop, and each kernel in it costs
+    # decoding waits for this loop, in which each kernel costs: it carries little, and CDFs come after it
     k, _ = lax.while_loop(lambda c: c[1] > 0, halve, (low, width))
     below = cdf(k)
     return k, below, cdf(k + 1) - below
@@ -107,7 +110,7 @@ def half(lowest: jax.Array, highest: jax.Array) -> jax.Array:
 
 
 def source(data: np.ndarray) -> Source:
-    """What `advance` reads from, of uint8 [bytes]."""
+    """The source that `advance` reads, from uint8 [bytes]."""
     room = LEAST_ROOM
     while room <= len(data):
         room *= 4  # few programs serve streams of all lengths
@@ -118,17 +121,17 @@ def source(data: np.ndarray) -> Source:
 
 
 def traced_source(data: jax.Array, length: jax.Array | None = None) -> Source:
-    """The same of uint8 [bytes] under a trace. Without the `length` in use, int32, it has no end.
+    """`source` for a traced uint8 [bytes], of which `length` int32 are in use. Without a length it has no end.
 
-    Under `jax.vmap` a loop that may stop at an end copies all it carries at every turn, so leave the length out there,
-    and see afterwards whether `Lanes.pointer` is where it should be.
+    Under `jax.vmap` a loop that may stop at an end copies everything it carries in each iteration. Leave the length out
+    there, and check afterwards that `Lanes.pointer` is the length.
     """
     after = jnp.concatenate([data[1:], jnp.zeros(2, jnp.uint8)]).astype(jnp.uint32)
     return Source(jnp.append(data, jnp.uint8(0)).astype(jnp.uint32) << 8 | after, length)
 
 
 def compact(out: jax.Array, emitted: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The bytes that `encode` emitted, in front of zeros, uint8 [2 T L], and how many they are, int32."""
+    """The bytes that `encode` emitted, uint8 [2 T L] with zeros at the end, and their number, int32."""
     keep = emitted.reshape(-1)
     to = jnp.where(keep, jnp.cumsum(keep, dtype=jnp.int32) - 1, keep.size)
     data = jnp.zeros(keep.shape, jnp.uint8).at[to].set(out.reshape(-1), mode="drop")
@@ -136,12 +139,12 @@ def compact(out: jax.Array, emitted: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def advance(lanes: Lanes, source: Source, low: jax.Array, frequency: jax.Array) -> Lanes:
-    """Pop one step's symbols, given their intervals, and refill each lane with 0, 1 or 2 bytes."""
+    """Pop the symbols of one step, whose intervals are given, and refill each lane with 0, 1 or 2 bytes."""
     x = lanes.state
     x = frequency.astype(jnp.uint32) * (x >> 16) + (x & (SLOTS - 1)) - low.astype(jnp.uint32)
     need = (x < LOWEST).astype(jnp.int32) + (x < SLOTS).astype(jnp.int32)
     n = x.shape[0]
-    # where each lane reads, and, last, where the next step does
+    # the index at which each lane reads, and at the end that of the next step
     before = lax.broadcasted_iota(jnp.int32, (n + 1, n), 1) < lax.broadcasted_iota(jnp.int32, (n + 1, n), 0)
     place = lanes.pointer + jnp.sum(jnp.where(before, need[None, :], 0), axis=1, dtype=jnp.int32)
     # past the end of a damaged stream every byte is zero
@@ -152,9 +155,9 @@ def advance(lanes: Lanes, source: Source, low: jax.Array, frequency: jax.Array) 
 
 @latest(PROGRAMS)
 def encode(states: jax.Array, low: jax.Array, frequency: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Encode int32 [T, L] intervals, in decoding order, before those that led to `states` uint32 [L].
+    """Encode intervals int32 [T, L], which are in decoding order. The symbols that led to `states` are decoded later.
 
-    Returns: states; bytes uint8 [T, L, 2] and which of them were emitted, bool [T, L, 2].
+    Returns: states uint32 [L]; bytes uint8 [T, L, 2], and which of them were emitted, bool [T, L, 2].
     """
 
     def push(x, interval):
@@ -172,12 +175,13 @@ def encode(states: jax.Array, low: jax.Array, frequency: jax.Array) -> tuple[jax
 
 @latest(PROGRAMS)
 def decode_static(table: jax.Array, rows: jax.Array, steps: jax.Array, source: Source, lanes: Lanes):
-    """Decode symbols of known distributions, until the source's end at most.
+    """Decode symbols of known distributions. Stops early at the end of the source.
 
     Args:
       table: int32 [tables, symbols + 1], CDFs, 2^16 past the last symbol.
-      rows: int32 [T, L], the table of each symbol; steps: int32, how many of the T to take.
-      lanes: where the coder stands.
+      rows: int32 [T, L], the table of each symbol.
+      steps: int32, how many of the T steps to take.
+      lanes: the state of the coder.
 
     Returns: symbols int32 [T, L] and the lanes.
     """
@@ -204,12 +208,12 @@ def decode_static(table: jax.Array, rows: jax.Array, steps: jax.Array, source: S
 
 
 def start(lanes: int) -> np.ndarray:
-    """The states that an encoder begins with and a decoder ends with."""
+    """The states with which an encoder begins and a decoder ends."""
     return np.full(lanes, LOWEST, np.uint32)
 
 
 def pack_states(states: np.ndarray) -> bytes:
-    """Each state of uint32 [L] as 3 bits of length (25 to 32) and that many bits less the leading one."""
+    """Write states uint32 [L]: for each state 3 bits for its length (25 to 32), then its bits but the leading one."""
     value = size = 0
     for x in states.tolist():
         length = x.bit_length()
@@ -219,7 +223,7 @@ def pack_states(states: np.ndarray) -> bytes:
 
 
 def unpack(data: bytes, lanes: int) -> tuple[np.ndarray, np.ndarray]:
-    """The states uint32 [lanes] that a stream begins with, and the bytes uint8 that follow. Raises `BitstreamError`."""
+    """The states uint32 [lanes] at the start of a stream, and the bytes uint8 after them. Raises `BitstreamError`."""
     value, size, states = int.from_bytes(data[: 5 * lanes], "little"), 0, []
     for _ in range(lanes):
         length = ((value >> size) & 7) + 25
@@ -239,7 +243,7 @@ def check_within(lanes: Lanes, source: Source) -> None:
 
 
 def check_finished(lanes: Lanes, source: Source) -> None:
-    """Raise `BitstreamError` unless the decoder stands where the encoder began: all bytes used, all lanes empty."""
+    """Raise `BitstreamError` unless all bytes are used and all states are those with which the encoder began."""
     pointer, end, state = jax.device_get((lanes.pointer, source.end, lanes.state))
     if pointer != end or (state != LOWEST).any():
         raise BitstreamError("the latent stream is damaged, or was made with other weights")

@@ -1,4 +1,4 @@
-"""What an entropy coder is told about symbols."""
+"""What an entropy coder needs to know of symbols."""
 
 from typing import NamedTuple
 
@@ -6,16 +6,16 @@ import numpy as np
 
 
 class Static(NamedTuple):
-    """Distributions of S symbols that depend on nothing in the stream."""
+    """The distributions of S symbols, if they depend on nothing in the stream."""
 
     table: np.ndarray  # int32 [tables, symbols + 1], CDFs in 1/65536, 2^16 past the last symbol
     rows: np.ndarray  # int32 [S], the table of each
 
 
 class Intervals(NamedTuple):
-    """Where in [0, 2^16) the interval of each symbol begins, and the last number that belongs to it.
+    """The first and the last number of each symbol's interval in [0, 2^16).
 
-    Symbols in coding order, group by group: each group begins with a step of its own.
+    Symbols are in coding order, group by group. Each group begins with a new step.
     """
 
     first: np.ndarray  # uint16 [symbols]

@@ -1,6 +1,6 @@
 """TensorFlow-Compression's range coder as a `decisions.Port`.
 
-Its decoder fixes its distributions when it is opened, so everything passes through it as binary decisions.
+Its decoder needs all distributions when it is opened, so everything is coded as binary decisions.
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ class Writer:
 
 
 class Reader:
-    """See `decisions.Port`. It reads on past the end of its bytes without a word."""
+    """See `decisions.Port`. It reads past the end of its bytes without an error."""
 
     def __init__(self, data: bytes) -> None:
         self._handle = ops.create_range_decoder(tf.constant(data), _lookup())

@@ -1,8 +1,9 @@
 """Blocks of the transforms: residual blocks and their concatenation, attention, and changes of resolution.
 
-Shapes are [..., h, w, C] in and out unless said. Source: GLLMM, figure 3, and the authors' code.
+Inputs and outputs have the same shape [..., h, w, C] unless a docstring says otherwise. Source: GLLMM, figure 3, and
+the authors' code.
 
-Each is a Flax module that stands alone, with parameters of its own, and so is `layers.primitive.GDN`:
+Each block is a Flax module with its own parameters and can be used alone. So can `layers.primitive.GDN`:
 
     >>> import jax
     >>> from gllmm_jax.nn import ConcatenatedResidual
@@ -44,9 +45,9 @@ class LeakyResidual(Layer, kw_only=True):
 
 
 class ConcatenatedResidual(Layer, kw_only=True):
-    """Concatenated residual module: `stages` leaky residual blocks in a row and one more shortcut around them all.
+    """Concatenated residual module: `stages` leaky residual blocks in a row, and one shortcut around all of them.
 
-    Two stages are figure 3c and the authors' code; three are figure 3d (reconstruction).
+    Figure 3c and the authors' code have two stages, figure 3d has three (reconstruction).
     """
 
     stages: int = 2
@@ -69,16 +70,16 @@ RESIDUALS: dict[str, Callable[..., nn.Module]] = {
 
 
 def residual(block: str, slope: float = LEAK, *, name: str | None = None) -> nn.Module:
-    """The residual block a config names; `plain` has no slope. Raises `ValueError` where there is none of that name."""
+    """The residual block that a config names; `plain` has no slope. Raises `ValueError` on an unknown name."""
     if block not in RESIDUALS:
         raise ValueError(f"there is no residual block '{block}': choose one of {', '.join(RESIDUALS)}")
     return RESIDUALS[block](name=name) if block == "plain" else RESIDUALS[block](slope=slope, name=name)
 
 
 class Bottleneck(Layer, kw_only=True):
-    """The residual unit of the attention block: 1x1 to half the width, 3x3, 1x1 back, plain ReLU between.
+    """The residual unit of the attention block: 1x1 to half the width, 3x3, 1x1 back, with ReLUs between.
 
-    With `last`, ReLU of the sum too, as in CompressAI.
+    With `last` a ReLU follows the sum too, as in CompressAI.
     """
 
     last: bool = False
@@ -93,10 +94,9 @@ class Bottleneck(Layer, kw_only=True):
 
 
 class Attention(Layer, kw_only=True):
-    """x + sigmoid(mask(x)) * trunk(x), both branches three bottleneck units.
+    """x + sigmoid(mask(x)) * trunk(x). Each branch has three bottleneck units, which get `last`.
 
-    `last` is that of its units. Source: Cheng et al. 2020, whose name for it is simplified attention; nothing in it is
-    non-local.
+    Source: Cheng et al. 2020, who call it simplified attention. It has no non-local operation.
     """
 
     last: bool = False
@@ -128,7 +128,7 @@ class Down(Layer):
 class Up(Layer, kw_only=True):
     """[..., h, w, C] -> [..., 2h, 2w, C]: sub-pixel 3x3, leaky ReLU, 3x3, inverse GDN, beside a sub-pixel 1x1.
 
-    The kernel beside is 3x3 in CompressAI: `skip` is its side.
+    `skip` is the side of the last kernel, which is 3 in CompressAI.
     """
 
     slope: float = LEAK

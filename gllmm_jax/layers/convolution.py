@@ -1,12 +1,13 @@
-"""The form that convolutions are computed in: the same sums in another order, for the sake of training on one CPU.
+"""Convolutions with the same sums in another order, which makes training on one CPU faster.
 
-There XLA gathers all the windows that a kernel's gradient sums over before it multiplies; of a batch of large planes
-they do not stay in the cache, which costs up to five sixths of the speed. And it does not see that a 1x1 kernel is a
-matrix. On accelerators XLA chooses well; of several devices each must have its own images, which strips would mix.
+For a kernel's gradient XLA gathers all windows of the input before it multiplies them. On a CPU the windows of a batch
+of large planes do not fit into the cache, which costs up to five sixths of the speed. Here they are gathered strip by
+strip. XLA also does not treat a 1x1 kernel as a matrix; here it is one. On accelerators XLA's own form is good. With
+several devices each device must keep its own images, which strips would mix. Both cases take XLA's form.
 
-It is the tangent that has the form in strips. Reverse mode transposes it, and the kernel's gradient becomes a sum over
-strips; forward mode takes it as it is. JAX 0.5 has no such rule within `shard_map`, and says so (`NotImplementedError`)
-where that has but one CPU.
+The tangent of the convolution is written in strips. Reverse mode transposes the tangent, so the kernel's gradient
+becomes a sum over strips. Forward mode uses the tangent as it is. JAX 0.5 has no rule for this inside a `shard_map`
+over a single CPU, and raises `NotImplementedError` there.
 """
 
 import functools
@@ -23,19 +24,19 @@ STRIP = 2048
 """Output positions that a kernel's gradient is summed over at once on a CPU."""
 
 LARGE = 2 * STRIP
-"""Output positions of an image from which that is done."""
+"""Output positions that an image has at least where its gradient is summed in strips."""
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 _DEFAULTS = (None, 1, (1, 1), lax.ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2)))
-"""Of whichever of Flax's options."""
+"""The values of Flax's options that `convolve` accepts."""
 
 
 def convolve(
     x: Float[Array, "B h w in"], kernel: Float[Array, "kh kw in out"], strides: Any, padding: Any, **options: Any
 ) -> Float[Array, "B H W out"]:
-    """`lax.conv_general_dilated` of x [B, h, w, in] and kernel [kh, kw, in, out], for `flax.linen.Conv`.
+    """`lax.conv_general_dilated` for `flax.linen.Conv`.
 
-    `padding` is numbers; of the `options` only the precision may differ from its default. Raises `ValueError`.
+    Raises `ValueError` if `padding` is given by name, or if an option other than the precision is not the default.
     """
     precision = options.pop("precision")
     if any(value not in _DEFAULTS for value in options.values()) or isinstance(padding, str):
@@ -52,7 +53,7 @@ def convolve(
 def matmul(
     x: Float[Array, "*batch in"], kernel: Float[Array, "in out"], precision: Any = None
 ) -> Float[Array, "*batch out"]:
-    """x [..., in] by kernel [in, out]; as two matrices, since the gradient's product is faster than with more axes."""
+    """The product of x and kernel, with x as a matrix: the product in its gradient is faster than with more axes."""
     return lax.dot(x.reshape(-1, x.shape[-1]), kernel, precision=precision).reshape(*x.shape[:-1], -1)
 
 

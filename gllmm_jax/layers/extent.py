@@ -1,7 +1,7 @@
-"""Planes with room: a network runs on a larger plane than it is given, and the result is that of the plane alone.
+"""Planes with room: a network runs on a plane that lies in a larger one, and gives the result of the plane alone.
 
-A program then serves all planes up to its own size. A convolution pads its input with zeros at the edges. Here it sees
-zeros beyond the plane's own edges too, so nothing of the room reaches the plane.
+One compiled program then serves all planes up to its own size. A convolution pads its input with zeros at the edges.
+Here it also sees zeros beyond the edges of the smaller plane, so the rest of the larger plane has no influence.
 """
 
 import contextlib
@@ -14,10 +14,11 @@ from jaxtyping import Array, Int32, Shaped
 
 
 def within(size: Int32[Array, "2"], room: int) -> contextlib.AbstractContextManager[Any]:
-    """Context in which convolutions see zeros beyond `size` int [2], rows and columns of a plane that has `room` rows.
+    """A context manager: inside it convolutions see zeros beyond `size`, the rows and columns of the smaller plane.
 
-    `size` may be traced. An input with twice as many rows as `room` ends at twice the size, and so on. The masked
-    context is no layer of Flax's and is left alone: what it sees has to be zero there already.
+    `room` is the number of rows of the larger plane. `size` may be traced. An input with twice as many rows as `room`
+    ends at twice the size, and so on. This does not change `MaskedContext`, which is no layer of Flax's: its input must
+    be zero beyond `size` already.
     """
 
     def bounded(call: Any, arguments: Any, options: Any, context: nn.module.InterceptorContext) -> Any:

@@ -1,15 +1,16 @@
 """Primitive layers, aligned as in the authors' TensorFlow-Compression code. All images and features are NHWC.
 
-Kernels start in one of three ways, biases at zero:
+Biases start at zero. Kernels start in one of three ways:
 
-- `conv`, where there are shortcuts (g_a, g_s): uniform with variance 1/3 of 1/fan-in, PyTorch's default, because the
-  authors' start (truncated normal with variance 1/fan-in) begins these deep residual networks at pictures of 1e10,
-  inverse GDN squaring whatever is large; zero for a branch that has to begin silent.
-- `conv` in h_a and h_s: uniform with variance 1/fan-in, the authors' scale: without shortcuts a smaller start leaves z
-  at zero. `up_conv` and the dense layers of the entropy-parameter net: the authors' truncated normal, Flax's default.
-- The masked context: Glorot uniform over the whole 5x5 fan, the closed taps included, as the authors'.
+- `conv` in networks with shortcuts (g_a, g_s): uniform with variance 1/3 of 1/fan-in, PyTorch's default. The authors
+  start with a truncated normal of variance 1/fan-in. With it these deep residual networks begin with pictures of 1e10,
+  because inverse GDN squares large numbers. A branch that must begin without effect starts at zero.
+- `conv` in h_a and h_s: uniform with variance 1/fan-in, the authors' scale. These networks have no shortcuts, and with
+  a smaller start z stays zero. `up_conv` and the dense layers of the entropy-parameter net: the authors' truncated
+  normal, which is Flax's default.
+- The masked context: Glorot uniform over the whole 5x5 fan, masked taps included, as in the authors' code.
 
-`nn.light.Linear` and `nn.entropy.FactorizedPrior` have starts of their own.
+`nn.light.Linear` and `nn.entropy.FactorizedPrior` start in their own ways.
 """
 
 from typing import Any
@@ -24,7 +25,7 @@ from gllmm_jax.layers.convolution import convolve, matmul
 from gllmm_jax.prob.quantize import lower_bound
 
 LEAK = 0.2
-"""Slope of every leaky ReLU outside the attention blocks, but for the designs of others (`config.SLOPES`)."""
+"""Slope of every leaky ReLU outside the attention blocks; earlier designs have others (`config.SLOPES`)."""
 
 
 def leaky_relu(x: Float[Array, "*shape"], slope: float = LEAK) -> Float[Array, "*shape"]:
@@ -33,12 +34,12 @@ def leaky_relu(x: Float[Array, "*shape"], slope: float = LEAK) -> Float[Array, "
 
 
 def in_rank_of(x: Shaped[Array, "*axes"], row: Shaped[Array, "C"]) -> Shaped[Array, "*ones C"]:
-    """A row of one number a channel, [C], with as many axes as x [..., C]."""
+    """The row with as many axes as x, for arithmetic with x [..., C]."""
     return jnp.expand_dims(row, tuple(range(x.ndim - 1)))
 
 
 def in_kernel_dtype(x: Any, kernel: Any, *bias: Any, dtype: DTypeLike | None = None, **_: Any) -> Any:
-    """For Flax's layers: each calculates in `dtype`, or else in that of its own kernel, whatever comes in."""
+    """Flax's `promote_dtype` for layers that calculate in `dtype` or, without it, in the dtype of their kernel."""
     if dtype is None:
         return [x.astype(kernel.dtype), kernel, *bias]
     return [None if a is None else a.astype(dtype) for a in (x, kernel, *bias)]
@@ -61,8 +62,8 @@ def conv(
 ) -> nn.Conv:
     """Convolution zero-padded by `kernel // 2` on every side, outputs at input positions 0, stride, 2 stride, ...
 
-    Flax's "SAME" would sit one pixel off for even sizes and stride 2. Kernels start uniform with `variance` / fan-in,
-    for the reasons above. `dtypes` are `dtype` and `param_dtype`, see `Layer`.
+    Flax's "SAME" would be one pixel off for even sizes and stride 2. Kernels start uniform with `variance` / fan-in,
+    for the reasons at the head of this file. `dtypes` are `dtype` and `param_dtype`, see `Layer`.
     """
     pad = kernel // 2
     init = nn.initializers.variance_scaling(variance, "fan_in", "uniform") if variance else nn.initializers.zeros_init()
@@ -72,9 +73,10 @@ def conv(
 
 
 def up_conv(features: int, kernel: int = 3, *, name: str | None = None, **dtypes: Any) -> nn.ConvTranspose:
-    """Convolution of the input spread to twice its size.
+    """Convolution of the input spread to twice its size by zeros.
 
-    3x3: out[2i] sees x[i], out[2i + 1] sees x[i] and x[i + 1]. 5x5: out[2i] sees x[i - 1] too, and x[i + 1].
+    With a 3x3 kernel out[2i] sees x[i], and out[2i + 1] sees x[i] and x[i + 1]. With a 5x5 kernel out[2i] also sees
+    x[i - 1] and x[i + 1].
     """
     padding = ((kernel // 2, kernel // 2 + 1),) * 2
     form = {"padding": padding, "promote_dtype": in_kernel_dtype}
@@ -87,9 +89,9 @@ def dense(features: int, *, bias: bool = True, name: str | None = None, **dtypes
 
 
 def depth_to_space(x: Shaped[Array, "*batch h w blocks"], block: int = 2) -> Shaped[Array, "*batch H W C"]:
-    """[..., h, w, block² C] -> [..., block h, block w, C].
+    """[..., h, w, block² C] -> [..., block h, block w, C], in TensorFlow's order.
 
-    In TensorFlow's order: out[b i + a, b j + c] = x[i, j, (b a + c) C :][:C].
+    With b = block: out[b i + a, b j + c] = x[i, j, (b a + c) C :][:C].
     """
     *batch, h, w, c = x.shape
     x = x.reshape(*batch, h, w, block, block, c // block**2).swapaxes(-4, -3)
@@ -104,9 +106,9 @@ def space_to_depth(x: Shaped[Array, "*batch H W C"], block: int = 2) -> Shaped[A
 
 
 class Layer(nn.Module, kw_only=True):
-    """What every layer and block may be told, as Flax's own: the dtype it calculates in, and that of fresh parameters.
+    """The options of every layer and block: the dtype it calculates in, and the dtype of fresh parameters.
 
-    Without a `dtype` it calculates in that of its parameters.
+    Without a `dtype` it calculates in the dtype of its parameters.
     """
 
     dtype: DTypeLike | None = None
@@ -114,7 +116,7 @@ class Layer(nn.Module, kw_only=True):
 
     @property
     def dtypes(self) -> dict[str, Any]:
-        """Both, for a layer within."""
+        """Both options, for a layer inside this one."""
         return {"dtype": self.dtype, "param_dtype": self.param_dtype}
 
     def conv(self, features: int, kernel: int = 3, **options: Any) -> nn.Conv:
@@ -125,7 +127,7 @@ class Layer(nn.Module, kw_only=True):
 class GDN(Layer, kw_only=True):
     """Generalised divisive normalisation: x / sqrt(beta + gamma^T x²) per pixel; `inverse` multiplies instead.
 
-    Stored numbers are square roots, so beta and gamma stay non-negative. Source: Balle et al. 2016, as in
+    The parameters are square roots of beta and gamma, so that both stay non-negative. Source: Balle et al. 2016, as in
     TensorFlow-Compression.
     """
 

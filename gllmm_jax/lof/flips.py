@@ -1,9 +1,9 @@
-"""A greedy search on whole numbers: many latents step by one at a time, and stay where that helped.
+"""A greedy search on whole numbers: many latents change by one at a time, and keep the change if it helps.
 
-Each round draws a few choices of steps at random, those that promise more with more probability. The picture and the
-bits of every choice are made for real; position by position the best choice is taken, or none, and what comes of it
-together is kept where the whole loss falls. Steps that were tried in vain are drawn half as often, until that is
-forgotten: what surrounds them changes.
+Each round draws a few choices of steps at random. A step that promises more is drawn with a higher probability. The
+real picture and the real bits of every choice are computed. Each position then takes its best choice, or none. These
+steps together are kept if the loss of the whole picture falls. A step that failed is drawn half as often. Failures are
+forgotten after some rounds, since the latents around them change.
 """
 
 import numpy as np
@@ -16,20 +16,20 @@ CHOICES = 2
 """Choices that are tried at once."""
 
 FRESH = 3
-"""Rounds after which the predicted gains are computed anew."""
+"""The predicted gains are recomputed every so many rounds."""
 
 HYPER_ROUNDS = 8
-"""Of so many rounds, one is about z."""
+"""One of so many rounds changes z; the others change y."""
 
 MEMORY = 0.9
-"""Share of what was tried in vain that is remembered after another round."""
+"""The factor by which the count of a step's failures falls each round."""
 
 LEAST = 0.01
-"""Of the steps that promise much, the share that is tried at least."""
+"""The least share of the promising steps that a choice tries."""
 
 
 class Flips:
-    """See above. `seed`: of the random choices; equal seeds give equal latents."""
+    """The search of this file. Equal seeds give equal latents."""
 
     def __init__(self, judge: Judge, *, seed: int = 0) -> None:
         self._judge, self._rng, self._rounds = judge, np.random.default_rng(seed), 0
@@ -38,7 +38,7 @@ class Flips:
         self._share = [1.0, 1.0]
 
     def round(self, _progress: float) -> None:
-        """One round: the judge's best is better afterwards, or the same."""
+        """One round. Afterwards the judge's best is better, or the same."""
         best = self._judge.best
         if self._rounds % FRESH == 0:
             found = moves(*self._judge.model, self._judge.placed(best.y, best.z), self._curvature)
@@ -48,7 +48,7 @@ class Flips:
         self._try(1 if best.z.size and self._rounds % HYPER_ROUNDS == 0 else 0)
 
     def _try(self, which: int) -> None:
-        # steps of y (0) or of z (1), each judged by the positions of y around it
+        # steps of y (0), or of z (1), which the positions of y around them judge
         cell = (1, HYPER_STRIDE)[which]
         choices = self._drawn(which, self._judge.free[::cell, ::cell])
         trials = np.stack([trial.map for trial in self._judge.judge([self._stepped(which, c) for c in choices])])
@@ -62,8 +62,8 @@ class Flips:
         better = self._judge.take(together)
         if better:
             self._vain[which][taken != 0] = 0
-            self._gains[which][taken != 0] = 0  # until the next look
-        # what helps nearly everywhere may be tried more at once, what helps nowhere was too much
+            self._gains[which][taken != 0] = 0  # until they are recomputed
+        # if steps help nearly everywhere, try more at once; if they help nowhere, try fewer
         share = won.any(axis=0).mean()
         factor = 0.7 if not better else 1.3 if share > 0.5 else 0.9 if share < 0.2 else 1.0
         self._share[which] = min(max(factor * self._share[which], LEAST), 1.0)
@@ -83,7 +83,7 @@ class Flips:
 
 
 def _summed(planes: np.ndarray, cell: int) -> np.ndarray:
-    # [K, h, w] in cells of cell x cell, those at the end smaller
+    # [K, h, w] -> sums over cells of cell x cell, which are smaller at the ends
     count, h, w = planes.shape
     planes = np.pad(planes, ((0, 0), (0, -h % cell), (0, -w % cell)))
     return planes.reshape(count, -(-h // cell), cell, -(-w // cell), cell).sum((2, 4))

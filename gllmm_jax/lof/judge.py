@@ -1,4 +1,4 @@
-"""What choices of latents really cost, rounded and decoded, and the best of them so far."""
+"""The real loss of choices of latents, rounded and decoded, and the best choice so far."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ Clamp = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class Judged(NamedTuple):
-    """Latents int32 [h, w, M] and [hz, wz, N], and what they cost: rate in bits per pixel, lmbda * MSE."""
+    """Latents int32 [h, w, M] and [hz, wz, N], their rate in bits per pixel, and lmbda * MSE as their distortion."""
 
     y: np.ndarray
     z: np.ndarray
@@ -28,11 +28,11 @@ class Judged(NamedTuple):
 
 
 class Judge:
-    """Of one picture; `best` is the best that was ever given to `take`, at first the latents it starts from.
+    """Judges latents of one picture. `best` is the best that `take` ever got, at first the latents of the start.
 
     Args:
-      clamp: what a stream can carry of latents.
-      free: bool [h, w], the positions where latents may differ from the first.
+      clamp: gives the nearest latents that a stream can carry.
+      free: bool [h, w], the positions where latents may differ from those of the start.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Judge:
         (self.best,) = self.judge([(y, z)])
 
     def judge(self, choices: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Judged]:
-        """What each choice costs, after what has to be changed for it to fit into a stream."""
+        """The loss of each choice, after it is clamped to what a stream can carry."""
         rows, columns = self._first[1].shape[:2]  # of z: none of a progressive model
         free = self.free[..., None], self.free[::HYPER_STRIDE, ::HYPER_STRIDE, None][:rows, :columns]
         held = [[np.where(f, a, b) for f, a, b in zip(free, pair, self._first, strict=True)] for pair in choices]
@@ -63,25 +63,25 @@ class Judge:
         return [Judged(*pair, r + d, *s) for pair, r, d, s in zip(clamped, rate, distortion, sums, strict=True)]
 
     def take(self, judged: Judged) -> bool:
-        """Whether it is better than the best, which it then is."""
+        """Whether `judged` is better than the best. If so, it becomes the best."""
         better = judged.loss < self.best.loss
         if better:
             self.best = judged
         return better
 
     def placed(self, y: np.ndarray, z: np.ndarray) -> Latents:
-        """Latents [..., h, w, M] and [..., hz, wz, N] on the device, as floats in the picture's room."""
+        """Latents [..., h, w, M] and [..., hz, wz, N] on the device, as floats, filled up to the picture's room."""
         config, _, picture = self.model
         room = [side // config.stride for side in picture.pixels.shape[:2]]
         hyper = [side // HYPER_STRIDE if config.has_hyperprior else 0 for side in room]
         return Latents(*jax.device_put((_in_room(y, room), _in_room(z, hyper))))
 
     def cut(self, planes: Any) -> list[np.ndarray]:
-        """The picture's own part of two planes in its room, of y and of z."""
+        """The parts of two planes, of y and of z, that belong to the picture and not to the rest of its room."""
         return [np.array(a)[: own.shape[0], : own.shape[1]] for a, own in zip(planes, self._first, strict=True)]
 
 
 def _in_room(plane: np.ndarray, room: Sequence[int]) -> np.ndarray:
-    # [..., h, w, C], zeros in the rest
+    # [..., h, w, C], filled up with zeros
     edges = [(0, side - n) for side, n in zip(room, plane.shape[-3:-1], strict=True)]
     return np.pad(plane.astype(np.float32), [*[(0, 0)] * (plane.ndim - 3), *edges, (0, 0)])

@@ -1,7 +1,7 @@
-"""What latents cost, in the terms of L = R + lmbda * MSE, and what a step of one latent would save.
+"""The loss L = R + lmbda * MSE of latents, by position, and the gain that a step of one latent promises.
 
-Everything is in units of the loss of the whole picture, so that maps add up to it. Planes may have room beyond the
-picture's own latents (`layers.extent`), so that one program serves many sizes: what lies there is zero, at no cost.
+All figures are parts of the loss of the whole picture, so a map of them adds up to that loss. Planes may be larger than
+the picture (`layers.extent`), so that one program serves many sizes. Outside the picture they are zero at no cost.
 """
 
 import contextlib
@@ -19,34 +19,34 @@ from gllmm_jax.nn.progressive import subsampled
 from gllmm_jax.programs import latest
 
 PROBES = 4
-"""Random pictures that the curvature is estimated from."""
+"""Random pictures from which the curvature is estimated."""
 
 OWN = 1 / 6
-"""Share of a latent's own estimate in its curvature: of so few random pictures it is rough."""
+"""Share of a latent's own estimate in its curvature; from so few random pictures this estimate is rough."""
 
 PROGRAMS = 16
 """Programs of each kind that are kept."""
 
 
 class Picture(NamedTuple):
-    """What is to be shown, and what an error is worth. S is the stride, h and w have room for the picture's latents."""
+    """The picture to encode, in a room of h x w latents, and the weight of its errors. S is the stride."""
 
     pixels: jax.Array  # float32 [S h, S w, 3] on 0..255, continued beyond the picture's edges
-    size: tuple[jax.Array, jax.Array]  # rows and columns that are the picture's
-    latents: jax.Array  # int32 [2], rows and columns of latents that are the picture's
+    size: tuple[jax.Array, jax.Array]  # rows and columns of pixels that belong to the picture
+    latents: jax.Array  # int32 [2], rows and columns of latents that belong to the picture
     gray: jax.Array  # bool: the decoder averages the three planes
     lmbda: jax.Array
 
 
 class Latents(NamedTuple):
-    """Floats y [..., h, w, M] and z [..., hz, wz, N]; z is empty of a progressive model."""
+    """Floats y [..., h, w, M] and z [..., hz, wz, N]. Without a hyperprior z is empty."""
 
     y: jax.Array
     z: jax.Array
 
 
 class Moves(NamedTuple):
-    """For each latent of y or z, in their shapes: the better direction, 1 or -1, and what it is expected to save."""
+    """For each latent of y or z the better direction, 1 or -1, and the gain that a step in this direction promises."""
 
     direction: jax.Array
     gain: jax.Array
@@ -54,9 +54,9 @@ class Moves(NamedTuple):
 
 @latest(PROGRAMS, static=1)
 def maps(config: ModelConfig, params: Any, picture: Picture, latents: Latents) -> tuple[jax.Array, jax.Array]:
-    """Rate and lmbda * MSE of K choices of whole latents [K, ...], by position: [K, h, w] each, as the decoder shows.
+    """Rate and lmbda * MSE of K choices of whole latents [K, ...] by position, [K, h, w] each, of decoded pictures.
 
-    The rate of a hyper-latent is shared out among the latents around it.
+    The rate of a hyper-latent is divided among the latents around it.
     """
     x_hat = _shown(config, params, picture, latents.y)
     squares = _squares(config, picture, jnp.round(jnp.clip(x_hat, 0, 1) * 255))
@@ -71,19 +71,19 @@ def _shown(config: ModelConfig, params: Any, picture: Picture, y: jax.Array) -> 
 
 
 def hyper_latents(picture: Picture) -> jax.Array:
-    """Rows and columns of hyper-latents that are the picture's, int32 [2]."""
+    """Rows and columns of hyper-latents that belong to the picture, int32 [2]."""
     return (picture.latents + (HYPER_STRIDE - 1)) // HYPER_STRIDE
 
 
 def own(picture: Picture, latents: Latents) -> Latents:
-    """The same, zeros where they are not the picture's."""
+    """The latents with zeros outside the picture."""
     return Latents(inside(latents.y, picture.latents), inside(latents.z, hyper_latents(picture)))
 
 
 def _model_bits(
     config: ModelConfig, params: Any, picture: Picture, seen: Latents, values: Latents
 ) -> tuple[jax.Array, jax.Array]:
-    # those of `Model.bits_of`, [K, ...]; what is not the picture's costs nothing
+    # the bits of `Model.bits_of`, [K, ...]; zero outside the picture
     hyper, room = hyper_latents(picture), seen.z.shape[-3]
     with within(hyper, room) if room else contextlib.nullcontext():
         bits_y, bits_z = apply(config, params, *seen, *values, method=Model.bits_of)
@@ -95,14 +95,14 @@ def _pixels(picture: Picture) -> jax.Array:
 
 
 def _squares(config: ModelConfig, picture: Picture, shown: jax.Array) -> jax.Array:
-    # each position's part of the mean squared error, of pictures [K, S h, S w, 3] on 0..255
+    # the part of each position in the mean squared error, for pictures [K, S h, S w, 3] on 0..255
     squares = inside(jnp.square(shown - picture.pixels[None]), picture.size).sum(-1)
     count, (height, width), s = len(shown), picture.pixels.shape[:2], config.stride
     return squares.reshape(count, height // s, s, width // s, s).sum((2, 4)) / (3 * _pixels(picture))
 
 
 def _spread(config: ModelConfig, picture: Picture, bits_y: jax.Array, bits_z: jax.Array) -> jax.Array:
-    # bits of positions [K, h, w], and those of what the factorised prior codes, in one map
+    # one map of the bits of positions [K, h, w] and of the bits under the factorised prior
     if not config.has_hyperprior:
         return _with_coarsest(config, bits_y, bits_z)
     _, h, w = bits_y.shape
@@ -115,10 +115,10 @@ def _spread(config: ModelConfig, picture: Picture, bits_y: jax.Array, bits_z: ja
 
 @latest(PROGRAMS, static=1)
 def moves(config: ModelConfig, params: Any, picture: Picture, latents: Latents, curvature: jax.Array):
-    """`Moves` of y and of z, for whole latents [h, w, M] and [hz, wz, N]: what moving each alone by one would save.
+    """`Moves` of y and of z, for whole latents [h, w, M] and [hz, wz, N]: what a step of each latent alone promises.
 
-    A latent's own bits are looked up on either side. What it does to the distributions of others, and to the picture,
-    is taken to first order, and for the picture to second with `curvature`.
+    The change of the latent's own bits is exact. The effect on the distributions of other latents is of first order.
+    The effect on the picture is of second order, by the `curvature`.
     """
 
     def smooth(latents: Latents) -> jax.Array:
@@ -149,16 +149,16 @@ def _bits(config: ModelConfig, params: Any, picture: Picture, seen: Latents, val
 
 
 def _with_coarsest(config: ModelConfig, bits_y: jax.Array, bits_z: jax.Array) -> jax.Array:
-    # [K, h, w, ...], of all scales
+    # [K, h, w, ...], with the bits of the coarsest scale at its positions
     at = subsampled(config.coarsest)
     return bits_y.at[:, at, at].add(bits_z)
 
 
 def curvature(config: ModelConfig, params: Any, picture: Picture, y: jax.Array, seed: int = 0) -> jax.Array:
-    """Second derivative of lmbda * MSE in each latent of y [h, w, M], Gauss-Newton: estimated with random signs.
+    """Gauss-Newton estimate of the second derivative of lmbda * MSE in each latent of y [h, w, M], by random signs.
 
-    Few signs say little about one latent, and much about its channel and about its position. So most of it is the
-    sum of its channel, times the share that its position has in such sums.
+    A few random pictures say little about one latent, and much about its channel and its position. So the estimate is
+    mostly the sum over the latent's channel, times the share of its position in such sums.
     """
     keys = jax.random.split(jax.random.key(seed), PROBES)
     total = functools.reduce(jnp.add, (_probe(config, params, picture, y, key) for key in keys)) / PROBES
@@ -180,7 +180,7 @@ def _probe(config: ModelConfig, params: Any, picture: Picture, y: jax.Array, key
 
 
 def loss(config: ModelConfig, params: Any, picture: Picture, latents: Latents) -> jax.Array:
-    """R + lmbda * MSE of latents [h, w, M] and [hz, wz, N], any floats; pixels are neither rounded nor clipped."""
+    """R + lmbda * MSE of latents [h, w, M] and [hz, wz, N], any floats. Pixels are neither rounded nor clipped."""
     latents = own(picture, latents)
     x_hat = _shown(config, params, picture, latents.y[None]) * 255
     bits = sum(part.sum() for part in _bits(config, params, picture, latents, latents))

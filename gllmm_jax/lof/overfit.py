@@ -1,7 +1,7 @@
-"""From a picture and its latents to better latents, within a budget of rounds and seconds.
+"""Searches for better latents of a picture within a budget of rounds and seconds.
 
-Large pictures go window by window: a window's latents change only where what they show lies in it, and what is kept is
-compared with what was given as a whole.
+Large pictures go window by window. A latent changes only in the window that contains all pixels it influences. In the
+end the whole result is compared with the given latents.
 """
 
 import functools
@@ -28,26 +28,26 @@ from gllmm_jax.progress import Progress, silent
 from gllmm_jax.walk import latents
 
 SIDE = 1024
-"""Pixels on a side that are searched at once."""
+"""Pixels on a side of a window."""
 
 EFFORTS = {1: 10, 2: 50, 3: 200, 4: 1000}
-"""Rounds by effort: each takes about five times as long as the one before, and the first a few seconds."""
+"""Rounds by effort. The first effort takes a few seconds, and each next one about five times as long."""
 
 PATIENCE = 100
-"""Rounds without success after which a search ends; `gumbel` goes on, since it succeeds last."""
+"""Rounds without success after which a search ends. `gumbel` does not end so, since it succeeds in its last rounds."""
 
 
 @dataclass(frozen=True)
 class Overfit:
-    """What `Codec.encode` takes as `refine`: how long to search, and how.
+    """A search for latents, which `Codec.encode` takes as `refine`.
 
-    Raises `ValueError` where nothing bounds the search or a field makes no sense.
+    Raises `ValueError` if nothing bounds the search, or on an invalid field.
     """
 
-    steps: int | None = None  # rounds of each window
-    seconds: float | None = None  # of the whole picture, after which no round begins; compiling comes on top
+    steps: int | None = None  # rounds in each window
+    seconds: float | None = None  # for the whole picture; then no round begins; compiling comes on top
     method: Search = "greedy"
-    lmbda: float | None = None  # that the weights were trained for, unless given: a smaller one saves more bits
+    lmbda: float | None = None  # by default that of the weights' training; a smaller one saves more bits
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -74,11 +74,10 @@ class Overfit:
     def search(
         self, codec: Codec, image: np.ndarray, y_hat: np.ndarray, z_hat: np.ndarray, progress: Progress = silent
     ) -> Refined:
-        """Latents of uint8 [height, width, 3 or 1] whose loss is lower than that of the given ones, or those.
+        """Latents with a lower loss for an image uint8 [height, width, 3 or 1], or the given latents.
 
-        `progress` is told the loss so far and how much of the budget is used. Of a progressive model the rate of the
-        whole picture is counted at once, however large it is. Raises `ValueError` where lmbda is not known, or the
-        weights were trained for MS-SSIM or round y about means, neither of which this knows how to search for.
+        `progress` gets the loss so far and the used share of the budget. Raises `ValueError` if lmbda is not known, if
+        the weights were trained for MS-SSIM, or if they round y about means; the search supports neither.
         """
         lmbda, start = self._lmbda(codec), time.monotonic()
         before = cost(codec, image, y_hat, z_hat)
@@ -107,7 +106,7 @@ class Overfit:
 
 
 def cost(codec: Codec, image: np.ndarray, y_hat: np.ndarray, z_hat: np.ndarray) -> Cost:
-    """What latents cost and show when decoded."""
+    """Rate and MSE of decoded latents."""
     height, width, channels = image.shape
     shown = transforms.synthesise(codec.config, codec.params, y_hat, channels == 1)[:height, :width, :channels]
     mse = float(np.mean(np.square(shown.astype(np.float32) - image), dtype=np.float64))
@@ -115,7 +114,7 @@ def cost(codec: Codec, image: np.ndarray, y_hat: np.ndarray, z_hat: np.ndarray) 
 
 
 class _Budget:
-    """How much of it is used, told as it goes."""
+    """The budget of a search in one window, and its reports to `progress`."""
 
     def __init__(self, settings: Overfit, start: float, number: int, of: int, progress: Progress) -> None:
         self._settings, self._start, self._number, self._of, self._progress = settings, start, number, of, progress
@@ -125,18 +124,18 @@ class _Budget:
         return time.monotonic() - self._began
 
     def used(self, rounds: int) -> float:
-        """The share that is used up, after so many rounds of this window; 1 at the end."""
+        """The used share of the budget after so many rounds of this window; 1 at the end."""
         shares = [0.0]
         if self._settings.steps is not None:
             shares.append(rounds / self._settings.steps)
         if self._settings.seconds is not None:
-            # what other windows have left is for those that come
+            # seconds that earlier windows have left go to later ones
             end = self._start + self._settings.seconds * (self._number + 1) / self._of
             shares.append(self.seconds() / max(end - self._began, 1e-9))
         return min(1.0, max(shares))
 
     def used_before(self) -> float:
-        """The share that is used up before the first round, of which the first window has one in any case."""
+        """The used share of the budget before the first round. The first window has one round in any case."""
         return self.used(0) if self._number else 0.0
 
     def tell(self, loss: float, used: float) -> None:
@@ -144,7 +143,7 @@ class _Budget:
 
 
 class _Window:
-    """One window of a picture: what it starts from, and the way back."""
+    """The search in one window of a picture."""
 
     def __init__(
         self, codec: Codec, image: np.ndarray, y: np.ndarray, z: np.ndarray, part: Window, lmbda: float
@@ -154,7 +153,7 @@ class _Window:
         sides = zip(pixels.shape[:2], image.shape[:2], part.where, strict=True)
         size = [np.int32(min(n, side - s.start * stride)) for n, side, s in sides]
         free = np.zeros((pixels.shape[0] // stride, pixels.shape[1] // stride), bool)
-        # few programs serve pictures of all sizes, but for progressive models: scales of a larger plane are others
+        # few programs serve all sizes; but in a larger plane the scales of a progressive model would be others
         room = transforms.room(free.shape) if config.msp is None else free.shape
         pixels = np.broadcast_to(transforms.filled(pixels, room, stride), (room[0] * stride, room[1] * stride, 3))
         facts = tuple(size), np.array(free.shape, np.int32), image.shape[2] == 1, np.float32(lmbda)
@@ -166,7 +165,7 @@ class _Window:
         self._judge = Judge(config, codec.params, picture, *given, clamp=clamp, free=free)
 
     def go(self, method: Search, seed: int, budget: _Budget) -> tuple[int, tuple[Point, ...]]:
-        """Search, and put what was found where it belongs; returns the rounds it took, and the curve."""
+        """Search, and write the result into the latents of the picture. Returns the number of rounds and the curve."""
         judge, rounds, quiet, used, curve = self._judge, 0, 0, budget.used_before(), []
         search = self._search(method, seed) if used < 1.0 else None
         budget.tell(judge.best.loss, 0.0)
@@ -184,7 +183,7 @@ class _Window:
     def _search(self, method: Search, seed: int) -> Flips | StraightThrough | Gumbel:
         if method == "greedy":
             return Flips(self._judge, seed=seed)
-        # unrounded, where that is what the given latents come from
+        # begin with the unrounded latents where they round to the given ones
         found, given = unrounded(*self._judge.model), self._judge.placed(*self._judge.best[:2])
         begin = Latents(*(jnp.where(jnp.round(a) == b, a, b) for a, b in zip(found, given, strict=True)))
         if method == "gumbel":
@@ -193,7 +192,7 @@ class _Window:
 
 
 def _windows(config: ModelConfig, size: tuple[int, int]) -> list[Window]:
-    # of latents; they begin where hyper-latents do, or where all blocks of all scales do
+    # windows of latents, which begin with whole hyper-latents, or with whole blocks of all scales
     msp = config.msp
     unit = HYPER_STRIDE if msp is None else max(2**msp.scales, 2 ** (msp.scales - 1) * max(msp.block))
     seen = -(-reach(config) // unit)

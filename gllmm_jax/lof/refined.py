@@ -1,4 +1,4 @@
-"""What a search for latents found, and what it cost before and after."""
+"""The result of a search for latents."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Cost(NamedTuple):
-    """Of a whole picture, by the float model: rate in bits per pixel, mean squared error on 0..255."""
+    """Rate of a whole picture by the float model, in bits per pixel, and its mean squared error on 0..255."""
 
     bpp: float
     mse: float
@@ -17,7 +17,7 @@ class Cost(NamedTuple):
 
 
 class Point(NamedTuple):
-    """How far a search was after so many rounds and seconds: rate in bits per pixel, lmbda * MSE."""
+    """A search after so many rounds and seconds: its rate in bits per pixel, and lmbda * MSE as its distortion."""
 
     rounds: int
     seconds: float
@@ -31,10 +31,10 @@ class Point(NamedTuple):
 
 
 class Refined(NamedTuple):
-    """Latents int32 as `Codec.analyse` gives them, what they cost before and after, and what it took.
+    """Latents int32 as of `Codec.analyse`, their cost before and after the search, and the effort of the search.
 
-    `bytes` is how large the file should be, header and coder included: of the coder `rans`, without further chunks.
-    `curve` is of the first window, after 1, 2, 5, 10 ... rounds.
+    `bytes` is the expected size of a file with the coder `rans` and without chunks, header and coder included. `curve`
+    has the first window after 1, 2, 5, 10 ... rounds.
     """
 
     y_hat: np.ndarray
@@ -48,7 +48,7 @@ class Refined(NamedTuple):
     curve: tuple[Point, ...]
 
     def facts(self) -> dict[str, float]:
-        """For a report."""
+        """Figures for a report."""
         costs = {
             f"{name}_{when}": value
             for when in ("before", "after")

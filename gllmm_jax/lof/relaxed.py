@@ -1,11 +1,11 @@
-"""Searches along gradients, from latents that are not rounded yet.
+"""Searches along gradients, which begin with latents that are not rounded yet.
 
-`StraightThrough`: the gradient of the loss at rounded latents moves unrounded ones, by the best of several shares of a
-Newton step, as long as the loss of what they round to does not rise. Reconstruction, after Campos et al. 2019.
+`StraightThrough` moves unrounded latents by the gradient of the loss at the rounded ones. It takes the best of several
+shares of a Newton step, if the loss of the rounded latents does not rise. Reconstruction, after Campos et al. 2019.
 
-`Gumbel`: rounding is a random choice between both neighbours, soft at first and hard in the end, whose gradient is
-followed. Source: Yang, Bamler, Mandt 2020 (stochastic Gumbel annealing), temperatures as theirs. Reconstruction: twice
-their step size, for searches that are shorter, and single steps (`Flips`) in the rounds that are left.
+`Gumbel` rounds by a random choice between both neighbours, soft at first and hard in the end, and follows the gradient.
+Source: Yang, Bamler, Mandt 2020 (stochastic Gumbel annealing), with their temperatures. Two things are ours: twice
+their step size, because these searches are shorter, and single steps (`Flips`) in the remaining rounds.
 """
 
 from typing import Any
@@ -24,36 +24,36 @@ from gllmm_jax.prob.quantize import round_straight_through
 from gllmm_jax.programs import latest
 
 SIZES = (1.0, 0.5, 0.25, 0.125)
-"""Shares of a Newton step that `StraightThrough` tries at once; half of them after every round that failed."""
+"""Shares of a Newton step that `StraightThrough` tries at once. Every failed round halves them."""
 
 RATE = 1e-2
 """Adam's step of `Gumbel`, in quantisation steps."""
 
 ANNEALING = 0.7
-"""The share of a search that `Gumbel` follows gradients for."""
+"""The share of a search in which `Gumbel` follows gradients."""
 
 HOT, COLD = 0.5, 0.01
-"""Temperatures of `Gumbel`: hot for a third of the annealing, then falling until its end."""
+"""Temperatures of `Gumbel`: `HOT` for a third of the annealing, then falling to `COLD` at its end."""
 
 LOOKS = 100
-"""How often `Gumbel` has what it would round to judged, while annealing."""
+"""How often `Gumbel` has its rounded latents judged while annealing."""
 
 EDGE = 1e-5
-"""How near a whole number counts as one: there the logits of `Gumbel` would be infinite."""
+"""The least distance from a whole number in `Gumbel`, whose logits would be infinite at a whole number."""
 
 DECAY = 0.9, 0.999
-"""Of the averages of gradients and of their squares, as in Adam."""
+"""Decay of the averages of gradients and of their squares, as in Adam."""
 
 
 class StraightThrough:
-    """See above. `begin` are floats y [h, w, M] and z [hz, wz, N] as the networks give them."""
+    """The search by straight-through gradients. `begin` are floats y [h, w, M] and z [hz, wz, N] of the networks."""
 
     def __init__(self, judge: Judge, begin: Latents) -> None:
         self._judge, self._at, self._largest = judge, begin, 1.0
         self._bend = curvature(*judge.model, begin.y)
 
     def round(self, _progress: float) -> None:
-        """One round: the judge's best is better afterwards, or the same."""
+        """One round. Afterwards the judge's best is better, or the same."""
         move = _newton(*self._judge.model, self._at, self._bend)
         places = [jax.tree.map(lambda a, m, s=size: a - self._largest * s * m, self._at, move) for size in SIZES]
         found = self._judge.judge([_rounded(self._judge, place) for place in places])
@@ -66,7 +66,7 @@ class StraightThrough:
 
 
 class Gumbel:
-    """See above. `begin` as of `StraightThrough`; `seed`: of the random choices."""
+    """The search by stochastic Gumbel annealing. `begin` as in `StraightThrough`."""
 
     def __init__(self, judge: Judge, begin: Latents, *, seed: int = 0) -> None:
         self._judge, self._at, self._key, self._seed = judge, begin, jax.random.key(seed), seed
@@ -75,7 +75,7 @@ class Gumbel:
         self._flips: Flips | None = None
 
     def round(self, progress: float) -> None:
-        """One round, at `progress` from 0 to 1 of the search; the judge's best is better afterwards, or the same."""
+        """One round at `progress` (0 to 1) of the search. Afterwards the judge's best is better, or the same."""
         if progress <= ANNEALING:
             self._anneal(progress / ANNEALING)
         else:
@@ -101,7 +101,7 @@ def _rounded(judge: Judge, latents: Latents) -> tuple[np.ndarray, np.ndarray]:
 
 @latest(PROGRAMS, static=1)
 def unrounded(config: ModelConfig, params: Any, picture: Picture) -> Latents:
-    """y and z of the picture as the networks give them, where searches begin."""
+    """y and z of the picture before rounding, with which searches begin."""
     height, width = picture.pixels.shape[:2]
     rows, columns = (
         jnp.minimum(jnp.arange(n // config.stride, dtype=jnp.int32), end - 1)
@@ -117,7 +117,7 @@ def unrounded(config: ModelConfig, params: Any, picture: Picture) -> Latents:
 
 @latest(PROGRAMS, static=1)
 def _newton(config: ModelConfig, params: Any, picture: Picture, at: Latents, bend: jax.Array) -> Latents:
-    # the gradient at rounded latents; of y over the second derivative, of z, which bits alone depend on, scaled down
+    # the gradient at rounded latents: for y over the second derivative; for z, on which only bits depend, scaled down
     def cost(latents: Latents) -> jax.Array:
         return loss(config, params, picture, Latents(*map(round_straight_through, latents)))
 
@@ -138,7 +138,7 @@ def _gumbel_step(
     key: jax.Array,
     temperature: jax.Array,
 ) -> tuple[Latents, tuple[Latents, Latents]]:
-    # one step of Adam, which is this short
+    # one step of Adam
     def cost(latents: Latents) -> jax.Array:
         key_y, key_z = jax.random.split(key)
         soft = Latents(_soft(latents.y, key_y, temperature), _soft(latents.z, key_z, temperature))
@@ -158,7 +158,7 @@ def _gumbel_step(
 
 
 def _soft(v: jax.Array, key: jax.Array, temperature: jax.Array) -> jax.Array:
-    # between the whole numbers around v, near one of them where it is cold
+    # between the whole numbers around v, and near one of them at a low temperature
     low = jnp.floor(v)
     above = jnp.clip(v - low, EDGE, 1 - EDGE)
     logits = -jnp.arctanh(jnp.stack([above, 1 - above])) / temperature

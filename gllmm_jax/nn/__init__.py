@@ -1,13 +1,13 @@
 """Networks: parameters and wiring, in Flax Linen. No formulas.
 
-The names that `__all__` lists stay. Sizes come first, options by name. Any number of batch axes goes through, but where
-a `rate` is given, which takes one. A part is a Flax module like any other.
+Later versions keep the names in `__all__`. Each part is an ordinary Flax module. Its arguments begin with sizes; its
+options are given by name. Inputs may have any number of batch axes; a module with a `rate` takes exactly one.
 
-Layers and blocks take `dtype` and `param_dtype`, as Flax's do, but that a layer without a `dtype` calculates in that of
-its parameters. `FactorizedPrior` takes `param_dtype` alone: rates are in float32 at least. `Model` takes neither:
-`init_params` makes float32 parameters, and those that are cast to bfloat16 have it calculate in bfloat16.
+Layers and blocks take `dtype` and `param_dtype` as Flax's layers do. Without a `dtype` a layer calculates in the dtype
+of its parameters. `FactorizedPrior` takes only `param_dtype`, because rates are in float32 at least. `Model` takes
+neither: `init_params` makes float32 parameters, and a model with parameters cast to bfloat16 calculates in bfloat16.
 
-Parts serve in `flax.nnx` too:
+The parts also work in `flax.nnx`:
 
     >>> import jax, jax.numpy as jnp
     >>> from flax import nnx

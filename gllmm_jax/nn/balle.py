@@ -1,4 +1,4 @@
-"""The transforms of 2018: 5x5 convolutions that halve or double the resolution, and GDN between.
+"""The transforms of 2018: 5x5 convolutions that halve or double the resolution, and GDN between them.
 
 Source: Balle et al. 2018 ("Variational image compression with a scale hyperprior"), as in CompressAI.
 """
@@ -26,7 +26,7 @@ class BalleAnalysis(nn.Module):
 class BalleSynthesis(nn.Module):
     """g_s: y_hat [B, h, w, M] -> x_hat [B, 16h, 16w, 3], not clipped.
 
-    Of a model without z, y_hat is what the prior codes, and is moved by the offset first.
+    In a model without z the prior codes y_hat. There the offset of CompressAI's medians is added first (`nn.hyper`).
     """
 
     config: ModelConfig

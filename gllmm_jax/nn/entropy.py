@@ -71,9 +71,9 @@ class HyperSynthesis(Layer):
 
 
 def context_mask(order: str = "raster") -> np.ndarray:
-    """[5, 5, 1, 1] of 0 and 1: open where a latent's context sees (`config.TAPS`); in no order of channels (mask A).
+    """The mask of the context, [5, 5, 1, 1]: 1 at the neighbours that a latent sees (`config.TAPS`), 0 elsewhere.
 
-    Raises `ValueError` where there is no such order.
+    All channels have the same mask (mask A). Raises `ValueError` if there is no such order.
     """
     if order not in TAPS:
         raise ValueError(f"there is no order '{order}' of latents: choose one of {', '.join(TAPS)}")
@@ -85,11 +85,12 @@ def context_mask(order: str = "raster") -> np.ndarray:
 
 
 class MaskedContext(Layer):
-    """5x5 convolution of y_hat [..., h, w, M] -> [..., h, w, F], F = 2M unless `features` says otherwise.
+    """Masked 5x5 convolution of y_hat [..., h, w, M] -> [..., h, w, F]. F is `features`, or 2M without them.
 
-    Position (i, j) sees what raster order decoded before it; on a checkerboard nothing where i + j is even, elsewhere
-    those. Raises `ValueError` where there is no such order. Sources: GLLMM, section III; He et al. 2021 ("Checkerboard
-    context model for efficient learned image compression").
+    In raster order a position sees its neighbours that come before it, row by row. In checkerboard order positions
+    (i, j) with even i + j are decoded first and have no context: their features are zero. Positions with odd i + j then
+    see their neighbours with even i + j. Raises `ValueError` if there is no such order. Sources: GLLMM, section III;
+    He et al. 2021 ("Checkerboard context model for efficient learned image compression").
     """
 
     latents: int  # M
@@ -105,7 +106,7 @@ class MaskedContext(Layer):
         y_hat, kernel, bias = (a.astype(self.dtype or kernel.dtype) for a in (y_hat, kernel, bias))
         kernel = kernel * context_mask(self.order).astype(kernel.dtype)
         below = r if self.order == "checkerboard" else 0
-        live = kernel[: r + 1 + below]  # rows that are closed: do not multiply zeros
+        live = kernel[: r + 1 + below]  # without the rows of the mask that are all zero
         images = y_hat.reshape(-1, *y_hat.shape[-3:])
         dimensions = ("NHWC", "HWIO", "NHWC")
         x = jax.lax.conv_general_dilated(images, live, (1, 1), ((r, below), (r, r)), dimension_numbers=dimensions)
@@ -117,9 +118,10 @@ class MaskedContext(Layer):
 
 
 class EntropyParameters(Layer):
-    """Three 1x1 layers from [context, phi] [..., 2F] to the raw mixture numbers [..., P M]; from phi alone without one.
+    """Three 1x1 layers from the context and phi, F channels each, to the raw mixture numbers [..., P M].
 
-    `prob.mixture.split` gives them names. Raises `ValueError` where there is no such family.
+    Without a context they take phi alone. `prob.mixture.split` makes a mixture of the numbers. Raises `ValueError` if
+    there is no such family.
     """
 
     latents: int  # M
@@ -129,7 +131,7 @@ class EntropyParameters(Layer):
     components: int = 3  # per family
     rate: VariableRate | None = None
     slope: float = LEAK
-    bias: bool = False  # of the last layer
+    bias: bool = False  # whether the last layer has one
 
     @nn.compact
     def __call__(
@@ -146,10 +148,10 @@ class EntropyParameters(Layer):
 
 
 class FactorizedPrior(nn.Module):
-    """The factorised prior: bits of every z [..., N], or of whatever else it codes (`config.coarsest`), in float32.
+    """The factorised prior: the bits of every element of z [..., N], or of y where it codes y, in float32 at least.
 
-    Start as in TensorFlow-Compression 1.2 (`init_scale` 10). With a rate a quality stretches and moves the densities;
-    they start stretched with it where `grows`, as y does and z need not.
+    It starts as in TensorFlow-Compression 1.2 (`init_scale` 10). With a `rate` the quality widens and moves the
+    densities. With `grows` their widths start in proportion to the gains; this suits y, which grows with the quality.
     """
 
     channels: int  # N

@@ -1,11 +1,11 @@
-"""The hyper networks of the designs that were published before (`config.design`), and which of all a config has.
+"""The hyper networks of the earlier designs (`config.design`), and the choice of the networks of a config.
 
 M channels of latents y, N of hyper-latents z, F of phi.
 
-CompressAI rounds z about a median m of each channel: round(z - m) + m. Here the whole number round(z - m) is what is
-called z_hat. That is the same model: m is subtracted in the last bias of h_a, the density of the prior is moved by m,
-and m is added again, as `Offset`, before h_s. It cannot go into the bias of a convolution, which sees zeros beyond the
-edges. Of a model without z the same holds for y, g_a and g_s.
+CompressAI rounds z about a median m of each channel: round(z - m) + m. Here z_hat is the whole number round(z - m).
+Both are the same model: the last bias of h_a subtracts m, the density of the prior is moved by m, and `Offset` adds m
+before h_s. The bias of h_s's first convolution cannot add m, since this convolution sees zeros beyond the edges. In a
+model without z the same holds for y, g_a and g_s.
 
 Source: Balle et al. 2018, Minnen et al. 2018, Cheng et al. 2020, all as in CompressAI.
 """
@@ -22,7 +22,7 @@ from gllmm_jax.nn.entropy import HyperAnalysis, HyperSynthesis
 
 
 class Offset(nn.Module):
-    """x + offset, one number a channel, zero at the start."""
+    """x + offset. The offset has one number for each channel and starts at zero."""
 
     @nn.compact
     def __call__(self, x: Float[Array, "*batch C"]) -> Float[Array, "*batch C"]:
@@ -31,7 +31,7 @@ class Offset(nn.Module):
 
 
 class StridedHyperAnalysis(Layer):
-    """h_a: y [..., h, w, M], h and w multiples of 4 -> z [..., h/4, w/4, N]; of |y| if `absolute`. Two 5x5 kernels."""
+    """h_a: y [..., h, w, M], or |y| if `absolute` -> z [..., h/4, w/4, N]; h and w are multiples of 4."""
 
     hyper: int  # N
     slope: float
@@ -89,9 +89,9 @@ def hyper_networks(c: ModelConfig) -> tuple[nn.Module, nn.Module]:
 
 
 def without_means(phi: Float[Array, "*batch F"], latents: int) -> Float[Array, "*batch 2*{latents}"]:
-    """phi [..., M or 2M] of a `direct` model -> [..., 2M], zeros and its scales: raw numbers of what it codes.
+    """phi of a `direct` model, which ends with M scales -> raw mixture numbers [..., 2M]: zero means, then the scales.
 
-    A scale hyperprior has no means, and a `centred` model codes what its mean was subtracted from.
+    The means are zero because a scale hyperprior has none, and a `centred` model codes y less its means.
     """
     scales = phi[..., -latents:]
     return jnp.concatenate([jnp.zeros_like(scales), scales], axis=-1)

@@ -1,8 +1,8 @@
 """The light transforms: the paper's ideas for a laptop, width growing as resolution falls. Ours.
 
-A linear transform of 16x16 blocks runs beside the network at both ends, so a codec whose linear part starts from the
-KLT of photographs already works at step 0, and the network (whose last layers start at zero) learns what a linear
-block transform cannot do. In g_s the network also sees the linear picture, where block edges are easiest to mend:
+A linear transform of 16x16 blocks runs beside the network in g_a and in g_s. Its kernels can start from the KLT of
+photographs; the network's last layers start at zero. So the codec already works at step 0, and the network learns what
+a linear block transform cannot do. In g_s the network also sees the linear picture, to mend the edges of its blocks:
 
     g_a:  x -- 4x4 planes -- conv, block -- /2 -- blocks -- /2 -- blocks -- conv --(+)-- y
            \\------------------- 16x16 planes -- linear ------------------------/
@@ -33,14 +33,14 @@ BLOCK_VALUES = 3 * STRIDE**2
 
 
 LATENT_SCALE = 1 / 8
-"""What the network multiplies latents by, which are tens of steps where the picture is flat: inverse GDN likes ones."""
+"""Factor of latents before the network of g_s: latents may be tens, and inverse GDN suits numbers around one."""
 
 
 class Linear(nn.Module):
     """x @ (kernel / sqrt(768)) * exp(log_gain) + bias over the last axis, in float32 at least.
 
-    The kernel of an orthonormal transform then has entries around one and the gains are logarithms, so Adam's steps
-    of one size fit both.
+    In this form the kernel of an orthonormal transform has entries around one, and gains are logarithms. So Adam's
+    steps, which all have about one size, suit both. With a `scale` the outputs are means (`_means`).
     """
 
     features: int
@@ -52,7 +52,7 @@ class Linear(nn.Module):
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
         channels = x.shape[-1] if self.gain_on_input else self.features
         log_gain = self.param("log_gain", nn.initializers.zeros_init(), (channels,), jnp.float32)
-        # what is rounded, or shown, hangs on this sum
+        # latents are rounded, and pixels shown, from this sum
         x, kernel, bias, log_gain = map(at_least_single, (x, kernel, bias, log_gain))
         if scale > 1:
             kernel, bias = _means(kernel, scale), _means(bias, scale)
@@ -62,7 +62,7 @@ class Linear(nn.Module):
 
 
 def _means(blocks: Float[Array, "*batch 768"], scale: int) -> Float[Array, "*batch n"]:
-    """Numbers of 16x16 RGB blocks [..., 768] -> the means of each `scale` x `scale` of their pixels."""
+    """Numbers of 16x16 RGB blocks -> means over each `scale` x `scale` pixels of a block."""
     side = STRIDE // scale
     return (
         blocks.reshape(*blocks.shape[:-1], side, scale, side, scale, 3).mean((-4, -2)).reshape(*blocks.shape[:-1], -1)
@@ -72,7 +72,7 @@ def _means(blocks: Float[Array, "*batch 768"], scale: int) -> Float[Array, "*bat
 class LightAnalysis(nn.Module):
     """g_a: x [B, H, W, 3] in [0, 1], H and W multiples of 16 -> y [B, H/16, W/16, M].
 
-    It knows of no quality, so that a search for one needs it once.
+    Nothing in it depends on the quality, so a search for a quality runs it once.
     """
 
     config: ModelConfig
@@ -99,8 +99,8 @@ class LightAnalysis(nn.Module):
 class LightSynthesis(nn.Module):
     """g_s: y_hat [B, h, w, M] -> x_hat [B, 16h, 16w, 3], not clipped.
 
-    With a `scale` of 2, 4, 8 or 16 it is the linear picture alone, the mean of `scale` x `scale` pixels as one:
-    [B, 16h/scale, 16w/scale, 3].
+    With a `scale` of 2, 4, 8 or 16 it gives the linear picture alone, with the mean of `scale` x `scale` pixels as one
+    pixel: [B, 16h/scale, 16w/scale, 3].
     """
 
     config: ModelConfig

@@ -11,9 +11,9 @@ from gllmm_jax.nn.model import init_params
 
 
 def misfit(config: ModelConfig, params: Any) -> str | None:
-    """What the first parameter is that a tree lacks, holds in another shape than the config's, or has beside them.
+    """Says which parameter of the config is missing or has another shape, or which parameter is not of the config.
 
-    None where all fit. Nothing but shapes is looked at.
+    It names the first such parameter; None if there is none. It compares names and shapes, and no values.
     """
     wanted = jax.eval_shape(functools.partial(init_params, config), jax.random.key(0))
     found = {jax.tree_util.keystr(path): np.shape(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(params)}

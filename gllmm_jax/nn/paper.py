@@ -1,4 +1,4 @@
-"""The transforms of the paper, layer by layer, which are those of Cheng et al. 2020 but for `MANNERS`.
+"""The transforms of the GLLMM paper. Those of Cheng et al. 2020 are the same layers with other `MANNERS`.
 
 Source: GLLMM, figure 2, and the authors' code; `cheng` as in CompressAI.
 """
@@ -15,11 +15,11 @@ from gllmm_jax.layers.primitive import LEAK, conv, depth_to_space
 
 
 class Manner(NamedTuple):
-    """What is done in one way or another."""
+    """What differs between the two papers' transforms."""
 
     slope: float = LEAK  # of leaky ReLUs
-    bias: bool = False  # of the last convolution of g_a
-    relu: bool = False  # of the sums in attention's residual units
+    bias: bool = False  # whether the last convolution of g_a has one
+    relu: bool = False  # whether one follows each sum in attention's residual units
     skip: int = 1  # side of the kernel beside an upsampling block
 
 

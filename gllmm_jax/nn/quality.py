@@ -1,12 +1,13 @@
-"""One model for every quality: what its networks take from the quality they work at.
+"""One model for every quality: the parameters of its networks that depend on the quality.
 
-A quality q is a number from 0 to 255, and lambda grows by equal factors from one to the next (`VariableRate.lmbda`).
-Whatever depends on it is a parameter called `rows`, [A, C]: one row for each of A anchors, evenly spread over the
-qualities. `at_quality` puts the row of one quality in their place, linear between anchors, and what it returns is a
-model of one quality like any other. No other function needs to know of qualities.
+A quality q is a number from 0 to 255, and lambda grows by equal factors from one quality to the next
+(`VariableRate.lmbda`). Each parameter that depends on the quality is called `rows`, [A, C]: one row for each of A
+anchors, which are evenly spread over the qualities. `at_quality` replaces these rows by the row of one quality, linear
+between anchors. The result is the parameters of an ordinary model of one quality. No other function knows qualities.
 
 Source: Cui et al. 2021 (gains on latents, interpolated between anchors); the DCVC codecs of 2023 and later (scales
-within the transforms). That only the entropy net's biases and the prior see the quality is ours: integers stay exact.
+within the transforms). In the entropy model only biases and the prior depend on the quality, so that integers stay
+exact; this is ours.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ ROWS = "rows"
 
 
 def interpolate(rows: Float[ArrayLike, "A C"], quality: Real[ArrayLike, "*batch"]) -> Float[Array, "*batch C"]:
-    """Rows [A, C] of the anchors at qualities [...] from 0 to 255 -> [..., C], float32."""
+    """Interpolate the rows of the anchors at qualities from 0 to 255, in float32."""
     rows = jnp.asarray(rows, jnp.float32)
     return jnp.matmul(_weights(jnp.asarray(quality, jnp.float32), rows.shape[0], jnp), rows, precision="highest")
 
@@ -38,15 +39,16 @@ def _weights(quality: Any, anchors: int, library: Any) -> Any:
 
 
 def at_quality(params: Any, quality: Real[ArrayLike, ""] | Real[ArrayLike, "B"]) -> Any:
-    """Parameters of one quality, or of a quality for each image of a batch [B]: the same tree, other leaves shared.
+    """The parameters at one quality from 0 to 255, or at a quality for each image of a batch; fractions are allowed.
 
-    Parameters of a model with one quality come back as they are. Qualities are from 0 to 255, not only whole ones.
+    The tree is the same, and leaves that do not depend on the quality are shared. Parameters of a model with one
+    quality come back unchanged.
     """
     return _replaced(params, lambda rows: _chosen(rows, jnp.atleast_1d(jnp.asarray(quality, jnp.float32))))
 
 
 def at_index(params: Any, index: int) -> Any:
-    """`at_quality` of one whole number, by NumPy and not in programs: nothing is compiled, and all devices agree."""
+    """`at_quality` of one whole number, by NumPy: nothing is compiled, and the result is the same for all devices."""
 
     def row(rows: Any) -> np.ndarray:
         rows = np.asarray(rows, np.float32)
@@ -66,7 +68,7 @@ def _replaced(params: Any, chosen: Callable[[list[Any]], Any]) -> Any:
 
 
 def has_anchors(params: Any, rate: VariableRate | None) -> bool:
-    """Whether all rows of parameters are those of the anchors of `rate`, [A, C]."""
+    """Whether all `rows` in parameters have one row for each anchor of `rate`, [A, C]."""
     found = jax.tree_util.tree_leaves_with_path(params)
     rows = [np.shape(leaf) for path, leaf in found if getattr(path[-1], "key", None) == ROWS]
     return rate is not None and all(len(shape) == 2 and shape[0] == rate.anchors for shape in rows)
@@ -78,9 +80,9 @@ def _chosen(rows: list[Any], quality: Float[Array, "B"]) -> list[jax.Array]:
 
 
 class Rows(nn.Module):
-    """A row of C numbers that depends on the quality: [B, 1, 1, C], B images or 1. `start` makes the anchors' rows.
+    """C numbers that depend on the quality, for each of B images or for all (B = 1). `start` initialises the anchors.
 
-    Raises `ValueError` where no quality was chosen.
+    Raises `ValueError` if the parameters are not yet of one quality.
     """
 
     rate: VariableRate
@@ -101,7 +103,7 @@ class Rows(nn.Module):
 
 
 class Level(nn.Module):
-    """x (1 + scale) + shift, both rows of the quality, zero at the start; the same x without a `rate`."""
+    """x (1 + scale) + shift, where scale and shift depend on the quality and start at zero; without a `rate`, x."""
 
     rate: VariableRate | None
 
@@ -114,9 +116,9 @@ class Level(nn.Module):
 
 
 def log_gains(rate: VariableRate) -> Callable[..., jax.Array]:
-    """A start for `Rows`: logarithms of gains that make a quantiser's step fit each anchor's lambda, [A, C].
+    """An initialiser for `Rows`: logarithms of gains that fit the quantiser's step to each anchor's lambda, [A, C].
 
-    A step's square goes with 1 / lambda; in the middle of the qualities the gain is one.
+    The square of the best step is proportional to 1 / lambda. The gain is one in the middle of the qualities.
     """
 
     def start(_key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
@@ -127,7 +129,7 @@ def log_gains(rate: VariableRate) -> Callable[..., jax.Array]:
 
 
 class Gains(nn.Module):
-    """What latents are multiplied by before they are rounded (`analysis`) and what they are after it (`synthesis`)."""
+    """The factors of each channel of latents before rounding (`analysis`) and after it (`synthesis`)."""
 
     rate: VariableRate
     features: int
@@ -138,9 +140,9 @@ class Gains(nn.Module):
         self._after = Rows(self.rate, self.features, lambda *given: -start(*given), name="synthesis")
 
     def analysis(self, y: Float[Array, "B h w M"]) -> Float[Array, "B h w M"]:
-        """y [B, h, w, M] -> the numbers that are rounded."""
+        """y of g_a -> y that is rounded."""
         return y * jnp.exp(self._before())
 
     def synthesis(self, y_hat: Float[Array, "B h w M"]) -> Float[Array, "B h w M"]:
-        """Rounded numbers [B, h, w, M] -> y as g_s takes it."""
+        """Rounded y -> y for g_s."""
         return y_hat * jnp.exp(self._after())

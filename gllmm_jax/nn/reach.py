@@ -1,4 +1,4 @@
-"""How far networks see: what windows of a large picture have to overlap by."""
+"""How far networks see, and so by how much the windows of a large picture must overlap."""
 
 import math
 
@@ -12,17 +12,17 @@ ATTENTION = 3
 
 
 def reach(config: ModelConfig) -> int:
-    """Latents, in any direction, that a pixel of g_s or a latent of g_a depends on beside its own."""
+    """How far g_s and g_a see in any direction, in latents: a pixel or a latent depends on nothing farther away."""
     return math.ceil(max(_analysis(config), _synthesis(config)) / config.stride)
 
 
 def reach_of_blocks(config: Progressive) -> int:
-    """Blocks of its scale, in any direction, that a latent's distribution depends on beside its own."""
+    """How far a latent's distribution sees in any direction, in blocks of its scale."""
     return 1 + 2 * config.depth
 
 
-# In pixels: a 3x3 convolution sees one sample farther, which is as many pixels as its plane's stride, a 5x5 one two.
-# A 5x5 up-convolution sees one of its input's.
+# In pixels. A 3x3 convolution adds one sample to the reach, a 5x5 convolution two; a sample is as many pixels as its
+# plane's stride. A 5x5 up-convolution adds one sample of its input.
 
 
 def _analysis(config: ModelConfig) -> int:

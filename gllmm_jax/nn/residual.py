@@ -1,7 +1,7 @@
 """The transforms of the progressive model's paper: residual blocks with PReLU, 8 pixels a latent, no GDN.
 
-Source: Nokia's later code of the same model (in MPEG's reference software for video coding for machines), since the
-sections of Zhang et al. 2022 on the transforms could not be had: reconstruction.
+The sections of Zhang et al. 2022 on the transforms could not be obtained. So this is a reconstruction. Source: Nokia's
+later code of the same model, in MPEG's reference software for video coding for machines.
 """
 
 import flax.linen as nn

@@ -1,1 +1,1 @@
-"""Entropy models: in which order latents come, and what gives the distributions of those that come next."""
+"""Entropy models: the order of the latents, and the distributions of those that come next."""

@@ -14,7 +14,7 @@ from gllmm_jax.twin import exact
 
 
 class Context(Hyperprior):
-    """See `stage.EntropyModel`. One stage, its plane with a border of zeros: 2 positions on every side."""
+    """See `stage.EntropyModel`. There is one stage. Its plane has a border of zeros, 2 positions wide."""
 
     def stages(self, z_hat: np.ndarray | jax.Array) -> list[Stage]:
         """See `stage.EntropyModel`."""
@@ -28,7 +28,7 @@ class Context(Hyperprior):
 
 
 def schedule(config: ModelConfig, size: tuple[int, int]) -> Schedule:
-    """The groups of y of `size` (h, w), in the order of the config."""
+    """The groups of latents of `size` (h, w), in the order of the config."""
     return wavefront(*size) if config.order == "raster" else checkerboard(*size)
 
 
@@ -39,7 +39,7 @@ class _Program(HyperProgram):
         """See `stage.Program`."""
         pitch = prepared.width + 2 * R
         dy, dx = (np.array(steps, np.int32) for steps in zip(*TAPS[self.config.order], strict=True))
-        # row 0 lies in the border, where nobody has neighbours
+        # row 0, which stands for no position, lies in the border: read the neighbours of the first position instead
         i = lax.max(lax.div(rows, pitch), np.int32(R)) - R
         j = lax.max(rows - (i + R) * pitch, np.int32(R)) - R
         rows = (i + R) * pitch + j + R

@@ -1,4 +1,4 @@
-"""No conditions: the factorised prior codes y, and nothing follows. Or its coarsest scale, and others follow."""
+"""The factorised prior codes y and nothing follows, or it codes the coarsest scale of y and the other scales follow."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What entropy models with a hyperprior share: z comes first, and phi is made of it."""
+"""What entropy models with a hyperprior share: z comes first in the stream, and gives phi."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -19,17 +19,17 @@ from gllmm_jax.twin import exact
 from gllmm_jax.twin.integer import Twin, z_support
 
 PROGRAMS = 16
-"""Sizes of z whose program is kept."""
+"""Sizes of z whose programs are kept."""
 
 STRIP = 4
-"""Rows or columns of z that a narrow plane has room for; all others are squares."""
+"""Rows or columns of z that a program for a narrow plane has; all other programs are for squares."""
 
 SMALL, USUAL = 512, 4096
-"""Rows of a plane that all small pictures have, and all others up to a megapixel."""
+"""Rows of the plane of every small picture, and of every other picture up to a megapixel."""
 
 
 class Hyper(NamedTuple):
-    """What a latent's distribution depends on beside its neighbours."""
+    """What a latent's distribution depends on, without its neighbours."""
 
     nets: exact.Nets
     phi: jax.Array  # float32 [phi rows, F], row by row
@@ -44,7 +44,7 @@ class HyperProgram:
     config: ModelConfig
 
     def prepare(self, stage: Hyper, part: tuple, plane: jax.Array) -> Hyper:
-        """Nothing more than what the stage knows: the plane is looked at group by group, or not at all."""
+        """What the stage knows, unchanged: groups look at the plane themselves, or not at all."""
         return stage
 
 
@@ -78,35 +78,35 @@ class Hyperprior:
 
 
 def means(twin: Twin, z_hat: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """What a `centred` model subtracts from y before it rounds and adds again, float32 [h, w, M] for y of `size`.
+    """What a `centred` model subtracts from y before rounding and adds afterwards, float32 [h, w, M] for y of `size`.
 
-    Of the integer twin, in steps of 1/256, so equal on every device.
+    The integer twin gives it, in steps of 1/256, so it is equal on every device.
     """
     phi = _phi(twin, z_hat)[: size[0], : size[1], : twin.config.latents]
     return phi * np.float32(2.0**-tables.FRACTION)
 
 
 def shown(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> np.ndarray:
-    """What g_s takes of latents: y_hat, or of a `centred` model float32, y_hat and the means."""
+    """What g_s takes: y_hat, or for a `centred` model the sum of y_hat and the means, float32."""
     if not twin.config.centred:
         return y_hat
     return y_hat.astype(np.float32) + means(twin, z_hat, y_hat.shape[:2])
 
 
 def hyper_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of z beside those of y."""
+    """Rows and columns of z for y of `size`."""
     return -(-size[0] // HYPER_STRIDE), -(-size[1] // HYPER_STRIDE)
 
 
 def plane_rows(size: tuple[int, int]) -> int:
-    """Rows of a plane with a border, bucketed coarsely: a program takes more memory than rows that stay empty."""
+    """Rows of a plane with a border, in few buckets: another program takes more memory than empty rows do."""
     rows = (size[0] + 2 * R) * (size[1] + 2 * R)
     return SMALL if rows <= SMALL else bucket(rows, least=USUAL)
 
 
 def nets(twin: Twin) -> exact.Nets:
     """The twin's networks on the device."""
-    with jax.ensure_compile_time_eval():  # kept with the twin: no tracer may get there
+    with jax.ensure_compile_time_eval():  # the twin keeps them, so they must not be tracers
         return twin.nets
 
 
@@ -116,7 +116,7 @@ def phi_of(hyper: Hyper, i: jax.Array, j: jax.Array) -> jax.Array:
 
 
 def _phi(twin: Twin, z_hat: Any) -> Any:
-    # [hz, wz, N] -> [4 hz, 4 wz, F]; of a picture's z in windows, each in a plane as large as its bucket
+    # [hz, wz, N] -> [4 hz, 4 wz, F]; z goes through in windows, each in a plane of its bucket's size
     hz, wz, n = z_hat.shape
     if not isinstance(z_hat, np.ndarray):
         return exact.hyper_synthesis(twin.config, nets(twin).layers, z_hat, (jnp.int32(hz), jnp.int32(wz)))

@@ -1,4 +1,4 @@
-"""The hyperprior alone: every latent sees z, and no latent another. One group, in parts where it is large."""
+"""The hyperprior alone: every latent sees z, and no latent sees another. All latents are one group, or its parts."""
 
 import jax
 import numpy as np

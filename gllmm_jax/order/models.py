@@ -17,7 +17,7 @@ MODELS: dict[str, Callable[[Twin, tuple[int, int]], EntropyModel]] = {
     "hyperprior": HyperpriorAlone,
     "factorized": Factorized,
 }
-"""What makes the model of a picture whose latents have `size` (h, w), by `ModelConfig.entropy_model`."""
+"""By `ModelConfig.entropy_model`: (twin, size (h, w) of the latents) -> the entropy model of one picture."""
 
 
 def entropy_model(twin: Twin, size: tuple[int, int]) -> EntropyModel:

@@ -1,4 +1,4 @@
-"""What an entropy model tells the walk about one picture."""
+"""What the walk needs to know of an entropy model for one picture."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -13,14 +13,14 @@ from gllmm_jax.order.schedule import Schedule
 from gllmm_jax.prob.distributions import Distributions
 
 Latents = TypeVar("Latents", np.ndarray, jax.Array)
-"""Latents int32 [h, w, M]: NumPy's are changed in place, JAX's are not."""
+"""Latents int32 [h, w, M]: arrays of NumPy are changed in place, arrays of JAX are not."""
 
 
 class Program(Protocol):
-    """The distributions of a part of the walk: hashable, its two functions traceable."""
+    """Gives the distributions of a part of the walk. It is hashable, and its two functions can be traced."""
 
     def prepare(self, stage: Any, part: Any, plane: jax.Array) -> Any:
-        """What the groups of a part share, a tree of arrays: of what the stage and the part know, and of its plane."""
+        """What the groups of a part share, a tree of arrays, from the plane and from what stage and part know."""
         ...
 
     def distribute(self, prepared: Any, plane: jax.Array, rows: jax.Array) -> Distributions:
@@ -29,25 +29,25 @@ class Program(Protocol):
 
 
 class Part(NamedTuple):
-    """Groups of one program: the loop takes them without leaving the device."""
+    """Groups with one program, which the loop takes without leaving the device."""
 
     program: Program
     known: Any  # a tree of arrays
     schedule: Schedule  # of rows of the stage's plane
     most: int  # rows that a picture of the same bucket may have at most
-    first: int = 0  # of the channels that the distributions are about
+    first: int = 0  # the first channel of the distributions
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """Parts that share a plane: all latents, or those of one scale."""
+    """Parts that share a plane, which holds all latents or those of one scale."""
 
     raster: np.ndarray  # int32 [R], number in y_hat, row by row, of the position in each row of the plane; -1 for none
-    known: Callable[[Any], Any]  # y_hat as far as it is known when the stage begins -> a tree of arrays
+    known: Callable[[Any], Any]  # y_hat, of which earlier stages are known -> a tree of arrays
     parts: Sequence[Part]
 
     def plane(self, y_hat: np.ndarray | jax.Array) -> jax.Array:
-        """Latents int32 [h, w, M] as a plane on the device, int32 [R, M], zeros where there is none."""
+        """Latents int32 [h, w, M] as a plane on the device, int32 [R, M], with zeros in rows without a position."""
         flat, inside = y_hat.reshape(-1, y_hat.shape[-1]), self.raster >= 0
         if not isinstance(flat, np.ndarray):
             return jnp.where(inside[:, None], flat[np.maximum(self.raster, 0)], 0)
@@ -56,7 +56,7 @@ class Stage:
         return jax.device_put(plane)
 
     def written(self, y_hat: Latents, plane: jax.Array) -> Latents:
-        """`y_hat` with what the plane holds; NumPy's is changed."""
+        """`y_hat` with the latents of the plane; an array of NumPy is changed in place."""
         inside, shape = self.raster >= 0, (-1, y_hat.shape[-1])
         if isinstance(y_hat, np.ndarray):
             y_hat.reshape(shape)[self.raster[inside]] = np.asarray(plane)[inside]
@@ -71,7 +71,7 @@ class EntropyModel(Protocol):
     """
 
     def static(self) -> Static:
-        """Distributions of what comes first in the stream and depends on nothing in it."""
+        """The distributions of the symbols that come first in the stream. They depend on nothing in it."""
         ...
 
     def symbols(self, y_hat: Latents, z_hat: Latents) -> Latents:
@@ -79,9 +79,9 @@ class EntropyModel(Protocol):
         ...
 
     def begin(self, symbols: Latents, y_hat: Latents) -> tuple[Latents, Latents]:
-        """(y_hat with the latents that these symbols are, z_hat)."""
+        """(y_hat, z_hat), with the latents that the symbols of `static` stand for."""
         ...
 
     def stages(self, z_hat: Any) -> Sequence[Stage]:
-        """How the other latents follow."""
+        """The stages in which the other latents follow."""
         ...

@@ -1,7 +1,7 @@
 """Windows: a large plane goes through a network in overlapping pieces of one size.
 
-They overlap by as much as the network sees, and lie wholly in the plane: what the network pads with zeros is either
-the plane's own edge or too far away to matter.
+Windows overlap by as much as the network sees, and lie wholly in the plane. So the zeros beyond the edge of a window
+are those beyond the edge of the plane, or too far away to change what is kept of the window.
 """
 
 from typing import NamedTuple
@@ -16,11 +16,11 @@ Slices = tuple[slice, slice]  # rows, columns
 
 
 class Window(NamedTuple):
-    """One window, what of it is kept, and where in the plane that lies."""
+    """One window of a plane."""
 
-    where: Slices
-    kept: Slices
-    to: Slices
+    where: Slices  # the window in the plane
+    kept: Slices  # the part that is kept, in the window
+    to: Slices  # the same part in the plane
 
 
 def windows(size: tuple[int, int], side: int, reach: int) -> list[Window]:
@@ -34,7 +34,7 @@ def windows(size: tuple[int, int], side: int, reach: int) -> list[Window]:
 
 
 def scaled(slices: Slices, factor: int) -> Slices:
-    """The same place in a plane with `factor` times as many samples on each axis."""
+    """The same slices of a plane with `factor` times as many samples on each axis."""
     rows, columns = (slice(factor * s.start, factor * s.stop) for s in slices)
     return rows, columns
 

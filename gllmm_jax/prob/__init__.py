@@ -1,6 +1,6 @@
 """Formulas: distributions, mixtures, quantisation, integer tables. No parameters, no files.
 
-The names that `__all__` lists stay.
+Later versions keep the names in `__all__`.
 
     >>> import jax, jax.numpy as jnp
     >>> from gllmm_jax import prob

@@ -11,13 +11,13 @@ from gllmm_jax.prob import tables
 
 
 class Distributions(Protocol):
-    """Of P x X latents: X channels at each of P positions.
+    """The distributions of P x X latents: X channels at each of P positions.
 
-    Symbols are whole numbers; cumulative frequencies are int32 in 1/65536. All of it is integer arithmetic, so that
+    Symbols are whole numbers. Cumulative frequencies are int32 in 1/65536. All methods use integer arithmetic, so that
     encoder and decoder find the same numbers. Any class with these three methods will do.
 
-    The decoder cuts single steps of L symbols out of a group. Their arrays have no P: they are [C, L], and the methods
-    take and give [L]. So count axes from the end, as in `[..., 0, :]`.
+    The decoder cuts single steps of L symbols out of a group. The arrays of a step have no axis P: they are [C, L], and
+    the methods take and return [L]. So methods count axes from the end, as in `[..., 0, :]`.
     """
 
     def support(self) -> tuple[Int32[Array, "*P X"], Int32[Array, "*P X"]]:
@@ -32,16 +32,16 @@ class Distributions(Protocol):
         ...
 
     def each(self, change: Callable[[jax.Array], jax.Array]) -> "Distributions":
-        """The same with each array [P, C, X] that belongs to latents changed: cut or rearranged, by the walk.
+        """The same distributions with `change` applied to each array [P, C, X]; the walk cuts or rearranges them so.
 
-        What belongs to no single latent, such as a common table, stays as it is. An array of one number a latent has
-        C = 1.
+        It leaves arrays that belong to no single latent, such as a common table, as they are. An array with one number
+        for each latent has C = 1.
         """
         ...
 
 
 class Mixtures(NamedTuple):
-    """Integer mixtures as `Distributions`: what the codecs' own entropy models give."""
+    """Integer mixtures as `Distributions`. The codec's own entropy models give these."""
 
     mix: tables.IntegerMixture  # fields [P, C, X]
     families: Int32[Array, "T"]  # `tables.family_table`, flattened

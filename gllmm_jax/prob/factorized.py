@@ -1,7 +1,8 @@
-"""The factorised prior of the hyper-latents: one learned univariate density a channel.
+"""The factorised prior of the hyper-latents: one learned univariate density for each channel.
 
-Its CDF is sigmoid(logits(v)), `logits` an increasing chain of small affine stages, 1-3-3-3-1 or any other. Parameters
-are a dict of `matrix0..3` [N, out, in], `bias0..3` [N, out, 1] and `factor0..2` [N, out, 1]: 43 numbers a channel.
+Its CDF is sigmoid(logits(v)). `logits` is an increasing chain of small affine stages, of widths 1-3-3-3-1 or any other.
+Parameters are a dict of `matrix0..3` [N, out, in], `bias0..3` [N, out, 1] and `factor0..2` [N, out, 1]: 43 numbers a
+channel.
 Source: Balle et al. 2018, appendix 6.1, as in TensorFlow-Compression's `EntropyBottleneck` (defaults of version 1.2).
 """
 
@@ -15,14 +16,14 @@ from gllmm_jax.prob.quantize import lower_bound
 
 FILTERS = (1, 3, 3, 3, 1)
 DEEP = (1, 3, 3, 3, 3, 1)
-"""Of CompressAI: one stage more."""
+"""CompressAI's widths, with one stage more."""
 
 INIT_SCALE = 10.0
 LIKELIHOOD_MIN = 1e-9
 
 
 def logits(params: Mapping[str, jax.Array], v: Float[Array, "N n"]) -> Float[Array, "N n"]:
-    """Logits of the CDF at `v` [N, n], per channel -> [N, n]; increasing in `v`."""
+    """Logits of each channel's CDF at `v`; increasing in `v`."""
     x = v[:, None, :]
     last = sum(name.startswith("matrix") for name in params) - 1
     for i in range(last + 1):
@@ -39,9 +40,9 @@ def bin_bits(
     width: jax.Array | float = 1.0,
     shift: jax.Array | float = 0.0,
 ) -> Float[Array, "*batch N"]:
-    """Information content of the unit bin around every `z` [..., N], in bits; same shape as `z`, at most 29.9.
+    """Information content of the unit bin around every `z`, in bits, at most 29.9.
 
-    The density is `width` times as wide as the parameters say and moved by `shift`; both of a shape that fits z's.
+    The density is `width` times as wide as the parameters say, and moved by `shift`. Both broadcast to the shape of z.
     """
 
     width, shift = (jnp.broadcast_to(a, z.shape) for a in (width, shift))

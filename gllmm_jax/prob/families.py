@@ -1,9 +1,10 @@
 """Probability mass of one unit bin under the three symmetric families, in the log domain.
 
 All three densities are symmetric, so a bin at distance a = |v - mean| holds the mass
-F((1/2 - a) / s) - F(-(1/2 + a) / s): far out, both arguments are on the side where the CDF is small and its logarithm
+F((1/2 - a) / s) - F(-(1/2 + a) / s). Far from the mean both arguments lie where the CDF is small and its logarithm is
 exact, so nothing cancels in the tail.
-float32 or float64, any shapes that broadcast, natural logarithms (the mixture turns them into bits).
+
+Arrays are float32 or float64, of any shapes that broadcast. Logarithms are natural; the mixture turns them into bits.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,14 +17,14 @@ from jaxtyping import Array, Float
 
 def _log_difference(log_big: jax.Array, log_small: jax.Array) -> jax.Array:
     """log(exp(log_big) - exp(log_small)) for log_big > log_small."""
-    gap = jnp.minimum(log_small - log_big, -1e-7)  # equal to rounding: the bin is still not empty
+    gap = jnp.minimum(log_small - log_big, -1e-7)  # where rounding makes both equal, the bin is still not empty
     return log_big + jnp.log(-jnp.expm1(gap))
 
 
 def _log_ndtr(x: jax.Array) -> jax.Array:
-    """log of the standard normal CDF, value and gradient finite at any finite `x`.
+    """log of the standard normal CDF. Value and gradient are finite at any finite `x`.
 
-    JAX's own gradient cancels numbers of the size x² in its exponent and overflows from about x = -1e4 in float32.
+    The exponent in JAX's own gradient is a difference of numbers near x². In float32 it overflows below about x = -1e4.
     """
     far = jnp.minimum(x, -10.0)
     series = jnp.log1p((3.0 / jnp.square(far) - 1.0) / jnp.square(far))  # Mills' ratio
@@ -37,7 +38,7 @@ def gaussian_log_mass(a: Float[Array, "..."], s: Float[Array, "..."]) -> Float[A
 
 
 def laplace_log_mass(a: Float[Array, "..."], s: Float[Array, "..."]) -> Float[Array, "..."]:
-    """The same under a Laplacian of scale `s`, its mean absolute deviation; closed form on both sides of a = 1/2."""
+    """`gaussian_log_mass` for a Laplacian of mean absolute deviation `s`; closed form on both sides of a = 1/2."""
     outside = -jnp.maximum(a - 0.5, 0.0) / s + jnp.log(-jnp.expm1(-1.0 / s)) - jnp.log(2.0)
     near = jnp.minimum(a, 0.5)
     inside = jnp.log(-0.5 * (jnp.expm1((near - 0.5) / s) + jnp.expm1(-(near + 0.5) / s)))
@@ -45,7 +46,7 @@ def laplace_log_mass(a: Float[Array, "..."], s: Float[Array, "..."]) -> Float[Ar
 
 
 def logistic_log_mass(a: Float[Array, "..."], s: Float[Array, "..."]) -> Float[Array, "..."]:
-    """The same under a logistic of scale `s`. F(u) - F(l) = F(u) F(-l) (1 - exp(-1/s)) when u - l = 1/s."""
+    """`gaussian_log_mass` for a logistic of scale `s`: F(u) - F(l) = F(u) F(-l) (1 - exp(-1/s)) where u - l = 1/s."""
     return jax.nn.log_sigmoid((0.5 - a) / s) + jax.nn.log_sigmoid((0.5 + a) / s) + jnp.log(-jnp.expm1(-1.0 / s))
 
 
@@ -67,17 +68,17 @@ CDF: dict[str, Callable[[jax.Array], jax.Array]] = {
     "laplace": laplace_cdf,
     "logistic": jax.nn.sigmoid,
 }
-"""Of the densities with mean 0 and scale 1."""
+"""The CDFs of the densities with mean 0 and scale 1."""
 
 DRAW: dict[str, Callable[..., jax.Array]] = {
     "gaussian": jax.random.normal,
     "laplace": jax.random.laplace,
     "logistic": jax.random.logistic,
 }
-"""(key, shape, dtype) -> numbers of those densities."""
+"""(key, shape, dtype) -> random numbers with these densities."""
 
 
 def check_families(families: Sequence[str]) -> None:
-    """Raises `ValueError` unless they are one or more of `LOG_MASS`."""
+    """Raises `ValueError` unless `families` are one or more names of `LOG_MASS`."""
     if not families or not set(families) <= set(LOG_MASS):
         raise ValueError(f"families of densities are one or more of {', '.join(LOG_MASS)}, not {families!r}")

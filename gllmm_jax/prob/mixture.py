@@ -1,7 +1,7 @@
 """The Gaussian-Laplacian-Logistic mixture of one latent, in floats: what training minimises.
 
-M channels of latents; every latent has C = families x components components. Arrays of a mixture are [..., C, M], one
-family after the other. Rates are bits.
+There are M channels of latents. Every latent has C = families x components components. Arrays of a mixture are
+[..., C, M], with the components of one family after those of the other. Rates are in bits.
 """
 
 import dataclasses
@@ -16,10 +16,10 @@ from gllmm_jax.prob.families import CDF, DRAW, LOG_MASS, check_families
 from gllmm_jax.prob.quantize import lower_bound
 
 SCALE_MIN = 0.01
-"""Floor of every scale, in units of the quantisation step: guards the division, far below what changes the model."""
+"""Floor of every scale, in quantisation steps: it guards the division, and is too small to change the model."""
 
 SCALE_BOUND = 0.11
-"""The floor of scales that are bounded instead of absolute. Source: Balle et al. 2018, as in CompressAI."""
+"""The floor of scales with `bounded`. Source: Balle et al. 2018, as in CompressAI."""
 
 PROBABILITY_MIN = 1e-6
 """Floor of a bin's probability: no latent costs more than 19.93 bits. Source: the authors' code."""
@@ -29,11 +29,11 @@ PROBABILITY_MIN = 1e-6
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Mixture:
-    """`log_weight` (natural, normalised over C), `mean`, `scale` (in quantisation steps), each [..., C, M].
+    """Logarithms of the weights (natural, normalised over C), means and scales (in quantisation steps).
 
-    The first C / F of the components are of the first of the F `families`, and so on. A tree of three arrays, for
-    `jax.tree.map`, `jax.jit` and `jax.vmap`; the families are part of its structure. Raises `ValueError` where there is
-    no such family.
+    The first C / F components are of the first of the F `families`, the next C / F of the second, and so on. For
+    `jax.tree.map`, `jax.jit` and `jax.vmap` a mixture is a tree of three arrays, and the families belong to its
+    structure. Raises `ValueError` if there is no such family.
     """
 
     log_weight: Float[Array, "*batch C M"]
@@ -45,21 +45,21 @@ class Mixture:
         check_families(self.families)
 
     def by_family(self) -> list["Mixture"]:
-        """The components of each family as a mixture [..., C / F, M]; their weights stay and do not add up to one."""
+        """One mixture [..., C / F, M] for each family. Weights are unchanged, so they do not add up to one."""
         k = self.mean.shape[-2] // len(self.families)
         parts = [jax.tree.map(lambda a, i=i: a[..., i * k : (i + 1) * k, :], self) for i in range(len(self.families))]
         return [dataclasses.replace(part, families=(name,)) for part, name in zip(parts, self.families, strict=True)]
 
 
 def at_least_single(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """The same array, float32 where it was half as wide: rates are differences of CDFs near one."""
+    """The array in float32 if it had fewer bits, else unchanged. Rates, differences of CDFs near one, need it."""
     return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
 
 
 def numbers_per_latent(families: Sequence[str], components: int) -> int:
-    """How many network outputs describe one latent: 30 for three families of three. A softmax over one has no logit.
+    """How many network outputs describe one latent: 30 for three families of three components.
 
-    Raises `ValueError` where there is no such family.
+    A softmax over a single family or component needs no logit. Raises `ValueError` if there is no such family.
     """
     check_families(families)
     per_component = 3 if components > 1 else 2
@@ -71,12 +71,12 @@ def split(
 ) -> Mixture:
     """Network outputs [..., P * M] as a mixture of M channels, P = `numbers_per_latent`, in float32 at least.
 
-    Order of the P groups of M channels: for each family, for each component: weight logit (where components > 1), mean,
-    raw scale; then the family logits (where there are several). The weight of a component is the product of two
-    softmaxes: over the components of its family and over the families. The scale is the absolute value of the raw one,
-    or, `bounded`, that raw one or 0.11, whichever is larger.
-    Raises `ValueError` where there is no such family.
-    Source: GLLMM, the authors' code; the floor of the scale is ours.
+    The outputs are P groups of M channels. First come, for each family and each of its components, the weight logit (if
+    components > 1), the mean and the raw scale. Then come the logits of the families (if there are several). The weight
+    of a component is the product of two softmaxes: over the components of its family and over the families. The scale
+    is the absolute value of the raw scale; with `bounded` it is the raw scale, but at least 0.11.
+
+    Raises `ValueError` if there is no such family. Source: GLLMM, the authors' code; the floor of the scale is ours.
     """
     groups = numbers_per_latent(families, components)
     raw = at_least_single(raw).reshape(*raw.shape[:-1], groups, raw.shape[-1] // groups)
@@ -102,12 +102,12 @@ def _in_equal_ranks(v: jax.Array, mixture: Mixture) -> tuple[jax.Array, Mixture]
 
 
 def log_mass(v: Float[Array, "*batch M"], mixture: Mixture) -> Float[Array, "..."]:
-    """Natural log of the probability of the unit bin around `v` [..., M], not floored.
+    """Natural log of the probability of the unit bin around `v`, without a floor, in float32 at least.
 
-    Shapes broadcast, as in NumPy: all batch axes, of which either may have fewer, and a mixture of one channel to all
-    of v's. So y [B, h, w, M] goes with a mixture [h, w, C, M]. The result is in float32 at least, whatever is given.
+    Batch axes broadcast as in NumPy, and a mixture of one channel broadcasts to all channels of `v`. So y [B, h, w, M]
+    goes with a mixture [h, w, C, M].
 
-    Source: GLLMM; the safe form is ours.
+    Source: GLLMM; the form that is safe in the tails is ours.
     """
     v, mixture = _in_equal_ranks(v, mixture)
     parts = [LOG_MASS[part.families[0]](jnp.abs(v - part.mean), part.scale) for part in mixture.by_family()]
@@ -115,10 +115,10 @@ def log_mass(v: Float[Array, "*batch M"], mixture: Mixture) -> Float[Array, "...
 
 
 def cdf(v: Float[Array, "*batch M"], mixture: Mixture) -> Float[Array, "..."]:
-    """The probability below `v` [..., M]; shapes broadcast as in `log_mass`.
+    """The probability below `v`; shapes broadcast as in `log_mass`.
 
-    For plots and checks: differences of it are zero in the tails, where `log_mass` is exact. What a file is coded with
-    is `tables.mixture_cdf`.
+    It is for plots and checks. In the tails its differences are zero, where `log_mass` is exact. Files are coded with
+    `tables.mixture_cdf`.
     """
     v, mixture = _in_equal_ranks(v, mixture)
     below = [CDF[part.families[0]]((v - part.mean) / part.scale) for part in mixture.by_family()]
@@ -126,9 +126,9 @@ def cdf(v: Float[Array, "*batch M"], mixture: Mixture) -> Float[Array, "..."]:
 
 
 def sample(key: jax.Array, mixture: Mixture, *, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
-    """Numbers drawn from a mixture [..., C, M], independent of each other -> [*shape, ..., M].
+    """Independent random numbers from a mixture [..., C, M] -> [*shape, ..., M].
 
-    Rounded to whole numbers they are latents: each has the probability that `bin_bits` says.
+    Rounded to whole numbers they are latents, with the probabilities that `bin_bits` counts.
     """
     of_component, *of_families = jax.random.split(key, 1 + len(mixture.families))
     c, out = mixture.mean.shape[-2], (*shape, *mixture.mean.shape[:-2], mixture.mean.shape[-1])
@@ -144,12 +144,10 @@ def sample(key: jax.Array, mixture: Mixture, *, shape: tuple[int, ...] = ()) -> 
 
 
 def bin_bits(v: Float[Array, "*batch M"], mixture: Mixture, *, least: float = PROBABILITY_MIN) -> Float[Array, "..."]:
-    """Information content of the unit bin around every `v` [..., M], in bits, between 0 and 19.93.
+    """Information content of the unit bin around every `v`, in bits, from 0 to -log2(least): 19.93 without a `least`.
 
-    Shapes broadcast as in `log_mass`.
-
-    `v` need not be an integer: in training it carries uniform noise. The gradient stays alive beyond the floor of the
-    probability, which is `least`.
+    Shapes broadcast as in `log_mass`. `v` need not be an integer: in training it carries uniform noise. `least` is the
+    floor of the probability. Below the floor the gradient still passes where it would raise the probability.
     """
     floored = lower_bound(log_mass(v, mixture), jnp.log(least))
     return jnp.maximum(-floored / jnp.log(2.0), 0.0)

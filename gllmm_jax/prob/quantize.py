@@ -1,4 +1,4 @@
-"""Rounding as the decoder sees it, and its stand-ins while gradients are needed."""
+"""Rounding, its differentiable substitutes, and bounds with useful gradients."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from jaxtyping import Array, Float
 
 
 def add_noise(key: jax.Array, y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """y + U(-1/2, 1/2), any shape: the differentiable stand-in for rounding in the rate.
+    """y + U(-1/2, 1/2): the differentiable substitute for rounding in the rate.
 
-    An array of keys, one for each image of y [B, ...], gives each image noise of its own, the same however a batch is
-    shared out among devices.
+    With an array of keys, one for each image of y [B, ...], each image has its own noise. This noise does not depend on
+    how a batch is divided among devices.
 
     Source: GLLMM, training recipe.
     """
@@ -24,18 +24,18 @@ def add_noise(key: jax.Array, y: Float[Array, "*shape"]) -> Float[Array, "*shape
 
 
 def is_batch_of_keys(key: jax.Array) -> bool:
-    """Whether it is an array [B] of keys, of `jax.random.key` or `PRNGKey`, and not one key."""
+    """Whether `key` is an array [B] of keys and not one key; of `jax.random.key` or of `PRNGKey`."""
     return key.ndim > (0 if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else 1)
 
 
 def round_straight_through(y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """round(y), half to even, any shape; the gradient is that of the identity."""
+    """round(y), half to even, with the gradient of the identity."""
     return y + jax.lax.stop_gradient(jnp.round(y) - y)
 
 
 @jax.custom_jvp
 def lower_bound(x: Float[Array, "*shape"], bound: ArrayLike) -> Float[Array, "*shape"]:
-    """max(x, bound), whose gradient also passes below the bound when it would raise `x`; the bound has none.
+    """max(x, bound). Below the bound the gradient passes too where it would raise `x`. The bound gets no gradient.
 
     In forward mode the derivative is that of the maximum, since a tangent does not know which way the loss falls.
 
@@ -50,7 +50,7 @@ def _lower_bound_tangent(primals: tuple[Any, Any], tangents: tuple[Any, Any]) ->
     return jnp.maximum(x, bound), jnp.where(x >= bound, tangent, _stopped.bind(tangent))
 
 
-# a linear function that gives zeros, with a false transpose
+# a linear function that gives zeros, whose transpose is not that of zeros: it passes negative gradients
 _stopped = Primitive("stopped_unless_raised")
 _stopped.def_impl(jnp.zeros_like)
 _stopped.def_abstract_eval(lambda tangent: tangent)

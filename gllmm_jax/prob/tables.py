@@ -1,9 +1,9 @@
 """Integer probabilities: stored CDF tables and the mixture CDF evaluated on them, in int32 arithmetic only.
 
-The decoder evaluates no exp, erf or sigmoid. Each family's CDF is a table over the standardised argument, made once in
-float64 and stored with the weights; a mixture is an integer weighted sum of looked-up entries.
+The decoder evaluates no exp, erf or sigmoid. Each family's CDF is a table over the standardised argument. The table is
+made once in float64 and stored with the weights. The CDF of a mixture is an integer weighted sum of table entries.
 
-Units: means and scales in 1/256 of a latent step (`FRACTION` bits), the standardised argument in 1/256 of a scale,
+Units: means and scales are in 1/256 of a latent step (`FRACTION` bits), the standardised argument in 1/256 of a scale,
 logits to base 2 in 1/64 (`LOGIT_FRACTION` bits), component weights in 1/32768, cumulative frequencies in 1/65536.
 """
 
@@ -33,10 +33,10 @@ Y_LIMIT = 8191
 """Largest magnitude of a latent the coder carries."""
 
 ROUNDING = 1e-6
-"""How much a float CDF may decrease from one symbol to the next: of float32, such numbers are rounding."""
+"""How much a float CDF may decrease from one symbol to the next: float32 rounds by as much."""
 
 TAIL = 4
-"""Less than 2^-(14 + TAIL) of all symbols lie beyond the support of a component that falls as a Laplacian or faster."""
+"""Where a component falls as fast as a Laplacian or faster, less than 2^-(14 + TAIL) of it lies beyond its support."""
 
 
 class IntegerMixture(NamedTuple):
@@ -52,7 +52,7 @@ class IntegerMixture(NamedTuple):
 def family_table(families: Sequence[str]) -> np.ndarray:
     """CDFs of the standardised families at t = -12 ... 12 in steps of 1/256, int32 [families, 6145], below 2^16.
 
-    Raises `ValueError` where there is no such family.
+    Raises `ValueError` if there is no such family.
     """
     check_families(families)
     t = np.arange(-EDGE, EDGE + 1) / (1 << FRACTION)
@@ -65,27 +65,27 @@ def family_table(families: Sequence[str]) -> np.ndarray:
 
 
 def power_table() -> np.ndarray:
-    """2^(-j/64) in 1/32768 for j = 0, 1, ..., ending in 0, int32."""
+    """2^(-j/64) in 1/32768 for j = 0, 1, ..., int32; the last entry is 0."""
     j = np.arange(POWERS + 1)
     table = np.rint(2.0 ** (WEIGHT_BITS - j / (1 << LOGIT_FRACTION)))
     return np.where(j == POWERS, 0, table).astype(np.int32)
 
 
 def cumulative(cdf: np.ndarray) -> np.ndarray:
-    """Integer CDF of one symbol set from its float CDF.
+    """The integer CDF of a set of symbols, from its float CDF.
 
     Args:
       cdf: float64 [..., n + 1], non-decreasing, at the lower edge of each symbol and the upper edge of the last.
 
-    Returns: int32 [..., n + 1], from 0 to 2^16, strictly increasing: mass beyond the ends goes to the end symbols.
+    Returns: int32 [..., n + 1], from 0 to 2^16, strictly increasing. The mass beyond either end goes to the last symbol
+      at that end.
 
-    Raises `ValueError` where there are too many symbols, and on a CDF that decreases, by more than rounding, or holds
-    what is no number.
+    Raises: `ValueError` if there are too many symbols, if the CDF decreases by more than rounding, or if it holds NaN.
     """
     n = cdf.shape[-1] - 1
     if n >= TOTAL:
         raise ValueError(f"a table holds fewer than {TOTAL} symbols, not {n}")
-    if not (np.diff(cdf, axis=-1) >= -ROUNDING).all():  # what is no number is not
+    if not (np.diff(cdf, axis=-1) >= -ROUNDING).all():  # false for NaN too
         raise ValueError("a CDF does not decrease: give it along the last axis, from the lowest symbol to the highest")
     cdf = np.maximum.accumulate(cdf, axis=-1)
     table = np.floor(np.clip(cdf, 0, 1) * (TOTAL - n)).astype(np.int32) + np.arange(n + 1, dtype=np.int32)
@@ -94,7 +94,7 @@ def cumulative(cdf: np.ndarray) -> np.ndarray:
 
 
 def softmax(powers: Int32[Array, "P"], logits: Int32[Array, "*batch K X"]) -> Int32[Array, "*batch K X"]:
-    """Integer softmax to base 2 over axis -2: int32 logits [..., K, X] -> weights that sum to at most 2^15."""
+    """Integer softmax to base 2 over axis -2: logits -> weights that sum to at most 2^15."""
     gap = jnp.max(logits, axis=-2, keepdims=True) - logits
     power = powers.at[jnp.minimum(gap, POWERS)].get(mode="promise_in_bounds")
     total = jnp.sum(power, axis=-2, keepdims=True, dtype=jnp.int32)
@@ -102,7 +102,7 @@ def softmax(powers: Int32[Array, "P"], logits: Int32[Array, "*batch K X"]) -> In
 
 
 def complete(weight: Int32[Array, "*batch C X"]) -> Int32[Array, "*batch C X"]:
-    """Give what rounding left of 2^15 to the largest weight (the first of equals); axis -2 is components."""
+    """Raise the largest weight (the first of equals) so that the weights sum to 2^15 over axis -2."""
     largest = jnp.argmax(weight, axis=-2, keepdims=True).astype(jnp.int32)
     rest = (1 << WEIGHT_BITS) - jnp.sum(weight, axis=-2, keepdims=True, dtype=jnp.int32)
     index = lax.broadcasted_iota(jnp.int32, weight.shape, weight.ndim - 2)
@@ -112,7 +112,7 @@ def complete(weight: Int32[Array, "*batch C X"]) -> Int32[Array, "*batch C X"]:
 def mixture(
     mean: Int32[Array, "*batch C X"], scale: Int32[Array, "*batch C X"], weight: Int32[Array, "*batch C X"]
 ) -> IntegerMixture:
-    """Bring means and raw (signed) scales, int32 [..., C, X] in 1/256, into the domain of `mixture_cdf`."""
+    """The mixture of means and raw (signed) scales, both in 1/256, clipped to the domain of `mixture_cdf`."""
     mean = jnp.clip(mean, -MEAN_LIMIT, MEAN_LIMIT)
     scale = jnp.clip(jnp.abs(scale), SCALE_LOW, SCALE_HIGH)
     # |span * reciprocal| <= 13 * 2^24 < 2^31
@@ -123,11 +123,11 @@ def mixture(
 def radius(
     mean: Int32[Array, "*batch C X"], scale: Int32[Array, "*batch C X"], weight: Int32[Array, "*batch C X"]
 ) -> Int32[Array, "*batch 1 X"]:
-    """Radius of the symbols that get a frequency under a mixture, int32 [..., C, X] each -> [..., 1, X].
+    """The radius of a mixture's support: the symbols -radius ... radius get a frequency.
 
-    Each symbol takes at least 1/65536 from the others, so the support is as narrow as it can be without leaving much
-    outside: a component of weight w reaches ln(2^(15 + TAIL) w) scales beyond its mean. What lies outside is rare
-    enough to be listed one by one.
+    Each symbol takes at least 1/65536 from the others, so a support should be narrow. It covers each component of
+    weight w up to ln(2^(15 + TAIL) w) scales from its mean. Latents outside the support are so rare that the stream
+    lists them one by one.
     """
     bits = 32 - lax.clz(weight)
     # 177/256 is ln 2; at most 2^18 * 20 * 177 < 2^30
@@ -141,11 +141,11 @@ def mixture_cdf(table: Int32[Array, "T"], mix: IntegerMixture, k: Int32[Array, "
     """Cumulative frequency below symbol `k`, in 1/65536.
 
     Args:
-      table: int32 [families * 6145], the flattened `family_table`.
+      table: the flattened `family_table`, int32 [families * 6145].
       mix: fields [..., C, X].
-      k: int32 [..., X] in -radius ... radius + 1. Radius 0 leaves one symbol, for free.
+      k: int32 [..., X] in -radius ... radius + 1. With radius 0 there is one symbol, which costs no bits.
 
-    Returns: int32 [..., X], 0 at -radius, 2^16 at radius + 1, strictly increasing in between.
+    Returns: int32 [..., X], 0 at -radius, 2^16 at radius + 1, strictly increasing between.
     """
     components, row, radius = mix.mean.shape[-2], 2 * EDGE + 1, mix.radius[..., 0, :]
     family = lax.broadcasted_iota(jnp.int32, mix.mean.shape, mix.mean.ndim - 2)

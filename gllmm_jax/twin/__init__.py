@@ -1,1 +1,1 @@
-"""The integer twin of a trained model: its arithmetic, and how it is made, bounded and proven."""
+"""The integer twin of a trained model: its arithmetic, how it is made, and the proof of its bounds."""

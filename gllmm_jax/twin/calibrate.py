@@ -1,4 +1,4 @@
-"""From trained float parameters to their integer twin, with every bound kept. NumPy, float64."""
+"""Makes the integer twin of trained float parameters, and keeps every bound. NumPy, float64."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,11 +20,12 @@ def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observ
     """The integer twin of trained parameters.
 
     Args:
-      params: the model's parameter tree; all but the transforms and h_a is read.
-      calibration: latents of typical pictures, with a variable rate some at the top of each level. They set the ranges
-        of activations; a picture outside them costs bits, never correctness.
+      params: the model's parameter tree. The transforms and h_a are not read.
+      calibration: latents of typical pictures. With a variable rate each level needs some, of its highest quality. They
+        set the ranges of activations. A picture outside these ranges costs more bits, and is still coded exactly.
 
-    Raises: `ValueError`, naming the layer, where integers below 2^24 cannot carry it, and where there are no latents.
+    Raises: `ValueError`, which names the layer, if a layer does not fit into integers below 2^24; and if there are no
+      latents.
     """
     layers, parts = float_layers(config, params), _by_level(config, calibration)
     if not all(parts):
@@ -45,7 +46,7 @@ def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observ
 
 
 def _by_level(config: ModelConfig, calibration: Sequence[observe.Latents]) -> list[list[observe.Latents]]:
-    # for each level its latents, their quality as its place in the level
+    # the latents of each level, with the number of their quality within the level
     if config.rate is None:
         return [list(calibration)]
     found: list[list[observe.Latents]] = [[] for _ in range(LEVELS)]
@@ -61,7 +62,7 @@ def _of_level(config: ModelConfig, layers: Mapping, level: int) -> dict[str, Any
 
 
 class _Plan:
-    """Ranges and precisions of one level, or of a model that has one quality."""
+    """Ranges and precisions of one level, or of a model with one quality."""
 
     def __init__(self, config: ModelConfig, layers: Mapping, calibration: Sequence, low: np.ndarray, high: np.ndarray):
         self._layers, wiring = layers, specs(config)
@@ -88,11 +89,11 @@ class _Plan:
         return quantise(name, self._layers[name], self._inputs[name], exponent, limit, whole)
 
     def fine(self, name: str) -> np.ndarray:
-        """Bits behind the point of a layer's weights, by output."""
+        """Fractional bits of a layer's weights, for each output."""
         return self._fine[name]
 
     def arrays(self, whole: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
-        """The integer arrays, their kernels made of the `whole` ones (integers and their precision) where given."""
+        """The integer arrays. Kernels are made of the `whole` ones (integers and their precision) if there are any."""
         found: dict[str, np.ndarray] = {"y.limit": self._y_limit}
         for name in self._layers:
             self._fine[name], arrays = self._quantised(name, whole.get(name))
@@ -101,7 +102,7 @@ class _Plan:
 
 
 def _shared_out(form: Input, makers: Mapping[str, Spec]) -> dict[str, Input]:
-    # the form of an input, for each of the layers whose outputs lie in it side by side
+    # the form of each layer's output, from the form of an input that holds these outputs side by side
     found, begin = {}, 0
     for maker, spec in makers.items():
         channels = spec.kernel[2] // blocks(maker)
@@ -111,9 +112,9 @@ def _shared_out(form: Input, makers: Mapping[str, Spec]) -> dict[str, Input]:
 
 
 def _consumers(wiring: Mapping[str, Spec]) -> dict[str, list[str]]:
-    """Layers that read one tensor, which has one form: by its name, that of the first who reads it.
+    """The layers that read each tensor. A tensor has one form, and the name of the first layer that reads it.
 
-    The stream that residual blocks add to is one tensor all along, and named "stream".
+    The stream to which residual blocks add is a single tensor called "stream".
     """
     found: dict[str, list[str]] = {}
     for name, spec in wiring.items():
@@ -129,9 +130,10 @@ def _consumers(wiring: Mapping[str, Spec]) -> dict[str, list[str]]:
 
 
 def float_layers(config: ModelConfig, params: Mapping) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Kernel float64 [taps, in, out] and bias, [out] or rows of them, of every layer.
+    """Kernel float64 [taps, in, out] and bias [out], or rows of biases, of every layer.
 
-    Outputs of dense2 are regrouped, logits to base 2. The offset on z is one more input of the layer that takes z.
+    The outputs of dense2 are in `output_order`, with logits to base 2. The offset on z becomes one more input of the
+    layer that takes z.
     """
     leaves, rows, layers = _leaves(config, params), _rows(config, params), {}
     for name, spec in specs(config).items():
@@ -167,7 +169,7 @@ def _leaves(config: ModelConfig, params: Mapping) -> dict[str, Mapping]:
 
 
 def _rows(config: ModelConfig, params: Mapping) -> dict[str, Any]:
-    """What each quality adds to a layer's bias: rows of the anchors, by the layer's name."""
+    """By layer, what a quality adds to the bias, as rows of the anchors."""
     if config.rate is None:
         return {}
     if config.msp is not None:
@@ -183,7 +185,7 @@ def _regrouped(config: ModelConfig, array: np.ndarray) -> np.ndarray:
 
 
 def output_order(config: ModelConfig) -> list[int]:
-    """Groups of the entropy net's outputs, regrouped: means, scales, component logits, family logits."""
+    """The twin's order of the entropy net's groups of outputs: means, scales, component logits, family logits."""
     families, k = len(config.families), config.components
     width = 3 if k > 1 else 2
     first = [width * c for c in range(families * k)]
@@ -193,7 +195,7 @@ def output_order(config: ModelConfig) -> list[int]:
 
 
 def output_format(config: ModelConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Exponent and limit of every output of the last layer: of dense2, [groups * M], in `output_order`; or of phi."""
+    """Exponent and limit of every output of the last layer: dense2 [groups * M] in `output_order`, or phi."""
     if config.direct:
         means = np.full(config.context_features - config.latents, tables.MEAN_LIMIT)
         limit = np.append(means, np.full(config.latents, tables.SCALE_HIGH))

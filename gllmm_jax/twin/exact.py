@@ -1,6 +1,6 @@
 """The integer networks of the exact path: hyper-synthesis, context and entropy-parameter nets, progressive network.
 
-Their layers, and why they are exact, see `twin.layers`.
+`twin.layers` has their layers, and says why they are exact.
 """
 
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ from gllmm_jax.twin.wiring import HYPER, LEAKS, form, has_offset
 
 
 class Nets(NamedTuple):
-    """Everything `parameters` and `hyper_synthesis` need, on the device."""
+    """All arrays that the networks need, on the device."""
 
     layers: dict[str, Layer]
-    y_limit: jax.Array  # int32 [M], clip of what the context sees
+    y_limit: jax.Array  # int32 [M], to which the context clips latents
     powers: jax.Array  # int32, `tables.power_table`
     families: jax.Array  # int32, `tables.family_table`, flattened
 
@@ -30,7 +30,7 @@ class Nets(NamedTuple):
 def nets(arrays: Mapping[str, np.ndarray]) -> Nets:
     """Device form of a twin's arrays."""
 
-    # device_put, here and wherever host arrays enter a program: jnp.asarray compiles something for every shape
+    # device_put, here and wherever a program takes host arrays, since jnp.asarray compiles a program for every shape
     def layer(name: str) -> Layer:
         kernel, bias, limit = (arrays[f"{name}.{k}"].astype(np.float32) for k in ("kernel", "bias", "limit"))
         scale = np.ldexp(np.float32(1), -arrays[f"{name}.shift"].astype(np.int32)).astype(np.float32)
@@ -51,7 +51,7 @@ def hyper_synthesis(
     Args:
       layers: of `Nets`.
       z_hat: int32 [hz, wz, N], zero outside `size`.
-      size: rows and columns of z that are the picture's; may be traced.
+      size: rows and columns of z that belong to the picture; may be traced.
 
     Returns: phi, integer-valued float32 [4 hz, 4 wz, F], zero outside 4 * size.
     """
@@ -63,13 +63,13 @@ def hyper_synthesis(
         x = (upsample if form(name) == "up" else conv)(x, layers[name], leak=leak)
         x = depth_to_space(x) if form(name) == "sub" else x
         zoom *= 1 if form(name) == "conv" else 2
-        # beyond the picture lies the zero border that each layer expects
+        # each layer expects zeros beyond the picture
         x = jnp.where(_inside(x.shape, (zoom * size[0], zoom * size[1])), x, 0.0)
     return x
 
 
 def _inside(shape: tuple[int, ...], size: tuple[jax.Array, jax.Array]) -> jax.Array:
-    # which positions of a plane are the picture's, bool [h, w, 1]
+    # which positions of a plane belong to the picture, bool [h, w, 1]
     rows, columns = (jnp.arange(side, dtype=jnp.int32) < end for side, end in zip(shape[:2], size, strict=True))
     return rows[:, None, None] & columns[None, :, None]
 
@@ -82,8 +82,8 @@ def parameters(
     Args:
       taps: int32 [P, 12, M], the neighbours in the order of `config.TAPS`, zero outside the picture;
         None without a context.
-      phi: [P, F] from `hyper_synthesis`; of a `direct` model the distributions are made of it alone.
-      sees: bool [P], which of them have a context; all unless given.
+      phi: [P, F] from `hyper_synthesis`. A `direct` model uses nothing else.
+      sees: bool [P], which positions have a context; all by default.
 
     Returns: fields int32 [P, C, M].
     """
@@ -101,7 +101,7 @@ def parameters(
 
 
 def split(config: ModelConfig, net: Nets, raw: jax.Array) -> IntegerMixture:
-    """The mixtures of raw numbers int32 [P, groups, X], in the order of `calibrate.output_order`."""
+    """The mixtures that raw numbers int32 [P, groups, X] describe, in the order of `calibrate.output_order`."""
     families, k, m = len(config.families), config.components, raw.shape[-1]
     c = families * k
     mean, scale, logits = raw[:, :c], raw[:, c : 2 * c], raw[:, 2 * c :]
@@ -119,14 +119,14 @@ def split(config: ModelConfig, net: Nets, raw: jax.Array) -> IntegerMixture:
 
 
 def features(config: ModelConfig, net: Nets, mixed: jax.Array, size: tuple[jax.Array, jax.Array], step: jax.Array):
-    """The progressive network as far as all places of a block share it.
+    """The part of the progressive network that all places of a block share.
 
     Args:
       mixed: int32 [h, w, places M], mixed representations on a folded plane that may be larger than the picture.
-      size: rows and columns of it that are the picture's; may be traced.
-      step: int32, the number of the call, of the calls of all scales.
+      size: rows and columns of the plane that belong to the picture; may be traced.
+      step: int32, the number of the call among the calls of all scales.
 
-    Returns: integer-valued float32 [h, w, F]; what lies outside `size` has no meaning.
+    Returns: integer-valued float32 [h, w, F]; without meaning outside `size`.
     """
     assert config.msp is not None
     inside = _inside(mixed.shape, size)
@@ -144,11 +144,12 @@ def features(config: ModelConfig, net: Nets, mixed: jax.Array, size: tuple[jax.A
 def numbers(
     config: ModelConfig, net: Nets, x: jax.Array, place: jax.Array, first: jax.Array, count: int
 ) -> IntegerMixture:
-    """Distributions, fields int32 [P, C, count], of `count` channels from `first` on at a place of P blocks.
+    """Distributions, fields int32 [P, C, count], of `count` channels from `first` on, at one place of P blocks.
 
     Args:
-      x: of `features`, [P, F].
-      place: int32, in the order of the block; first: int32.
+      x: [P, F] from `features`.
+      place: int32, the place's number in the order of the block.
+      first: int32.
     """
     layer = net.layers["place"]
     x = requantise(dot(x, layer.kernel[place]), layer._replace(bias=layer.bias[place]), leak=LEAKS["gllmm"])

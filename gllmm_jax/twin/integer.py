@@ -1,6 +1,6 @@
-"""The integer twin of a trained model: a bag of integer arrays that fixes every probability of every stream.
+"""The integer twin of a trained model: integer arrays that fix every probability of every stream.
 
-Made once from the float parameters, stored with them, and used by encoder and decoder alike.
+A twin is made once from the float parameters and stored with them. Encoder and decoder use the same twin.
 """
 
 import dataclasses
@@ -18,23 +18,24 @@ from gllmm_jax.twin import exact, levels, proof
 from gllmm_jax.twin.wiring import by_quality
 
 LEVELS_KEPT = 4
-"""Levels of a variable rate that a twin keeps ready, of which each takes some megabytes."""
+"""Levels of a variable rate that a twin keeps in memory; each takes some megabytes."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Twin:
-    """Integer arrays by name, as stored; `nets` is what the programs take.
+    """Integer arrays by name, as they are stored. `nets` has them in the form that programs take.
 
-    With a variable rate the arrays are those of all levels (`levels`): no stream is made before `at` has chosen.
+    With a variable rate the arrays are those of all levels (`twin.levels`). `at` makes the twin of one quality, which
+    streams need.
     """
 
     config: ModelConfig
     arrays: Mapping[str, np.ndarray]
-    whole: "Twin | None" = None  # the level of which this is one quality
+    whole: "Twin | None" = None  # the twin of the level, if this is the twin of one of its qualities
 
     @functools.cached_property
     def nets(self) -> exact.Nets:
-        """The networks on the default device, moved there once."""
+        """The networks on the default device; the first use moves them there."""
         if self.whole is None:
             return exact.nets(self.arrays)
         nets, names = self.whole.nets, by_quality(self.config)
@@ -43,13 +44,13 @@ class Twin:
         return nets._replace(layers=nets.layers | chosen)
 
     def at(self, quality: int) -> "Twin":
-        """One quality, 0 ... 255, of a twin with a variable rate: the twin of a model with that quality alone.
+        """The twin of one quality, 0 ... 255, of a model with a variable rate.
 
-        Raises `ValueError` where the bounds of its level do not hold.
+        Raises `ValueError` if the bounds of the quality's level do not hold.
         """
         number, place = levels.level_of(quality)
         level = self._found.get(number)
-        if level is None:  # proven when it is first used: most processes use one
+        if level is None:  # proven when it is first used, since most processes use one level
             arrays = levels.split(self.arrays, number)
             proof.check(self.config, arrays)
             if len(self._found) >= LEVELS_KEPT:
@@ -64,9 +65,9 @@ class Twin:
 
 
 def twin_from_arrays(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> Twin:
-    """The twin of stored arrays, its bounds proven again. Raises `ValueError` on arrays that are not a twin's.
+    """The twin of stored arrays. Raises `ValueError` if the arrays are no twin's or a bound does not hold.
 
-    With a variable rate the bounds of a level are proven where `Twin.at` first chooses one of its qualities.
+    With a variable rate `Twin.at` proves the bounds of a level, when it first chooses one of the level's qualities.
     """
     if config.rate is None:
         proof.check(config, arrays)
@@ -74,7 +75,7 @@ def twin_from_arrays(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> T
 
 
 def fingerprint(twin: Twin) -> bytes:
-    """8 bytes that differ wherever two twins may give different latents for one stream and size of picture."""
+    """8 bytes that differ if two twins may give different latents for the same stream and size of picture."""
     config = twin.config
     wiring = {
         "entropy model": config.entropy_model,

@@ -1,8 +1,9 @@
 """The layers of the integer networks, in arithmetic that is exact on every device.
 
-Activations and weights are integers held in float32. Every sum of |weight| * |input| is proven below 2^24 when the
-twin is made, so each partial sum is exact in any order, fused or not, on any device. Convolutions are shifted matrix
-products: a library convolution may choose Winograd or FFT, which are not exact.
+Activations and weights are integers in float32. The proof of a twin (`twin.proof`) shows that every sum of
+|weight| * |input| is below 2^24. So each partial sum is exact in any order, fused or not, on any device. Convolutions
+are sums of matrix products of shifted inputs, because a library's convolution may choose Winograd or FFT, which are
+not exact.
 """
 
 import math
@@ -14,16 +15,16 @@ from jax import lax
 
 from gllmm_jax.twin.wiring import PHASES
 
-SATURATION = 1 << 16  # so that 205 times an activation stays below 2^24
+SATURATION = 1 << 16  # 205 times an activation stays below 2^24
 
 
-_INT = jnp.int32  # of numbers that would be wider where JAX is told to keep 64 bits
+_INT = jnp.int32  # Python's integers would become 64 bits wide where JAX has 64 bits enabled
 
 
 def _places(side: int) -> jax.Array:
-    """Of each tap of an up-convolution: row and column of its phase, and how far from x[i - 1] down and right it reads.
+    """Each tap of an up-convolution in order, int32 [side^2, 4].
 
-    Taps in order, int32 [side^2, 4].
+    The four numbers are row and column of the tap's phase, and how far below and right of x[i - 1] the tap reads.
     """
     phases = PHASES[side]
     found = {
@@ -37,21 +38,21 @@ def _places(side: int) -> jax.Array:
 
 
 class Layer(NamedTuple):
-    """One affine layer and its requantisation; integers in float32."""
+    """One affine layer and its requantisation: integers in float32."""
 
     kernel: jax.Array  # [taps, in, out]
-    bias: jax.Array  # [out], or rows to choose from [rows, out]; the half that rounds included
+    bias: jax.Array  # [out], or [rows, out] to choose a row from; includes the half that makes floor round
     scale: jax.Array  # [out], powers of two
     limit: jax.Array  # [out], the output is clipped to +-limit
 
 
 def dot(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Exact product of integer-valued float32 [..., in] and [in, out]: never TF32 or bfloat16."""
+    """Exact product of integer-valued float32 [..., in] and [in, out]. It never uses TF32 or bfloat16."""
     return lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())), precision=lax.Precision.HIGHEST)
 
 
 def requantise(total: jax.Array, layer: Layer, *, leak: float | None, plus: jax.Array | None = None) -> jax.Array:
-    """floor((total + bias) * scale), and `plus`, then a ReLU of that slope (of `LEAKS`) if there is one, clipped."""
+    """floor((total + bias) * scale) + plus, then a ReLU whose slope is `leak` if that is given, then clipped."""
     rank = (1,) * (total.ndim - 1) + (-1,)
     bias, scale, limit = (a.reshape(rank) for a in layer[1:])
     a = jnp.floor((total + bias) * scale)
@@ -74,7 +75,7 @@ def conv(x: jax.Array, layer: Layer, *, leak: float | None, plus: jax.Array | No
     h, w, channels = x.shape
     x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
 
-    # a loop: nine products side by side take twice as long to compile, and the memory of nine windows
+    # in a loop, since nine products side by side take twice as long to compile, and the memory of nine windows
     def tap(t: jax.Array, total: jax.Array) -> jax.Array:
         window = lax.dynamic_slice(x, (lax.div(t, _INT(3)), lax.rem(t, _INT(3)), _INT(0)), (h, w, channels))
         return total + dot(window, layer.kernel[t])
@@ -84,7 +85,7 @@ def conv(x: jax.Array, layer: Layer, *, leak: float | None, plus: jax.Array | No
 
 
 def upsample(x: jax.Array, layer: Layer, *, leak: float | None) -> jax.Array:
-    """Up-convolution by 2, [h, w, in] -> [2h, 2w, out]: the four phases of a convolution of the dilated input."""
+    """Up-convolution by 2, [h, w, in] -> [2h, 2w, out], computed as its four phases."""
     (h, w, channels), (taps, _, out) = x.shape, layer.kernel.shape
     x, phases = jnp.pad(x, ((1, 1), (1, 1), (0, 0))), _places(math.isqrt(taps))
 

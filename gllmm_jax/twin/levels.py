@@ -1,8 +1,8 @@
-"""The arrays of a variable rate: one set for all its levels, from which `split` takes those of one.
+"""The arrays of a variable rate: one set for all levels, from which `split` makes the arrays of one level.
 
-A level's arrays are those of a twin with one quality, but for biases by quality, of which it has a row for each. In the
-set every array has an axis of levels in front, except the support of the prior, the fixed tables, and kernels: a kernel
-is kept once, at the finest precision that any level has, with the bits that each level drops (`down`).
+The arrays of a level are those of a twin with one quality, except that biases by quality have a row for each quality of
+the level. In the set every array has a first axis of levels, except the support of the prior, the fixed tables and the
+kernels. A kernel is stored once, at the finest precision of any level. `down` says how many bits each level drops.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,13 @@ from gllmm_jax.twin.wiring import EACH, LEVELS
 SHARED = ("prior.low", "prior.high", "powers", "families")
 
 MOST = 30
-"""Bits that may be dropped: of 16, so that nothing is left long before."""
+"""The most bits that may be dropped. Kernels have 16 bits, so fewer bits suffice to leave nothing."""
 
 Arrays = dict[str, np.ndarray]
 
 
 def split(arrays: Mapping[str, np.ndarray], level: int) -> Arrays:
-    """The arrays of one level. Raises `ValueError` where these are not those of a variable rate."""
+    """The arrays of one level. Raises `ValueError` if `arrays` are not those of a variable rate."""
     found: Arrays = {}
     for name, array in arrays.items():
         layer, _, kind = name.rpartition(".")
@@ -42,7 +42,7 @@ def split(arrays: Mapping[str, np.ndarray], level: int) -> Arrays:
 
 
 def join(levels: Sequence[Arrays], kernels: Mapping[str, np.ndarray], down: Mapping[str, np.ndarray]) -> Arrays:
-    """The set of these levels, whose kernels are `kernels` with `down` [LEVELS, out] bits dropped, by layer."""
+    """The set of all levels' arrays, with `kernels` by layer and the bits that levels drop, `down` [LEVELS, out]."""
     found: Arrays = {}
     for name, array in levels[0].items():
         layer, _, kind = name.rpartition(".")
@@ -56,21 +56,21 @@ def join(levels: Sequence[Arrays], kernels: Mapping[str, np.ndarray], down: Mapp
 
 
 def rounded(kernel: np.ndarray, down: np.ndarray) -> np.ndarray:
-    """A kernel [taps, in, out] without the lowest `down` [out] bits, rounded half up, in its own type."""
+    """A kernel [taps, in, out] without its lowest `down` [out] bits, rounded half up, in the same dtype."""
     down = down.astype(np.int32)
     return ((kernel.astype(np.int32) + ((1 << down) >> 1)) >> down).astype(kernel.dtype)
 
 
 def dropped(whole: np.ndarray, fine: np.ndarray) -> np.ndarray:
-    """How many bits `rounded` has to drop, int8 [out], from a precision of `whole` bits to one of `fine`.
+    """How many bits `rounded` must drop, int8 [out], to go from `whole` fractional bits to `fine`.
 
-    At most `MOST`: where more would go, all weights are zero and it does not matter.
+    It is at most `MOST`, since then all weights are zero.
     """
     return np.clip(whole - fine, 0, MOST).astype(np.int8)
 
 
 def level_of(quality: int) -> tuple[int, int]:
-    """The level of a quality, and its place among the qualities of that level."""
+    """The level of a quality, and the number of the quality within the level."""
     return divmod(quality, EACH)
 
 

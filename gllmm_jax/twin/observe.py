@@ -1,6 +1,6 @@
 """Ranges of activations of the float networks on calibration latents. NumPy only.
 
-The same wiring as `nn`, written apart from it because every picture has another shape and nothing is worth compiling.
+This repeats the wiring of `nn` in NumPy, because every picture has another shape and compiling for it does not pay.
 """
 
 import math
@@ -14,28 +14,28 @@ from gllmm_jax.nn.progressive import calls, mixed, row
 from gllmm_jax.twin.wiring import HYPER, PHASES, by_quality, form, has_offset
 
 SAMPLES = 8192
-"""Latent positions looked at, of all calibration pictures together."""
+"""Latent positions that are sampled from all calibration pictures together."""
 
 
 class Latents(NamedTuple):
-    """Of one picture: y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N]."""
+    """The latents of one picture: y_hat int [h, w, M] and z_hat int [ceil(h/4), ceil(w/4), N]."""
 
     y_hat: np.ndarray
     z_hat: np.ndarray
-    quality: int = 0  # with a variable rate: 0 ... 255, or the place among the qualities of a level
+    quality: int = 0  # with a variable rate: 0 ... 255, or the number of the quality within its level
 
 
 class Range(NamedTuple):
-    """What one tensor did, by channel."""
+    """The range of one tensor, by channel."""
 
     peak: np.ndarray  # largest magnitude [C]
     power: np.ndarray  # mean square [C]
 
 
 def activations(config: ModelConfig, layers: dict[str, Any], calibration: Sequence[Latents]) -> dict[str, Range]:
-    """Range of the input of every layer, by the layer's name; of y_hat under "y".
+    """The range of every layer's input, by the layer's name, and of y_hat, as "y".
 
-    Of a progressive model the residual stream, which many layers take, is under "stream".
+    In a progressive model many layers take the residual stream; its range is that of "stream".
     """
     samples: dict[str, list[np.ndarray]] = {}
     key = np.random.default_rng(0)

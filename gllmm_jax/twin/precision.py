@@ -1,4 +1,4 @@
-"""How many bits activations and weights get, so that no sum passes 2^24. NumPy, float64."""
+"""Chooses the bits of activations and weights so that no sum exceeds 2^24. NumPy, float64."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,8 +8,8 @@ import numpy as np
 from gllmm_jax.twin import levels, observe
 from gllmm_jax.twin.proof import BUDGET, largest_bias, reach
 
-MARGIN = 1.5  # room above the largest activation seen in calibration
-PRECISIONS = range(6, 13)  # bits of an activation to choose from
+MARGIN = 1.5  # the limit of an activation, as a multiple of the largest one in calibration
+PRECISIONS = range(6, 13)  # bits that an activation may have
 
 
 class Input(NamedTuple):
@@ -20,9 +20,9 @@ class Input(NamedTuple):
 
 
 def choose_input(consumers: Sequence[tuple[str, np.ndarray]], seen: observe.Range) -> Input:
-    """The precision of activations that loses least in the layers that read them, names and kernels.
+    """The precision of activations with the least error in the layers that read them.
 
-    Finer activations leave fewer bits for the weights.
+    Finer activations leave fewer bits for the weights. `consumers` are names and kernels of these layers.
     """
     top = max(float(seen.peak.max()), 2.0**-4)  # an input that is always zero leaves room for the bias too
     best, choice = np.inf, None
@@ -32,7 +32,7 @@ def choose_input(consumers: Sequence[tuple[str, np.ndarray]], seen: observe.Rang
         total = 0.0
         for name, kernel in consumers:
             step = 2.0 ** np.ceil(np.log2(np.maximum(reach(name, kernel, limit), 1e-30) / BUDGET))
-            # variances of rounding: weights seen through the activations, activations through the weights
+            # variances of the outputs by rounding: of the weights, and of the activations
             noise = step**2 * seen.power.sum() * len(kernel) + (kernel**2).sum((0, 1)) * 4.0**-exponent
             total += noise.sum()
         if total < best:
@@ -50,10 +50,11 @@ def quantise(
     limit: np.ndarray,
     whole: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Integer arrays of one layer: the finest power of two for each output whose sums stay within 2^24; and that power.
+    """The power of two that scales the weights of each output, and the integer arrays of one layer.
 
-    With a `whole` kernel, integers and their powers by output, weights are those without the bits that are too fine.
-    Raises: `ValueError` if that leaves a weight column without meaning.
+    The power is the largest for which sums stay within 2^24. With a `whole` kernel (integers, and their powers by
+    output) the weights are those integers without the bits that are too fine. Raises `ValueError` if the weights of an
+    output lose their meaning.
     """
     kernel, bias = layer
     if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
@@ -67,7 +68,7 @@ def quantise(
         fine = np.minimum(fine, whole[1])
     over = np.full(fine.shape, True)
     weight, offset, shift = _integers(kernel, bias, given.exponent, fine, exponent, whole)
-    for _ in range(4):  # rounding up may have broken a bound that the floats held
+    for _ in range(4):  # rounding up may break a bound that the floats keep
         over = reach(name, weight, given.limit) + largest_bias(offset) > BUDGET
         if not over.any():
             break
@@ -81,7 +82,7 @@ def quantise(
 
 
 def _integers(kernel, bias, given, fine, exponent, whole):
-    # weights, biases with the half that rounds, and shifts, for weights times 2^fine
+    # weights, biases with the half that makes floor round, and shifts, for weights times 2^fine
     total = given + fine
     shift = total - exponent
     if whole is None:

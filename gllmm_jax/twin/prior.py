@@ -1,4 +1,4 @@
-"""The tables under which the factorised prior codes, from its float parameters. NumPy, float64."""
+"""The coding tables of the factorised prior, from its float parameters. NumPy, float64."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,16 +12,16 @@ from gllmm_jax.twin.observe import Latents
 from gllmm_jax.twin.wiring import LEVELS
 
 REACH = 256
-"""Symbols lie within, on either side of zero."""
+"""All symbols are nearer to zero than this."""
 
 
 def prior_tables(
     config: ModelConfig, prior: Mapping, calibration: Sequence[Latents]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Support and coding table of what the prior codes; the support holds all of it that is in `calibration`.
+    """Support and coding table of what the prior codes. The support includes all its values in `calibration`.
 
-    Returns: low and high int32 [N]; CDF int32 [N, widest + 1], 2^16 past the support. With a variable rate CDFs are
-    [LEVELS, N, widest + 1], each that of the middle of its qualities.
+    Returns: low and high int32 [N]; CDF int32 [N, widest + 1], 2^16 past the support. With a variable rate the CDFs are
+      [LEVELS, N, widest + 1], and each is that of the middle of the level's qualities.
     """
     edges = np.arange(-REACH, REACH) - 0.5
     cdf = np.stack([prior_cdf(prior, v) for v in _edges(config, prior, edges)])
@@ -40,7 +40,7 @@ def prior_tables(
 
 
 def _edges(config: ModelConfig, prior: Mapping, edges: np.ndarray) -> list[np.ndarray]:
-    """Where the density is asked in place of `edges` [n], for each level: [N, n]."""
+    """For each level the arguments [N, n] of the prior's CDF that stand for `edges` [n]."""
     if config.rate is None:
         return [np.broadcast_to(edges, (config.static_channels, len(edges)))]
     middles = (np.arange(LEVELS) + 0.5) * (QUALITIES / LEVELS) - 0.5
@@ -57,9 +57,9 @@ def _static_latents(config: ModelConfig, calibration: Sequence[Latents]) -> np.n
 
 
 def prior_cdf(prior: Mapping, v: np.ndarray) -> np.ndarray:
-    """CDF of the factorised prior, float64 [N, n], at v [N, n].
+    """CDF of the factorised prior, float64 [N, n], at v [N, n]; `prob.factorized.logits` has the same chain.
 
-    Source: Balle et al. 2018, appendix 6.1; the same chain as `prob.factorized.logits`.
+    Source: Balle et al. 2018, appendix 6.1.
     """
     leaf = {k: np.asarray(a, np.float64) for k, a in prior.items() if not isinstance(a, Mapping)}
     x = v[:, None]

@@ -1,9 +1,10 @@
-"""The proof that a twin is exact and decodable, done again whenever one is loaded, and of a variable rate whenever a
-level of one is first used.
+"""The proof that a twin is exact and decodable. It runs whenever a twin is loaded.
 
-No sum can pass 2^24, whatever its input; every distribution is strictly increasing; no integer can leave its 32 bits.
-No operand of a product reaches 2^16: hardware that multiplies float32 in parts of 8 bits, as TPUs do, drops products of
-the lowest parts, and such operands have none.
+For a model with a variable rate it runs for each level when the process first uses that level.
+
+It shows four things. No sum can exceed 2^24, whatever the input. Every distribution is strictly increasing. No integer
+needs more than 32 bits. No operand of a product reaches 2^16: TPUs multiply float32 in parts of 8 bits and drop the
+products of the lowest parts, and operands below 2^16 have no lowest part.
 """
 
 from collections.abc import Mapping
@@ -26,19 +27,19 @@ _RANGES = {
     "prior.low": (-tables.TOTAL // 2, 0),
     "prior.high": (0, tables.TOTAL // 2),
 }
-"""Smallest and largest value of what an array's name ends in."""
+"""Smallest and largest value of an array, by its name or the end of its name."""
 
 
 def reach(name: str, kernel: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """Largest possible sum of |weight| * |input| for each output, [out], of a kernel [taps, in, out]."""
+    """The largest possible sum of |weight| * |input| for each output [out] of a kernel [taps, in, out]."""
     each = limit.astype(np.float64) @ np.abs(kernel.astype(np.float64))
     return np.max([each[list(t)].sum(0) for t in taps_summed(name, len(kernel))], axis=0)
 
 
 def check(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> None:
-    """Raise `ValueError` unless these are a twin's arrays, every sum stays within 2^24 and every table decodes.
+    """Raise `ValueError` unless `arrays` are a twin's, every sum stays within 2^24 and every table decodes.
 
-    Of a model with a variable rate they are the arrays of one level.
+    With a variable rate `arrays` are those of one level.
     """
     try:
         wanted = shapes(config, arrays)
@@ -48,7 +49,7 @@ def check(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> None:
     wrong += sorted(arrays.keys() - wanted.keys())
     if wrong or not all(np.can_cast(a.dtype, np.int32) for a in arrays.values()):
         raise ValueError(f"the tables do not fit the model: {wrong or 'not integers of 32 bits'}")
-    # stored as narrow as it gets, so abs and minus may overflow; kernels are widened in `reach`, each in its turn
+    # arrays are stored in narrow dtypes, in which abs and minus may overflow; `reach` widens each kernel in its turn
     arrays = {name: a if name.endswith("kernel") else a.astype(np.int64) for name, a in arrays.items()}
     for name, array in arrays.items():
         low, high = _RANGES.get(name) or _RANGES.get(name.split(".")[-1]) or (-np.inf, np.inf)
@@ -68,7 +69,7 @@ def check(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def largest_bias(bias: np.ndarray) -> np.ndarray:
-    """Largest magnitude of each output's bias, [out], of [out] or of rows to choose from [rows, out]."""
+    """The largest magnitude of each output's bias, [out], for biases [out] or rows of them [rows, out]."""
     return np.abs(bias).reshape(-1, bias.shape[-1]).max(0)
 
 
@@ -85,7 +86,7 @@ def _check_distributions(arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def shapes(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
-    """The shape that each array of a twin has; how wide the table of z is, its support says. Raises `KeyError`."""
+    """The shape of each array of a twin. The support of the prior says how wide its table is. Raises `KeyError`."""
     m, n = config.latents, config.static_channels
     found: dict[str, tuple[int, ...]] = {}
     for name, spec in specs(config).items():

@@ -1,11 +1,11 @@
-"""The layers of an integer twin: what each takes, and the shapes of its arrays.
+"""The layers of an integer twin: the inputs of each layer and the shapes of its arrays.
 
-A model with a context has hyper-synthesis, context and entropy net. What a layer of the hyper-synthesis does its name
-tells (`form`): "conv2" is a convolution, "up1" an up-convolution, "sub1" a convolution and depth to space. Where the
-design has an offset on z (`nn.hyper`), the first layer sees one channel more. It is one within the picture and zero
-beyond, and its weights are those of z times the offset, so that z stays whole. A progressive model has the network of
-`nn.progressive`, whose residual blocks `block0a block0b ...` add to one stream that begins at `first` and ends at
-`place`.
+A model with a context has hyper-synthesis, context and entropy net. The name of a layer of the hyper-synthesis says
+what it does (`form`): "conv2" is a convolution, "up1" an up-convolution, "sub1" a convolution and depth to space. If
+the design has an offset on z (`nn.hyper`), the first layer has one more input channel. This channel is one inside the
+picture and zero outside, and its weights are those of z times the offset. So z itself stays whole. A progressive model
+has the network of `nn.progressive`, whose residual blocks `block0a block0b ...` add to one stream, which begins at
+`first` and ends at `place`.
 """
 
 import math
@@ -24,28 +24,28 @@ HYPER: dict[Design, tuple[str, ...]] = {
 """Layers of the hyper-synthesis, in order."""
 
 LEAKS: dict[Design, float] = {"gllmm": 205 / 1024, "balle": 0.0, "minnen": 164 / 2**14, "cheng": 164 / 2**14}
-"""Slopes of the ReLUs, near `config.SLOPES`: a product with 16 bits of an activation is below 2^24."""
+"""Slopes of the ReLUs, near `config.SLOPES`; times an activation of 16 bits the numerators stay below 2^24."""
 
 LEVELS = 16
-"""Levels of a model with a variable rate, each of as many qualities in a row.
+"""Levels of a model with a variable rate. Each level is a run of equally many qualities.
 
-Latents grow with the quality, and integers below 2^24 hold finer weights for smaller latents. So each level has bounds,
-precisions and tables of the prior of its own, and each quality biases.
+Latents grow with the quality, and integers below 2^24 hold finer weights for smaller latents. So each level has its own
+bounds, precisions and tables of the prior. Each quality has its own biases.
 """
 
 EACH = QUALITIES // LEVELS
 """Qualities of a level."""
 
 PHASES = {3: (((1, 0),), ((0, 0), (2, 1))), 5: (((0, -1), (2, 0), (4, 1)), ((1, 0), (3, 1)))}
-"""By side of the kernel, of the even and the odd samples of an up-convolution: taps p that read x[i + step]."""
+"""By side of an up-convolution's kernel, for even and odd samples: pairs (tap, step), whose tap reads x[i + step]."""
 
 
 class Spec(NamedTuple):
     """One layer."""
 
     kernel: tuple[int, int, int]  # taps, in, out
-    inputs: tuple[str, ...]  # layers whose outputs it takes, side by side; "y", "z": what the stream carries
-    biases: int = 0  # rows to choose one from; 0: one bias, a vector
+    inputs: tuple[str, ...]  # layers whose outputs it takes, side by side; "y" and "z" are latents
+    biases: int = 0  # rows of biases, of which one is chosen; 0 for a single bias vector
 
 
 def by_quality(config: ModelConfig) -> tuple[str, ...]:
@@ -119,7 +119,7 @@ def _rows(config: ModelConfig) -> int:
 
 
 def taps_summed(name: str, taps: int) -> list[list[int]]:
-    """Which kernel taps meet in one sum: all of them, those of one phase of an up-convolution, or one of `place`."""
+    """Groups of taps that share one sum: all taps, those of each phase of an up-convolution, or each tap of `place`."""
     if name == "place":
         return [[tap] for tap in range(taps)]
     if not name.startswith("up"):
