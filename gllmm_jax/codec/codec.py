@@ -230,10 +230,10 @@ def load(
     device unless given. `entropy` is the device of the exact path, the host's processor unless given, since this path
     is many small steps in turn. Raises `zoo.WeightsError`, and `ValueError` if there is no such device.
     """
-    places = device(transforms), for_entropy(entropy)
+    devices = device(transforms), for_entropy(entropy)
     weights = model if isinstance(model, zoo.Weights) else zoo.read(model, judge=misfit)
     try:
-        return Codec(weights, transforms=places[0], entropy=places[1])
+        return Codec(weights, transforms=devices[0], entropy=devices[1])
     except zoo.WeightsError:  # says it already
         raise
     except (ValueError, KeyError, TypeError) as error:

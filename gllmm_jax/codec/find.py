@@ -30,8 +30,8 @@ def codec_for(header: Header, *, other_synthesis: bool = False, load: Callable[[
         return second
     brought = f"{zoo.BROUGHT}; or " if header.model in zoo.APART else ""
     also = "" if second is None else f"; '{second.name}' would show another picture, other_synthesis=True accepts that"
-    places = ", ".join(f"{place}" if place.is_dir() else f"{place} (no such folder)" for place in zoo.places())
+    folders = ", ".join(f"{folder}" if folder.is_dir() else f"{folder} (no such folder)" for folder in zoo.places())
     raise BitstreamError(
-        f"it needs the weights '{header.model}' with the fingerprint {of_header(header)}, which are not in {places}: "
+        f"it needs the weights '{header.model}' with the fingerprint {of_header(header)}, which are not in {folders}: "
         f"{brought}give their file, model=FILE, or set {zoo.PLACES} to the folder that holds it{also}"
     )

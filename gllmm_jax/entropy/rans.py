@@ -146,11 +146,11 @@ def advance(lanes: Lanes, source: Source, low: jax.Array, frequency: jax.Array) 
     n = x.shape[0]
     # the index at which each lane reads, and at the end that of the next step
     before = lax.broadcasted_iota(jnp.int32, (n + 1, n), 1) < lax.broadcasted_iota(jnp.int32, (n + 1, n), 0)
-    place = lanes.pointer + jnp.sum(jnp.where(before, need[None, :], 0), axis=1, dtype=jnp.int32)
+    index = lanes.pointer + jnp.sum(jnp.where(before, need[None, :], 0), axis=1, dtype=jnp.int32)
     # past the end of a damaged stream every byte is zero
-    pair = source.pairs.at[jnp.minimum(place[:n], len(source.pairs) - 1)].get(mode="promise_in_bounds")
+    pair = source.pairs.at[jnp.minimum(index[:n], len(source.pairs) - 1)].get(mode="promise_in_bounds")
     shift = (8 * need).astype(jnp.uint32)
-    return Lanes((x << shift) | (pair >> (16 - shift)), place[n])
+    return Lanes((x << shift) | (pair >> (16 - shift)), index[n])
 
 
 @latest(PROGRAMS)

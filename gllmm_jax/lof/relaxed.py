@@ -55,12 +55,12 @@ class StraightThrough:
     def round(self, _progress: float) -> None:
         """One round. Afterwards the judge's best is better, or the same."""
         move = _newton(*self._judge.model, self._at, self._bend)
-        places = [jax.tree.map(lambda a, m, s=size: a - self._largest * s * m, self._at, move) for size in SIZES]
-        found = self._judge.judge([_rounded(self._judge, place) for place in places])
+        candidates = [jax.tree.map(lambda a, m, s=size: a - self._largest * s * m, self._at, move) for size in SIZES]
+        found = self._judge.judge([_rounded(self._judge, candidate) for candidate in candidates])
         best = int(np.argmin([each.loss for each in found]))
         if found[best].loss <= self._judge.best.loss:
             self._judge.take(found[best])
-            self._at = places[best]
+            self._at = candidates[best]
         else:
             self._largest /= 2
 

@@ -33,9 +33,9 @@ def interpolate(rows: Float[ArrayLike, "A C"], quality: Real[ArrayLike, "*batch"
 
 def _weights(quality: Any, anchors: int, library: Any) -> Any:
     # of each anchor at qualities [...] in float32 -> [..., A], with JAX or NumPy
-    place = (quality * np.float32((anchors - 1) / (QUALITIES - 1)))[..., None]
-    every = library.arange(anchors, dtype=np.float32).reshape((1,) * (place.ndim - 1) + (anchors,))
-    return library.maximum(np.float32(1) - abs(place - every), np.float32(0))
+    position = (quality * np.float32((anchors - 1) / (QUALITIES - 1)))[..., None]
+    every = library.arange(anchors, dtype=np.float32).reshape((1,) * (position.ndim - 1) + (anchors,))
+    return library.maximum(np.float32(1) - abs(position - every), np.float32(0))
 
 
 def at_quality(params: Any, quality: Real[ArrayLike, ""] | Real[ArrayLike, "B"]) -> Any:
@@ -61,8 +61,8 @@ def _replaced(params: Any, chosen: Callable[[list[Any]], Any]) -> Any:
     # the same tree with others in the place of all rows
     found, tree = jax.tree_util.tree_flatten_with_path(params)
     leaves = [leaf for _, leaf in found]
-    places = [i for i, (path, _) in enumerate(found) if getattr(path[-1], "key", None) == ROWS]
-    for i, rows in zip(places, chosen([leaves[i] for i in places]), strict=True):
+    indices = [i for i, (path, _) in enumerate(found) if getattr(path[-1], "key", None) == ROWS]
+    for i, rows in zip(indices, chosen([leaves[i] for i in indices]), strict=True):
         leaves[i] = rows
     return tree.unflatten(leaves)
 

@@ -51,8 +51,8 @@ def _by_level(config: ModelConfig, calibration: Sequence[observe.Latents]) -> li
         return [list(calibration)]
     found: list[list[observe.Latents]] = [[] for _ in range(LEVELS)]
     for latents in calibration:
-        level, place = levels.level_of(latents.quality)
-        found[level].append(latents._replace(quality=place))
+        level, index = levels.level_of(latents.quality)
+        found[level].append(latents._replace(quality=index))
     return found
 
 

@@ -48,7 +48,7 @@ class Twin:
 
         Raises `ValueError` if the bounds of the quality's level do not hold.
         """
-        number, place = levels.level_of(quality)
+        number, index = levels.level_of(quality)
         level = self._found.get(number)
         if level is None:  # proven when it is first used, since most processes use one level
             arrays = levels.split(self.arrays, number)
@@ -56,7 +56,7 @@ class Twin:
             if len(self._found) >= LEVELS_KEPT:
                 self._found.pop(next(iter(self._found)), None)
             level = self._found[number] = Twin(self.config, arrays)
-        rows = {f"{name}.bias": level.arrays[f"{name}.bias"][place] for name in by_quality(self.config)}
+        rows = {f"{name}.bias": level.arrays[f"{name}.bias"][index] for name in by_quality(self.config)}
         return Twin(self.config, {**level.arrays, **rows}, level)
 
     @functools.cached_property

@@ -92,9 +92,9 @@ def upsample(x: jax.Array, layer: Layer, *, leak: float | None) -> jax.Array:
     def tap(t: jax.Array, total: jax.Array) -> jax.Array:
         row, column, i, j = phases[t]
         window = lax.dynamic_slice(x, (i, j, _INT(0)), (h, w, channels))
-        place = row, column, _INT(0), _INT(0), _INT(0)
-        more = lax.dynamic_slice(total, place, (1, 1, h, w, out)) + dot(window[None, None], layer.kernel[t])
-        return lax.dynamic_update_slice(total, more, place)
+        start = row, column, _INT(0), _INT(0), _INT(0)
+        more = lax.dynamic_slice(total, start, (1, 1, h, w, out)) + dot(window[None, None], layer.kernel[t])
+        return lax.dynamic_update_slice(total, more, start)
 
     total = lax.fori_loop(_INT(0), _INT(taps), tap, jnp.zeros((2, 2, h, w, out), jnp.float32))
     return requantise(total.transpose(2, 0, 3, 1, 4).reshape(2 * h, 2 * w, out), layer, leak=leak)

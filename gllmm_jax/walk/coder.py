@@ -14,13 +14,13 @@ from gllmm_jax.progress import Tick, silent
 class Outliers(NamedTuple):
     """The latents outside their supports. Encoder and decoder know them beforehand, so a coder does not code them."""
 
-    places: np.ndarray  # int64 [K], increasing indices into y_hat [h, w, M]
+    indices: np.ndarray  # int64 [K], increasing, into y_hat [h, w, M]
     values: np.ndarray  # int32 [K], y_hat less the symbol that is coded in its place
 
     def plane(self, shape: tuple[int, ...]) -> np.ndarray:
         """The values in an array of the shape of y_hat, int32, with zeros elsewhere."""
         plane = np.zeros(shape, np.int32)
-        plane.flat[self.places] = self.values
+        plane.flat[self.indices] = self.values
         return plane
 
 

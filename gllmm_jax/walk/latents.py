@@ -103,7 +103,7 @@ def prepare(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray, tick: Tick = silen
 
 def pack_outliers(outliers: Outliers) -> bytes:
     """The list of outliers at the start of a stream."""
-    gaps = np.diff(outliers.places, prepend=0).tolist()
+    gaps = np.diff(outliers.indices, prepend=0).tolist()
     # the sign is the lowest bit
     values = np.where(outliers.values < 0, -2 * outliers.values - 1, 2 * outliers.values).tolist()
     numbers = [len(gaps), *(number for pair in zip(gaps, values, strict=True) for number in pair)]
@@ -117,8 +117,8 @@ def unpack_outliers(data: bytes, latents: int) -> tuple[Outliers, bytes]:
     if count > latents:
         raise BitstreamError("the latent stream announces more outliers than there are latents")
     pairs = reader.varints(2 * count).reshape(-1, 2)
-    places, values = np.cumsum(pairs[:, 0]), pairs[:, 1]
+    indices, values = np.cumsum(pairs[:, 0]), pairs[:, 1]
     values = np.where(values & 1, -(values + 1) >> 1, values >> 1)
-    if count and (places[-1] >= latents or (np.diff(places) < 1).any() or np.abs(values).max() > tables.Y_LIMIT):
+    if count and (indices[-1] >= latents or (np.diff(indices) < 1).any() or np.abs(values).max() > tables.Y_LIMIT):
         raise BitstreamError("the latent stream begins with an impossible list of outliers")
-    return Outliers(places, values.astype(np.int32)), data[reader.position :]
+    return Outliers(indices, values.astype(np.int32)), data[reader.position :]

@@ -94,10 +94,10 @@ def intervals(
         return lax.map(group, every)
     empty = jax.tree.map(lambda a: jnp.zeros((len(every), *a.shape), a.dtype), jax.eval_shape(group, every[0]))
 
-    def place(g: jax.Array, found: Coded) -> Coded:
+    def computed(g: jax.Array, found: Coded) -> Coded:
         return jax.tree.map(lambda a, b: lax.dynamic_update_index_in_dim(a, b, g, 0), found, group(every[g]))
 
-    return lax.fori_loop(0, groups, place, empty)
+    return lax.fori_loop(0, groups, computed, empty)
 
 
 def step_counts(counts: np.ndarray, channels: int, lanes: int) -> np.ndarray:
@@ -178,7 +178,7 @@ def settle(plane: jax.Array, rows: Rows, symbols: jax.Array, first: jax.Array | 
 def _symbols(found: Distributions, count: jax.Array, source: Source, lanes: Lanes) -> tuple[jax.Array, Lanes]:
     # the symbols [P, X] of the first `count` positions, 0 for the others, and the lanes
     lowest, highest = found.support()
-    (places, width), n = lowest.shape, lanes.state.shape[0]
+    (positions, width), n = lowest.shape, lanes.state.shape[0]
     whole = width % n == 0  # then steps lie within positions, and nothing has to be moved
     widths = jnp.max(_in_steps(rans.half(lowest, highest)[:, None], n)[:, 0], axis=1)
     per = max(width // n, 1)
@@ -204,7 +204,7 @@ def _symbols(found: Distributions, count: jax.Array, source: Source, lanes: Lane
 
     steps = lax.div(count * width + np.int32(n - 1), np.int32(n))
     symbols, lanes = lax.fori_loop(np.int32(0), steps, step, (jnp.zeros((len(widths), n), jnp.int32), lanes))
-    return symbols.reshape(-1)[: places * width].reshape(places, width), lanes
+    return symbols.reshape(-1)[: positions * width].reshape(positions, width), lanes
 
 
 def _in_steps(a: jax.Array, n: int) -> jax.Array:

@@ -91,8 +91,8 @@ def decode_latents(twin: Twin, stream: Stream) -> tuple[jax.Array, jax.Array, ja
 def pack(stream: Stream) -> bytes:
     """The bytes of one concrete stream, as `latents.encode_latents` gives them."""
     states, data, length, excess = jax.device_get(stream)
-    places = np.flatnonzero(excess)
-    head = latents.pack_outliers(Outliers(places, excess.reshape(-1)[places]))
+    indices = np.flatnonzero(excess)
+    head = latents.pack_outliers(Outliers(indices, excess.reshape(-1)[indices]))
     return head + rans.pack_states(states) + data[:length].tobytes()
 
 

@@ -61,8 +61,8 @@ def intervals(stages: Sequence[Stage], y_hat: np.ndarray, tick: Tick = silent) -
                 coded.append((low.astype(np.uint16), (low + frequency - 1).astype(np.uint16)))
                 at, channel = np.nonzero(over)
                 if len(at):
-                    places = stage.raster[piece.order()[at]].astype(np.int64) * m + part.first + channel
-                    excess = np.concatenate([excess, np.stack([places, over[at, channel]], axis=1)])
+                    indices = stage.raster[piece.order()[at]].astype(np.int64) * m + part.first + channel
+                    excess = np.concatenate([excess, np.stack([indices, over[at, channel]], axis=1)])
                 tick(done := done + 1, todo)
             groups.append(part.schedule.counts.astype(np.int64) * width)
     first, last = (np.concatenate([np.zeros(0, np.uint16), *(pair[i].ravel() for pair in coded)]) for i in (0, 1))
