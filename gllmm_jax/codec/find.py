@@ -20,7 +20,7 @@ def codec_for(header: Header, *, other_synthesis: bool = False, load: Callable[[
     for path in zoo.candidates(header.model):
         try:
             codec = load(path)
-        except zoo.WeightsError:  # whatever else lies in that folder
+        except zoo.WeightsError:  # another kind of file in that folder
             continue
         if codec.fingerprints == of_header(header):
             return codec

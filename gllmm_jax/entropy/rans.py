@@ -121,7 +121,7 @@ def source(data: np.ndarray) -> Source:
 
 
 def traced_source(data: jax.Array, length: jax.Array | None = None) -> Source:
-    """`source` for a traced uint8 [bytes], of which `length` int32 are in use. Without a length it has no end.
+    """`source` for a traced uint8 [bytes] whose first `length` (int32) are in use. Without a length it has no end.
 
     Under `jax.vmap` a loop that may stop at an end copies everything it carries in each iteration. Leave the length out
     there, and check afterwards that `Lanes.pointer` is the length.

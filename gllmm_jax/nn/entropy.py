@@ -1,9 +1,9 @@
 """Networks of the entropy model: hyper-analysis, hyper-synthesis, masked context, entropy-parameter net, prior of z.
 
-M channels of latents y, N of hyper-latents z, F of the context and of phi. Source: the authors' code (Cheng et al. 2020
-but for the widths).
+M channels of latents y, N of hyper-latents z, F of the context and of phi. Source: the authors' code, which
+follows Cheng et al. 2020 with other widths.
 
-Each takes plain numbers, those of `ModelConfig`, and stands alone:
+Each network takes plain numbers, as `ModelConfig` has them, and can be used alone:
 
     >>> import jax, jax.numpy as jnp
     >>> from gllmm_jax import prob

@@ -5,10 +5,10 @@ import math
 from gllmm_jax.config import Block, ModelConfig, Progressive
 
 BLOCKS: dict[Block, int] = {"plain": 2, "leaky": 2, "crm2": 4, "crm3": 6}
-"""3x3 convolutions in a row in each residual block."""
+"""Number of 3x3 convolutions in a row in each residual block."""
 
 ATTENTION = 3
-"""The same in an attention block."""
+"""Number of 3x3 convolutions in a row in an attention block."""
 
 
 def reach(config: ModelConfig) -> int:

@@ -44,7 +44,7 @@ class HyperProgram:
     config: ModelConfig
 
     def prepare(self, stage: Hyper, part: tuple, plane: jax.Array) -> Hyper:
-        """What the stage knows, unchanged: groups look at the plane themselves, or not at all."""
+        """Returns what the stage knows, unchanged. Groups read the plane themselves, or not at all."""
         return stage
 
 

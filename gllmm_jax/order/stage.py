@@ -43,7 +43,7 @@ class Stage:
     """Parts that share a plane, which holds all latents or those of one scale."""
 
     raster: np.ndarray  # int32 [R], number in y_hat, row by row, of the position in each row of the plane; -1 for none
-    known: Callable[[Any], Any]  # y_hat, of which earlier stages are known -> a tree of arrays
+    known: Callable[[Any], Any]  # y_hat with the latents of earlier stages -> a tree of arrays for the programs
     parts: Sequence[Part]
 
     def plane(self, y_hat: np.ndarray | jax.Array) -> jax.Array:

@@ -45,7 +45,7 @@ class Spec(NamedTuple):
 
     kernel: tuple[int, int, int]  # taps, in, out
     inputs: tuple[str, ...]  # layers whose outputs it takes, side by side; "y" and "z" are latents
-    biases: int = 0  # rows of biases, of which one is chosen; 0 for a single bias vector
+    biases: int = 0  # rows of biases to choose one from; 0 for a single bias vector
 
 
 def by_quality(config: ModelConfig) -> tuple[str, ...]:

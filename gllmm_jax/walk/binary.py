@@ -38,7 +38,7 @@ def overhead(size: tuple[int, int], channels: int) -> float:
 
 def decoder(data: bytes, size: tuple[int, int], channels: int) -> "Decoder":
     """See `coder.Coder`."""
-    del size, channels  # one stream, whatever the picture
+    del size, channels  # the stream has the same form for all pictures
     return Decoder(data)
 
 
