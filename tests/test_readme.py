@@ -11,7 +11,7 @@ from gllmm_jax import zoo
 from gllmm_jax.presets import PRESETS
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-ROOMS_WITH_A_PAGE = ("cli", "codec", "evaluate", "foreign")
+ROOMS_WITH_A_PAGE = ("cli", "codec", "corpus", "evaluate", "foreign")
 FOLDERS = ("", "gllmm_jax", *(f"gllmm_jax/{room}" for room in ROOMS_WITH_A_PAGE), "experiments")
 PAGES = [README.parent / folder / "README.md" for folder in FOLDERS]
 
