@@ -59,9 +59,9 @@ def test_a_process_without_flax_runs_them(tmp_path, mu_file):
         np.savez(tmp_path / "given.npz", *arrays)
         line = [sys.executable, "-c", LONE, tmp_path / "made" / f"{name}.stablehlo", tmp_path / "given.npz"]
         subprocess.run([*line, tmp_path / "found.npz"], check=True)
-        found = np.load(tmp_path / "found.npz")
-        for theirs, own in zip(found.values(), ours(weights.config, params, name, arrays), strict=True):
-            close(theirs, own)
+        with np.load(tmp_path / "found.npz") as found:
+            for theirs, own in zip(found.values(), ours(weights.config, params, name, arrays), strict=True):
+                close(theirs, own)
 
 
 def test_one_program_serves_all_sizes_and_counts():
