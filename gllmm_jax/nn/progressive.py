@@ -21,6 +21,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from gllmm_jax.config import ModelConfig, Progressive
 from gllmm_jax.layers.convolution import matmul
@@ -185,7 +186,9 @@ class ProgressiveNet(nn.Module):
         groups[width - 1 : width * c.components * len(c.families) : width] = 1
         return jnp.asarray(groups.ravel())
 
-    def features(self, mixed: jax.Array, scale: jax.Array | int) -> jax.Array:
+    def features(
+        self, mixed: Float[Array, "T B h w placesM"], scale: jax.Array | int
+    ) -> Float[Array, "T B h w {self.config.msp.width}"]:
         """Mixed representations [T, B, h, w, places M] before the calls of one scale -> [T, B, h, w, F]."""
         count, batch, *rest = mixed.shape
         x = self.first(mixed.reshape(count * batch, *rest))
@@ -195,7 +198,7 @@ class ProgressiveNet(nn.Module):
             x = leaky_relu(x + conv1(leaky_relu(conv0(x))))
         return x.reshape(count, batch, *x.shape[1:])
 
-    def numbers(self, features: jax.Array, todo: Sequence[Call]) -> list[jax.Array]:
+    def numbers(self, features: Float[Array, "T *batch F"], todo: Sequence[Call]) -> list[Float[Array, "*batch P _"]]:
         """Features [T, ..., F] before T calls -> raw mixture numbers [..., P, last - first] of the channels of each."""
         m, places = self.config.latents, np.array([call.place for call in todo])
         x = features.reshape(len(todo), -1, features.shape[-1])
@@ -213,7 +216,7 @@ class ProgressiveNet(nn.Module):
             found.append(raw + jnp.expand_dims(bias[:, first:last], tuple(range(raw.ndim - 2))))
         return found
 
-    def __call__(self, y_hat: jax.Array) -> jax.Array:
+    def __call__(self, y_hat: Float[Array, "B h w {self.config.latents}"]) -> Float[Array, "B h w PM"]:
         m, p = self.config.latents, len(self.out_bias) // self.config.latents
         raw = jnp.zeros((*y_hat.shape[:3], p * m), y_hat.dtype)
         for scale in range(self._msp.scales):
@@ -229,7 +232,13 @@ class ProgressiveNet(nn.Module):
         guess = guesses(plane[:, 1::2, 1::2], (h, w), block)
         return unfold(self.of_blocks(*truths(plane, block), guess, scale), block)[:, :h, :w]
 
-    def of_blocks(self, folded: jax.Array, inside: Any, guess: jax.Array, scale: jax.Array | int) -> jax.Array:
+    def of_blocks(
+        self,
+        folded: Float[Array, "B h w places M"],
+        inside: Any,
+        guess: Float[Array, "B h w places M"],
+        scale: jax.Array | int,
+    ) -> Float[Array, "B h w places PM"]:
         """The same of a scale's `truths` and `guesses`, both [B, h, w, places, M] -> [B, h, w, places, P M]."""
         msp, m = self._msp, self.config.latents
         todo = [call for call in calls(msp, m) if call.scale == 0]  # those of any scale are alike
