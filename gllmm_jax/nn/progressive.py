@@ -32,7 +32,7 @@ from gllmm_jax.prob.mixture import numbers_per_latent
 ORDERS = {(2, 2): ((0, 0), (0, 1), (1, 0)), (2, 4): ((1, 2), (1, 0), (0, 3), (0, 1), (0, 2), (0, 0))}
 """Places (row, column) of a block in coding order; those of odd row and odd column are the coarser scale's."""
 
-
+Folded = Float[Array, "B h w places M"]
 Planes = TypeVar("Planes", jax.Array, np.ndarray)
 """Arrays [..., h, w, M]: NumPy's stay NumPy's."""
 
@@ -186,9 +186,7 @@ class ProgressiveNet(nn.Module):
         groups[width - 1 : width * c.components * len(c.families) : width] = 1
         return jnp.asarray(groups.ravel())
 
-    def features(
-        self, mixed: Float[Array, "T B h w placesM"], scale: jax.Array | int
-    ) -> Float[Array, "T B h w {self.config.msp.width}"]:
+    def features(self, mixed: Float[Array, "T B h w placesM"], scale: Any) -> Float[Array, "T B h w F"]:
         """Mixed representations [T, B, h, w, places M] before the calls of one scale -> [T, B, h, w, F]."""
         count, batch, *rest = mixed.shape
         x = self.first(mixed.reshape(count * batch, *rest))
@@ -232,13 +230,7 @@ class ProgressiveNet(nn.Module):
         guess = guesses(plane[:, 1::2, 1::2], (h, w), block)
         return unfold(self.of_blocks(*truths(plane, block), guess, scale), block)[:, :h, :w]
 
-    def of_blocks(
-        self,
-        folded: Float[Array, "B h w places M"],
-        inside: Any,
-        guess: Float[Array, "B h w places M"],
-        scale: jax.Array | int,
-    ) -> Float[Array, "B h w places PM"]:
+    def of_blocks(self, folded: Folded, inside: Any, guess: Folded, scale: Any) -> Float[Array, "B h w places PM"]:
         """The same of a scale's `truths` and `guesses`, both [B, h, w, places, M] -> [B, h, w, places, P M]."""
         msp, m = self._msp, self.config.latents
         todo = [call for call in calls(msp, m) if call.scale == 0]  # those of any scale are alike
