@@ -39,7 +39,12 @@ def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 130) -> Non
 
 
 def rate_distortion(
-    curves: Mapping[str, Curve], *, ours: Sequence[str] = (), max_bpp: float | None = None, quality: str = "PSNR (dB)"
+    curves: Mapping[str, Curve],
+    *,
+    ours: Sequence[str] = (),
+    max_bpp: float | None = None,
+    quality: str = "PSNR (dB)",
+    title: str = "",
 ) -> Figure:
     """Rate-distortion curves, each named where it ends, in its colour; those in `ours` are bold.
 
@@ -65,7 +70,7 @@ def rate_distortion(
         axes.plot(*zip(*points, strict=True), markersize=5 if own else 3.5, markevery=range(shown), **look)
         ends.append((name, *points[-1], look["color"], own))
     _name_ends(axes, ends)
-    axes.set(xlabel="bits per pixel", ylabel=quality)
+    axes.set(xlabel="bits per pixel", ylabel=quality, title=title)
     axes.grid(color=PALE, linewidth=0.5)
     _plain(axes)
     return figure
@@ -148,9 +153,54 @@ def fitted_channel(fit: ChannelFit) -> Figure:
     if present.size:
         axes.set_xlim(float(present[0]) - 1, float(present[-1]) + 1)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False)
+    _legend(axes)
     _plain(axes)
     return figure
+
+
+def lines(named: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, x: str, y: str, title: str = "") -> Figure:
+    """Lines through (x values, y values) by name, on axes that say `x` and `y`; families have their colours."""
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    colours = itertools.cycle(OTHERS)
+    for name, values in named.items():
+        axes.plot(*values, color=FAMILY_COLOURS.get(name) or next(colours), marker=".", label=name)
+    axes.set(xlabel=x, ylabel=y, title=title)
+    axes.grid(color=PALE, linewidth=0.5)
+    _legend(axes)
+    _plain(axes)
+    return figure
+
+
+def stacked(shares: Mapping[str, Sequence[float]], *, x: str, y: str, title: str = "") -> Figure:
+    """A bar for each place, numbered from 1, of the shares of the families one above the other."""
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    base = np.zeros(len(next(iter(shares.values()))))
+    for family, part in shares.items():
+        axes.bar(np.arange(1, 1 + len(base)), part, 0.9, bottom=base, color=FAMILY_COLOURS[family], label=family)
+        base = base + np.asarray(part)
+    axes.set(xlabel=x, ylabel=y, title=title)
+    _legend(axes)
+    _plain(axes)
+    return figure
+
+
+def rounds(named: Mapping[str, np.ndarray]) -> Figure:
+    """Maps [h, w] of the round in which each position of the latents is coded, counted from 1."""
+    figure = Figure(figsize=(4.2 * len(named), 3.4), layout="constrained")
+    for axis, (name, values) in zip(figure.subplots(1, len(named), squeeze=False)[0], named.items(), strict=True):
+        shown = axis.imshow(values, cmap="cividis", interpolation="nearest")
+        axis.set(xlabel="column of the latents", ylabel="row")
+        axis.set_title(f"{name}: {values.max():,} rounds", fontsize=11, color=INK)
+        ticks = MaxNLocator(6, integer=True)
+        figure.colorbar(shown, ax=axis, orientation="horizontal", shrink=0.8, label="round", ticks=ticks)
+    return figure
+
+
+def _legend(axes: Any) -> None:
+    """Right of the plot, where it hides no data."""
+    axes.legend(frameon=False, bbox_to_anchor=(1.01, 1), loc="upper left", borderaxespad=0)
 
 
 def _roughness(gray: np.ndarray) -> np.floating:

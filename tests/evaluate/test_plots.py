@@ -75,3 +75,23 @@ def test_no_value_that_occurs_is_cut_off():
     observed = np.array([0, 0.0004, 0, 0.9992, 0, 0, 0.0004, 0, 0])
     fit = ChannelFit(0, ("gaussian",), np.arange(-3, 6), observed, np.zeros((9, 1)))
     assert plots.fitted_channel(fit).axes[0].get_xlim() == (-3, 4)
+
+
+def test_lines_and_rounds_say_what_they_are():
+    figure = plots.lines({"laplace": ([1, 2], [3, 4]), "loss": ([1, 2], [5, 6])}, x="steps", y="share", title="a run")
+    axes = figure.axes[0]
+    assert all(word in words(figure) for word in ("steps", "laplace", "loss", "a run")) and axes.get_ylabel() == "share"
+    assert axes.lines[0].get_color() == plots.FAMILY_COLOURS["laplace"] != axes.lines[1].get_color()
+    figure.draw_without_rendering()
+    legend = axes.get_legend()
+    assert legend is not None
+    assert legend.get_window_extent().x0 > axes.get_window_extent().x1  # beside the data
+    assert "wavefront: 6 rounds" in words(plots.rounds({"wavefront": np.arange(1, 7).reshape(2, 3)}))
+
+
+def test_shares_lie_one_above_the_other():
+    figure = plots.stacked({"gaussian": [0.25, 0.5], "laplace": [0.75, 0.5]}, x="channel", y="share", title="shares")
+    bars = [bar.get_extents().transformed(figure.axes[0].transData.inverted()) for bar in figure.axes[0].patches]
+    spans = [(round(bar.y0, 6), round(bar.y1, 6)) for bar in bars]
+    assert spans == [(0, 0.25), (0, 0.5), (0.25, 1), (0.5, 1)]
+    assert all(word in words(figure) for word in ("channel", "shares", "laplace"))
