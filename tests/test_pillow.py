@@ -2,18 +2,19 @@
 
 import io
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 import gllmm_jax.pillow
-from gllmm_jax import BitstreamError
+from gllmm_jax import BitstreamError, zoo
+from gllmm_jax.codec.codec import Codec
 from tests.codec.profiles import described
 
 
 @pytest.fixture(autouse=True)
-def known(mu_codec, monkeypatch):
-    monkeypatch.setattr(gllmm_jax.transcode, "_codecs", {})
+def known(mu_codec):
     return gllmm_jax.pillow.use(mu_codec)
 
 
@@ -32,16 +33,19 @@ def test_there_and_back(mu_codec, photograph, tmp_path, channels):
         assert opened.resize((5, 5)).size == (5, 5) and opened.copy().tobytes() == opened.tobytes()
 
 
-def test_from_memory_and_by_name(mu_codec, mu_file, photograph, monkeypatch):
-    monkeypatch.setattr(gllmm_jax.transcode, "_codecs", {})
-    picture, buffer = Image.fromarray(photograph(20, 20)), io.BytesIO()
-    picture.save(buffer, format="GLLM", model=mu_file)
+def test_from_memory_and_by_name(mu_weights, photograph, tmp_path):
+    """A file opens once its weights have been used, and not before."""
+    shows = jax.tree.map(lambda leaf: leaf * 2, mu_weights.params["g_s"])
+    other = mu_weights._replace(name="mu-other", params=mu_weights.params | {"g_s": shows})
+    zoo.save(tmp_path / "other.npz", other)
+    pixels = photograph(20, 20)
+    with pytest.raises(BitstreamError, match="needs the weights 'mu-other'"):
+        Image.open(io.BytesIO(Codec(other).compress(pixels))).load()
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="GLLM", model=tmp_path / "other.npz")
     buffer.seek(0)
     opened = Image.open(buffer)
     assert opened.convert("L").size == (20, 20) and not buffer.closed
-    monkeypatch.setattr(gllmm_jax.transcode, "_codecs", {})
-    with pytest.raises(BitstreamError, match="needs the weights 'mu-random'"):
-        Image.open(buffer).load()
 
 
 def test_damage(mu_codec, photograph, tmp_path):

@@ -5,16 +5,14 @@ import pytest
 from PIL import Image
 
 import gllmm_jax
-from gllmm_jax import transcode
 from gllmm_jax.errors import BitstreamError, PictureError
 from gllmm_jax.files import WriteError
 from gllmm_jax.picture import picture
 
 
 @pytest.fixture(autouse=True)
-def known(mu_codec, monkeypatch):
-    """Nothing but `mu_codec` has been used."""
-    monkeypatch.setattr(transcode, "_codecs", {})
+def known(mu_codec):
+    """`mu_codec` has been used."""
     return gllmm_jax.transcode.use(mu_codec)
 
 

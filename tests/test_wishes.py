@@ -83,8 +83,7 @@ def test_evaluate_takes_several_qualities(capsys, picture, tmp_path):
     assert all(row in rows for row in (["20", "photograph"], ["20", "mean"], ["80", "photograph"], ["80", "mean"]))
 
 
-def test_pillow(picture, tmp_path, monkeypatch):
-    monkeypatch.setattr(gllmm_jax.transcode, "_codecs", {})
+def test_pillow(picture, tmp_path):
     codec, pixels = gllmm_jax.pillow.use(GOLDEN), np.asarray(Image.open(picture))
     Image.open(picture).save(tmp_path / "x.gllm", model=codec, quality=75)
     assert (tmp_path / "x.gllm").read_bytes() == codec.compress(pixels, quality=75)

@@ -58,23 +58,24 @@ def decode(kind: str, data: bytes, shape: Shape) -> np.ndarray:
 def missing(kind: str) -> str | None:
     """What to install for a format."""
     try:
-        there = _encoders()
+        there = encoders()
     except ImportError as error:
         return str(error)
     name = ENCODERS[kind].split()[1]
     return None if name in there else f"its ffmpeg has no {name}: pip install --upgrade imageio-ffmpeg"
 
 
+@functools.cache
+def encoders() -> frozenset[str]:
+    """The names of all encoders that this ffmpeg has. Raises as `encode` does."""
+    lines = _run(["-encoders"], b"").decode(errors="replace").splitlines()
+    return frozenset(words[1] for line in lines if len(words := line.split()) > 1)
+
+
 def _peer(kind: str, qualities: range, curve: tuple[int, ...]) -> Peer:
     ways = functools.partial(encode, kind), functools.partial(decode, kind)
     library = f"imageio-ffmpeg, {ENCODERS[kind].split()[1]}"
     return Peer(library, kind, functools.partial(missing, kind), *ways, qualities, curve, outside=True)
-
-
-@functools.cache
-def _encoders() -> frozenset[str]:
-    lines = _run(["-encoders"], b"").decode(errors="replace").splitlines()
-    return frozenset(words[1] for line in lines if len(words := line.split()) > 1)
 
 
 def _run(arguments: list[str], given: bytes) -> bytes:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gllmm_jax.codec import transforms
+from gllmm_jax.codec.codec import Codec
 from gllmm_jax.config import HYPER_STRIDE
 from gllmm_jax.container import container
 from gllmm_jax.errors import BitstreamError
@@ -80,8 +81,8 @@ def test_a_program_with_room_gives_what_the_plane_gives(preset, random_params, p
     """To the last rounding: nothing of the room reaches the plane."""
     config = PRESETS[preset]
     params, image, found = random_params(config), photograph(16 * 9 - 5, 16 * 17), []
-    for room in (transforms._room, lambda size, unit=1: size):
-        monkeypatch.setattr(transforms, "_room", room)
+    for sides in (transforms.SIDES, tuple(range(129))):  # the second has a program for every size
+        monkeypatch.setattr(transforms, "SIDES", sides)
         y = transforms.ungained(config, params, image)
         y_hat, z_hat = transforms.quantise(config, params, y)
         bits = transforms.float_bits(config, params, y_hat, z_hat)
@@ -99,20 +100,20 @@ def test_few_programs_serve_all_sizes():
     assert all(min(n, transforms.SIDE) <= m for size in sizes for n, m in zip(size, transforms.room(size), strict=True))
 
 
-def test_what_is_refused_is_not_compiled(mu_codec, photograph, monkeypatch):
+def test_what_is_refused_is_not_compiled(mu_weights, photograph, monkeypatch):
     """The synthesis is compiled beside the walk, but not before part of y has decoded."""
     rooms = []
     monkeypatch.setattr(transforms, "compile_synthesis", lambda config, params, room: rooms.append(room))
-    monkeypatch.setattr(mu_codec, "_expected", set())
-    data = mu_codec.compress(photograph(16 * 70, 16 * 12))
+    codec = Codec(mu_weights)  # which has compiled for no size yet
+    data = codec.compress(photograph(16 * 70, 16 * 12))
     header = container.unpack(data)[0]
-    stream = walk.encode_latents(mu_codec.twin, *mu_codec.unpack(data)[1:])
+    stream = walk.encode_latents(codec.twin, *codec.unpack(data)[1:])
     cut = container.pack(header, stream[: len(stream) // 50])
     with pytest.raises(BitstreamError, match="cut short"):
-        mu_codec.decompress(cut)
+        codec.decompress(cut)
     assert rooms == []
     for _ in range(2):
-        mu_codec.decompress(data)
+        codec.decompress(data)
     assert rooms == [(96, 16)]
 
 

@@ -88,7 +88,7 @@ def test_names_begin_others():
 def test_a_missing_library_is_told_with_its_remedy(monkeypatch, image):
     monkeypatch.setitem(sys.modules, "pillow_jxl", None)
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    ffmpeg._encoders.cache_clear()
+    ffmpeg.encoders.cache_clear()
     for name in ("jxl-e7", "hevc-x265-4:4:4", "vvc-vvenc-4:2:0"):
         assert (table.missing(name) or "").endswith("pip install 'gllmm-jax[peers]'")
         assert name not in table.available()
@@ -97,7 +97,7 @@ def test_a_missing_library_is_told_with_its_remedy(monkeypatch, image):
 
 
 def test_an_ffmpeg_without_the_encoder_is_told(monkeypatch):
-    monkeypatch.setattr(ffmpeg, "_encoders", lambda: frozenset({"libx265"}))
+    monkeypatch.setattr(ffmpeg, "encoders", lambda: frozenset({"libx265"}))
     assert table.missing("hevc-x265-4:4:4") is None
     assert table.missing("vvc-vvenc-4:2:0") == "its ffmpeg has no libvvenc: pip install --upgrade imageio-ffmpeg"
 
