@@ -1,5 +1,7 @@
 """Figures are made, say what they show, and are written whole."""
 
+import itertools
+
 import numpy as np
 from PIL import Image
 
@@ -44,9 +46,12 @@ def test_there_is_no_end_to_curves():
 def test_side_by_side_is_a_picture_on_disk(photograph, tmp_path):
     image = photograph(120, 160)
     boxes = plots.interesting_boxes(image, side=40)
-    figure = plots.side_by_side([("original", image), ("ours: 1,000 bytes", image // 2), ("JPEG", image)], boxes)
+    panels = [("original", image), ("ours: 1,000 bytes", image // 2), ("JPEG", 255 - image)]
+    figure = plots.side_by_side(panels, boxes)
     assert "ours: 1,000 bytes" in words(figure)
-    assert len(figure.axes) == 3 * (1 + len(boxes))
+    crops = [np.s_[top : top + tall, left : left + wide] for top, left, tall, wide in boxes]
+    for axis, (place, (_, panel)) in zip(figure.axes, itertools.product([np.s_[:], *crops], panels), strict=True):
+        assert np.array_equal(np.asarray(axis.images[0].get_array()), panel[place])  # row by row
     plots.save(figure, tmp_path / "a.png", dpi=40)
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.size[0] > 400
