@@ -27,8 +27,8 @@ STRICT = {"jax_numpy_dtype_promotion": "strict", "jax_numpy_rank_promotion": "ra
 LEARNING = ("train", "checkpoints", "data", "optimizer", "lof", "nn")
 """Rooms whose tests have large programs, gradients above all, and run them a few times."""
 
-AS_SHIPPED = ("test_shipped.py", "test_exact_path.py")
-"""Files of tests/codec whose programs are optimised as a user's are; what is exact is exact without it too."""
+AS_SHIPPED = ("test_shipped", "test_exact_path", "test_cli")
+"""What files begin with whose programs are optimised as a user's are; what is exact is exact without it too."""
 
 QUICK_COMPILER = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 """Flags with which XLA compiles a training step in half the time, and which only some versions of JAX know."""
@@ -73,7 +73,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _compiled_in_a_hurry(request: pytest.FixtureRequest) -> Iterator[None]:
     # most of what tests take is XLA's compiler, and a good part of that its optimisation
     path = request.path
-    if path.parent.name not in (*LEARNING, "codec") or path.name in AS_SHIPPED:
+    if path.name.startswith(AS_SHIPPED):
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
