@@ -28,5 +28,10 @@ def random_params(config: ModelConfig, seed: int = 0, variance: float = 1.5) -> 
             case _:
                 return rng.uniform(-0.3, 0.3, shape.shape).astype(np.float32)
 
-    shapes = jax.eval_shape(functools.partial(init_params, config), jax.random.PRNGKey(0))
-    return jax.tree_util.tree_map_with_path(leaf, shapes)
+    return jax.tree_util.tree_map_with_path(leaf, shapes(config))
+
+
+@functools.cache
+def shapes(config: ModelConfig) -> Any:
+    """The tree of `init_params`, a `jax.ShapeDtypeStruct` for each array."""
+    return jax.eval_shape(functools.partial(init_params, config), jax.random.key(0))

@@ -33,11 +33,13 @@ PARTS = [
 ]
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def called(part: linen.Module, variables, x) -> Any:
     arguments = (None, x) if isinstance(part, nn.EntropyParameters) else (x,)
     return part.apply(variables, *arguments)
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def started(part: linen.Module, dtype: Any = jnp.float32):
     x = X[0].astype(dtype)
     arguments = (None, x) if isinstance(part, nn.EntropyParameters) else (x,)
@@ -111,16 +113,21 @@ def test_forward_mode_agrees_with_reverse(part):
     variables, rng = started(part), np.random.default_rng(1)
 
     def alike(tree):
-        return jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape), a.dtype), tree)
+        return jax.tree.map(lambda a: rng.normal(size=a.shape).astype(a.dtype), tree)
 
-    primals = (jax.tree.map(lambda a: a + 0.05, variables), X[0])
+    primals = (jax.tree.map(lambda a: np.asarray(a) + np.float32(0.05), variables), X[0])
     tangents = alike(primals)
-    out, tangent = jax.jvp(lambda *given: called(part, *given), primals, tangents)
-    cotangent = alike(out)
-    gradients = jax.vjp(lambda *given: called(part, *given), *primals)[1](cotangent)
+    cotangent = alike(jax.eval_shape(functools.partial(called, part), *primals))
+
+    @jax.jit
+    def both():
+        function = functools.partial(called, part)
+        return jax.jvp(function, primals, tangents)[1], jax.vjp(function, *primals)[1](cotangent)
+
+    tangent, gradients = both()
 
     def product(a, b):
-        return float(sum(jax.tree.leaves(jax.tree.map(lambda a, b: jnp.sum(a * b), a, b))))
+        return sum(float(np.vdot(a, b)) for a, b in zip(*map(jax.tree.leaves, (a, b)), strict=True))
 
     assert product(tangent, cotangent) == pytest.approx(product(tangents, gradients), rel=1e-3, abs=1e-3)
     assert product(tangent, tangent) > 0
@@ -134,33 +141,33 @@ def test_shapes_are_checked_in_the_tests(part):
 
 def test_a_mistyped_word_is_an_error_that_names_the_known():
     with pytest.raises(ValueError, match="one or more of gaussian, laplace, logistic, not "):
-        nn.EntropyParameters(4, families=("laplacian",)).init(jax.random.key(0), None, X)
+        started(nn.EntropyParameters(4, families=("laplacian",)))
     with pytest.raises(ValueError, match="no order 'rasters' of latents: choose one of raster, checkerboard, none"):
-        nn.MaskedContext(4, order="rasters").init(jax.random.key(0), X)
+        started(nn.MaskedContext(4, order="rasters"))
 
 
 def test_a_rate_takes_one_batch_axis():
     rate = VariableRate(anchors=2)
     for part in (nn.HyperAnalysis(6, rate=rate), nn.FactorizedPrior(4, rate=rate, grows=True)):
-        variables = part.init(jax.random.key(0), X[0])
-        params = nn.at_quality(variables["params"], jnp.arange(3) * 100)
+        params = jax.jit(nn.at_quality)(started(part)["params"], jnp.arange(3) * 100)
         assert called(part, {"params": params}, X[0]).shape[0] == 3
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_a_context_and_a_net_make_a_mixture(dtype):
     """Rates are float32 whatever the networks calculate in, of latents of any float type."""
-    seen = nn.MaskedContext(latents=4, dtype=dtype).init_with_output(jax.random.key(0), X)[0]
+    context = nn.MaskedContext(latents=4, dtype=dtype)
+    seen = called(context, started(context), X)
     form: Any = {"hidden": (5, 6), "families": ("laplace", "logistic"), "components": 2, "dtype": dtype}
     net = nn.EntropyParameters(latents=4, **form)
-    raw = net.init_with_output(jax.random.key(1), seen, seen)[0]
+    raw = jax.jit(net.init_with_output)(jax.random.key(1), seen, seen)[0]
     assert raw.dtype == dtype
-    mixture = prob.split(raw, net.families, net.components)
+    mixture = jax.jit(prob.split, static_argnums=(1, 2))(raw, net.families, net.components)
     assert {leaf.dtype for leaf in jax.tree.leaves(mixture)} == {np.dtype(np.float32)}
     for y in (X, X.astype(jnp.bfloat16)):
-        bits = prob.bin_bits(jnp.round(y), mixture)
+        bits = jax.jit(prob.bin_bits)(jnp.round(y), mixture)
         assert bits.shape == X.shape and bits.dtype == jnp.float32
-    drawn = prob.sample(jax.random.key(2), mixture)
-    assert drawn.dtype == jnp.float32 and prob.cdf(drawn.astype(dtype), mixture).dtype == jnp.float32
+    drawn = jax.jit(prob.sample)(jax.random.key(2), mixture)
+    assert drawn.dtype == jnp.float32 and jax.jit(prob.cdf)(drawn.astype(dtype), mixture).dtype == jnp.float32
     half = jax.tree.map(lambda a: a.astype(jnp.bfloat16), mixture)
-    assert prob.log_mass(X, half).dtype == jnp.float32
+    assert jax.jit(prob.log_mass)(X, half).dtype == jnp.float32

@@ -11,15 +11,11 @@ import pytest
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.nn.model import Model, apply, init_params
 from gllmm_jax.presets import PRESETS
+from tests.parameters import shapes
 
 MU = PRESETS["mu"]
 LIGHT = dataclasses.replace(PRESETS["light"], widths=(8, 8, 8), latents=8, hyper=8, hidden=(16, 16))
 SMALL = dataclasses.replace(LIGHT, widths=(2, 2, 2), latents=2, hyper=2, hidden=(2, 2), block="plain")
-
-
-@functools.cache
-def shapes(config: ModelConfig):
-    return jax.eval_shape(functools.partial(init_params, config), jax.random.key(0))
 
 
 def outputs(config: ModelConfig, dtype, method, *sizes) -> list[np.dtype]:

@@ -8,25 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gllmm_jax.config import ModelConfig
 from gllmm_jax.evaluate.cost import costs
 from gllmm_jax.nn.entropy import context_mask
 from gllmm_jax.nn.model import Model, init_params
 from gllmm_jax.objective import rate_distortion
 from gllmm_jax.presets import PRESETS
 from tests.compiled import apply
-from tests.parameters import random_params
+from tests.parameters import random_params, shapes
 
 MU = PRESETS["mu"]
 LIGHT = dataclasses.replace(PRESETS["light"], widths=(8, 8, 8), latents=8, hyper=8, hidden=(16, 16))
 
 
 params = functools.cache(functools.partial(random_params, variance=1 / 3))
-
-
-@functools.cache
-def shapes(config: ModelConfig):
-    return jax.eval_shape(functools.partial(init_params, config), jax.random.key(0))
 
 
 def count(tree) -> int:

@@ -2,23 +2,21 @@
 
 import dataclasses
 import difflib
-import functools
 from pathlib import Path
 
 import jax
 import pytest
 
 from gllmm_jax.config import ModelConfig
-from gllmm_jax.nn.model import init_params
 from gllmm_jax.presets import PRESETS
+from tests.parameters import shapes
 
 PINNED = Path(__file__).parent / "mu_names.txt"
 
 
 def names(config: ModelConfig) -> list[str]:
     """Path and shape of every parameter, sorted."""
-    tree = jax.eval_shape(functools.partial(init_params, config), jax.random.key(0))
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    leaves = jax.tree_util.tree_leaves_with_path(shapes(config))
     return sorted(f"{'/'.join(entry.key for entry in path)} {'x'.join(map(str, leaf.shape))}" for path, leaf in leaves)
 
 

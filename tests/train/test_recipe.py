@@ -17,6 +17,7 @@ from gllmm_jax.presets import PRESETS
 from gllmm_jax.train import step
 from gllmm_jax.train.step import create_state, loss_fn, make_update
 from tests.compiled import apply
+from tests.parameters import shapes
 
 TINY = dataclasses.replace(PRESETS["light"], widths=(8, 8, 8), latents=16, hyper=8, hidden=(16, 16), block="plain")
 CONFIG = TrainConfig("", steps=100, learning_rate=1e-3, warmup=0.0)
@@ -30,6 +31,12 @@ def params():
 @pytest.fixture(scope="module")
 def images(photograph):
     return np.stack([photograph(64, 64, seed=seed) for seed in range(2)])
+
+
+@functools.cache
+def update_of(config: TrainConfig):
+    """A step without the schedule of a run, compiled once for all tests."""
+    return jax.jit(make_update(TINY, config))
 
 
 def rates(schedule, *places):
@@ -48,7 +55,7 @@ def test_schedules():
 @pytest.mark.parametrize("optimizer", ["adam", "soap"])
 def test_optimizers(params, images, optimizer):
     config = dataclasses.replace(CONFIG, optimizer=optimizer)
-    update, state, losses = jax.jit(make_update(TINY, config)), create_state(config, params, jax.random.PRNGKey(0)), []
+    update, state, losses = update_of(config), create_state(config, params, jax.random.PRNGKey(0)), []
     for _ in range(12):
         state, metrics = update(state, images, 0.0)
         losses.append(float(metrics["loss"]))
@@ -60,7 +67,7 @@ def test_optimizers(params, images, optimizer):
 def test_a_step_whose_gradient_is_not_finite_changes_nothing(params, images):
     state = create_state(CONFIG, params, jax.random.PRNGKey(0))
     broken = state._replace(params=state.params | {"prior": jax.tree.map(lambda a: a * jnp.nan, params["prior"])})
-    update = jax.jit(make_update(TINY, CONFIG))
+    update = update_of(CONFIG)
     after, metrics = update(broken, images, 0.0)
     assert metrics["skipped"] == 1 and int(after.step) == 1
     jax.tree.map(np.testing.assert_array_equal, after._replace(step=broken.step), broken)
@@ -69,7 +76,7 @@ def test_a_step_whose_gradient_is_not_finite_changes_nothing(params, images):
 
 def test_at_the_end_g_a_rests_and_the_rate_sees_rounded_latents(params, images):
     config = dataclasses.replace(CONFIG, settle=0.25)
-    update, state = jax.jit(make_update(TINY, config)), create_state(config, params, jax.random.PRNGKey(0))
+    update, state = update_of(config), create_state(config, params, jax.random.PRNGKey(0))
 
     def moved(progress):
         found, metrics = update(state, images, progress)
@@ -95,7 +102,7 @@ def test_what_is_frozen_stays(params, images):
     frozen = ("g_a", "g_s", "prior")
     config = dataclasses.replace(CONFIG, frozen=frozen)
     state = create_state(config, params, jax.random.PRNGKey(0))
-    found, metrics = jax.jit(make_update(TINY, config))(state, images, 0.0)
+    found, metrics = update_of(config)(state, images, 0.0)
     moved = jax.tree.map(lambda a, b: bool((a != b).any()), params, found.params)
     assert {name for name in moved if not any(jax.tree.leaves(moved[name]))} == set(frozen)
     assert metrics["grad_norm"] > 0
@@ -104,11 +111,11 @@ def test_what_is_frozen_stays(params, images):
 def test_bfloat16_is_near_and_its_gradients_are_single(params, images):
     x, key = jnp.asarray(images / np.float32(255)), jax.random.PRNGKey(1)
 
-    def at(compute):
-        config = dataclasses.replace(CONFIG, compute=compute)
-        return jax.jit(jax.value_and_grad(lambda p: loss_fn(p, x, key, model=TINY, config=config)[0]))(params)
+    def loss(params, compute):
+        return loss_fn(params, x, key, model=TINY, config=dataclasses.replace(CONFIG, compute=compute))[0]
 
-    exact, (rough, gradients) = at("float32")[0], at("bfloat16")
+    exact = jax.jit(loss, static_argnums=1)(params, "float32")
+    rough, gradients = jax.jit(jax.value_and_grad(loss), static_argnums=1)(params, "bfloat16")
     assert {leaf.dtype for leaf in jax.tree.leaves(gradients)} == {jnp.dtype("float32")}
     assert rough != exact and rough == pytest.approx(float(exact), rel=0.02)
 
@@ -117,8 +124,7 @@ def test_bfloat16_is_near_and_its_gradients_are_single(params, images):
 def test_the_last_layer_of_the_analysis_stays_single(preset):
     """y is float32 as it comes, and not made so after it was rounded. Nothing is calculated."""
     config, x = PRESETS[preset], jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.bfloat16)
-    params = jax.eval_shape(functools.partial(init_params, config), jax.random.key(0))
-    half = jax.eval_shape(step._bfloat16, params)
+    half = jax.eval_shape(step._bfloat16, shapes(config))
     y = jax.eval_shape(lambda params, x: apply(config, params, x, method=Model.ungained), half, x)
     assert y.dtype == jnp.float32
 
@@ -135,8 +141,7 @@ def test_bfloat16_rounds_latents_in_single_precision(params, images):
 
 def test_the_decoder_sees_noise_first_and_rounded_latents_later(params, images):
     config = dataclasses.replace(CONFIG, noise=0.5, learning_rate=0.0)
-    update = jax.jit(make_update(TINY, config))
-    straight = jax.jit(make_update(TINY, dataclasses.replace(config, noise=0.0)))
+    update, straight = update_of(config), update_of(dataclasses.replace(config, noise=0.0))
     state = create_state(config, params, jax.random.PRNGKey(0))
     early, late = (float(update(state, images, progress)[1]["mse"]) for progress in (0.4, 0.6))
     assert late == float(straight(state, images, 0.4)[1]["mse"])
