@@ -170,8 +170,16 @@ def test_an_output_that_takes_nothing(command, why):
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"gllmm-jax: {why}\n")
 
 
-@pytest.mark.parametrize("platform", ["cuda", "nonsense"])
-@pytest.mark.parametrize("command", [["compress"], ["compress", "--entropy", "cpu"], ["train"], ["--version"]])
+@pytest.mark.parametrize(
+    ("command", "platform"),
+    [
+        (["compress"], "cuda"),
+        (["compress"], "nonsense"),
+        (["compress", "--entropy", "cpu"], "cuda"),
+        (["train"], "cuda"),
+        (["--version"], "nonsense"),
+    ],
+)
 def test_a_platform_that_is_not_here(mu_file, photo, tmp_path, command, platform):
     if any(device.platform == "gpu" for device in jax.devices()):
         pytest.skip("there is a GPU here")
