@@ -11,9 +11,10 @@ from gllmm_jax.codec.codec import Codec, latents_crc32
 from gllmm_jax.codec.export import make_weights
 from gllmm_jax.container import container
 from gllmm_jax.errors import BitstreamError
-from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.nn.model import Model
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.walk import latents
+from tests.compiled import apply
 
 SHAPES = [(1, 1, 3), (7, 5, 1), (1, 67, 3), (20, 20, 3), (20, 20, 1), (257, 576, 3), (1997, 613, 3), (2048, 1360, 1)]
 

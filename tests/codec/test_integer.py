@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gllmm_jax.config import TAPS
-from gllmm_jax.nn import model
+from gllmm_jax.nn.model import Model
 from gllmm_jax.order import hyper
 from gllmm_jax.prob import tables
 from gllmm_jax.twin import exact, observe
@@ -17,6 +17,7 @@ from gllmm_jax.twin.integer import fingerprint, twin_from_arrays, z_support
 from gllmm_jax.twin.prior import prior_cdf
 from gllmm_jax.twin.wiring import HYPER as HYPERS
 from tests.codec.twins import BOARD, CHENG, JOINT, MEAN, MU, PLAIN, SCALE, carried, draw, tree, twin
+from tests.compiled import apply
 
 HYPER = HYPERS["gllmm"]
 
@@ -143,8 +144,8 @@ def test_every_component_is_that_of_the_float_model(config):
     phi = synthesis(config, twin(config).nets.layers, jnp.asarray(z), z.shape[:2]).reshape(sites, -1)
     ours = run(config, twin(config).nets, jnp.asarray(taps), phi, sees)
     y, z = (jnp.asarray(a[None], jnp.float32) for a in (y, z))
-    float_phi = model.apply(config, tree(config), z, method=model.Model.hyper_synthesis)
-    wanted = model.apply(config, tree(config), y, float_phi, method=model.Model.mixture)
+    float_phi = apply(config, tree(config), z, method=Model.hyper_synthesis)
+    wanted = apply(config, tree(config), y, float_phi, method=Model.mixture)
     log_weight, mean, scale = (np.asarray(a).reshape(sites, -1, config.latents) for a in jax.tree.leaves(wanted))
 
     def error(ours, wanted):
@@ -162,9 +163,7 @@ def test_means_and_scales_that_come_of_z_alone(config):
     _, z = carried(config, 8, 12, seed=100)
     phi = synthesis(config, twin(config).nets.layers, jnp.asarray(z), z.shape[:2])
     ours = run(config, twin(config).nets, None, phi.reshape(96, -1))
-    wanted = np.asarray(
-        model.apply(config, tree(config), z[None].astype(np.float32), method=model.Model.hyper_synthesis)
-    )
+    wanted = np.asarray(apply(config, tree(config), z[None].astype(np.float32), method=Model.hyper_synthesis))
     wanted = wanted.reshape(96, -1, config.latents)
     scales = np.asarray(ours.span)[:, 0] / ((tables.REACH + 1) << tables.FRACTION)
     assert np.abs(scales - np.maximum(wanted[:, -1], 0.11)).mean() < 0.02

@@ -11,8 +11,9 @@ from gllmm_jax.config import ModelConfig
 from gllmm_jax.lof import loss
 from gllmm_jax.lof.loss import Latents, Picture
 from gllmm_jax.lof.relaxed import unrounded
-from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.nn.model import Model
 from gllmm_jax.presets import PRESETS
+from tests.compiled import apply
 
 CONFIG = dataclasses.replace(
     PRESETS["light"], widths=(8, 8, 8), latents=8, hyper=8, hidden=(16, 16), block="plain", components=1
@@ -75,7 +76,11 @@ def test_the_curvature_is_that_of_the_distortion(photograph, random_params):
     """Gauss-Newton's, estimated: right in the mean of all latents, of channels and of positions."""
     params, (picture, latents) = random_params(CONFIG), placed(CONFIG, photograph, (8, 16))
     y = latents.y[: SIZE[0], : SIZE[1]]
-    slopes = jax.jacfwd(lambda y: apply(CONFIG, params, y[None], method=Model.synthesis)[0][: SHOWN[0], : SHOWN[1]])(y)
+
+    def shown(y):
+        return apply(CONFIG, params, y[None], method=Model.synthesis)[0][: SHOWN[0], : SHOWN[1]]
+
+    slopes = jax.jit(jax.jacfwd(shown))(y)
     exact = 2 * 0.01 * 255**2 / (3 * SHOWN[0] * SHOWN[1]) * np.square(slopes).sum((0, 1, 2))
     found = np.asarray(loss.curvature(CONFIG, params, picture, latents.y))
     assert not found[SIZE[0] :].any() and not found[:, SIZE[1] :].any()

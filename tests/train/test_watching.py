@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from gllmm_jax.checkpoints.record import Record
-from gllmm_jax.nn.model import apply, init_params
+from gllmm_jax.nn.model import init_params
 from gllmm_jax.train.log import FIGURES, Log
 from gllmm_jax.train.summary import write_summary
 from gllmm_jax.train.view import make_view
+from tests.compiled import apply
 from tests.train.worker import TINY, config
 
 
