@@ -17,18 +17,19 @@ from gllmm_jax.objective import rate_distortion
 from gllmm_jax.optimizer.optimizer import lenient
 
 SMALL = ModelConfig("small", widths=(8,), latents=8, features=12, hyper=8, hidden=(16, 16), components=1)
-STEPS = 8
+STEPS = 24
 
 
 MODELS = {
     "raster": {},
-    "progressive": {"msp": Progressive(scales=2, seeds=1, width=8, depth=1)},
-    "hyperprior": {"order": "none"},
-    "factorized": {"hyper": 0},
+    "progressive": {"msp": Progressive(scales=2, seeds=1, width=8, depth=1), "attention": False},
+    "hyperprior": {"order": "none", "attention": False},
+    "factorized": {"hyper": 0, "attention": False},
     "balle": {"design": "balle", "families": ("gaussian",), "order": "none"},
     "mean": {"design": "minnen", "families": ("gaussian",), "order": "none"},
-    "cheng": {"design": "cheng", "families": ("gaussian",), "block": "leaky"},
+    "cheng": {"design": "cheng", "families": ("gaussian",), "block": "leaky", "attention": False},
 }
+"""Attention is trained with `raster`: it makes 259 arrays of 107, which take long to compile."""
 
 
 QUICK = [("paper", "raster"), ("residual", "progressive"), ("balle", "mean")]
@@ -62,7 +63,8 @@ def test_trained_a_little(transform, kind, photograph):
     for key in jax.random.split(jax.random.key(1), STEPS):
         params, state, found = step(params, state, key)
         losses.append(float(found))
-    assert losses[-1] < 0.9 * losses[0]
+    black = 0.013 * np.square(image.astype(float)).mean()  # the loss of a picture that shows nothing
+    assert losses[-1] < 0.2 * min(losses[0], black)
     codec = Codec(make_weights("trained", model, params, [image], {}))
     encoded = codec.encode(image[:51, :37])
     decoded = codec.decode(encoded.data)
