@@ -1,7 +1,12 @@
 """A corpus of pictures on many machines, by Ray Data: compress it, verify it, evaluate it.
 
+    >>> import tempfile
     >>> from gllmm_jax import corpus
-    >>> done = corpus.compress("photographs", "packed", quality=50)  # doctest: +SKIP
+    >>> packed = corpus.Place(tempfile.mkdtemp())  # or corpus.Place("s3://bucket/folder")
+    >>> packed.write("sub/notes.txt", b"whole or not at all")
+    >>> packed.names()
+    ['sub/notes.txt']
+    >>> done = corpus.compress("photographs", packed.address, quality=50)  # doctest: +SKIP
     >>> print(done.pictures, done.bpp)  # doctest: +SKIP
 
 Pictures lie in a folder, in a bucket (any address that fsspec knows) or in the rows of Parquet files. Ray places one

@@ -7,7 +7,7 @@ The float model, as in training; nothing of it decides what a file holds.
     >>> from gllmm_jax.evaluate.explain import explain
     >>> found = explain(gllmm_jax.load(), np.zeros((64, 48, 3), np.uint8))
     >>> found.y_hat.shape, found.bits.shape, found.means.shape, found.families
-    ((4, 3, 192), (4, 3, 192), (4, 3, 3, 192), ('gaussian', 'laplace', 'logistic'))
+    ((4, 3, 320), (4, 3, 320), (4, 3, 3, 320), ('gaussian', 'laplace', 'logistic'))
     >>> bool(np.allclose(found.responsibilities.sum(axis=2), 1, atol=1e-3))
     True
 """
