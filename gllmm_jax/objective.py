@@ -10,7 +10,7 @@ R is in bits per pixel. D is the MSE on the 0..255 scale, or 1 - MS-SSIM. It ser
     0.50 bits per pixel, MSE 4.00, loss 0.54
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -47,11 +47,13 @@ def rate_distortion(
     """R + lmbda * D of images `x` in [0, 1], which are decoded as `x_hat`.
 
     `bits_y` and `bits_z` are rates in bits per image, as of `Model.__call__`. `lmbda` is one number, or one for each
-    image. So is `weight`, by which an image's R + lmbda * D counts in the mean. Gradients flow through all four arrays.
-    The terms hold the MSE with every `distortion`.
+    image. `weight` too is one number or one for each image; it multiplies the image's loss. Gradients flow through all
+    four arrays. The terms hold the MSE with every `distortion`. Raises `ValueError` if there is no such distortion.
 
     Source: GLLMM, section on training.
     """
+    if distortion not in get_args(Distortion):
+        raise ValueError(f"there is no distortion '{distortion}': choose {' or '.join(get_args(Distortion))}")
     pixels = x.shape[1] * x.shape[2]
     bpp_y, bpp_z = bits_y / pixels, bits_z / pixels
     mse = mean_squared_error(x, x_hat)

@@ -27,7 +27,7 @@ STRICT = {"jax_numpy_dtype_promotion": "strict", "jax_numpy_rank_promotion": "ra
 LEARNING = ("train", "checkpoints", "data", "optimizer", "lof", "nn")
 """Rooms whose tests have large programs, gradients above all, and run them a few times."""
 
-AS_SHIPPED = ("test_shipped", "test_exact_path", "test_cli")
+AS_SHIPPED = ("test_shipped", "test_cli")
 """What files begin with whose programs are optimised as a user's are; what is exact is exact without it too."""
 
 QUICK_COMPILER = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
@@ -74,6 +74,8 @@ def _compiled_in_a_hurry(request: pytest.FixtureRequest) -> Iterator[None]:
     # most of what tests take is XLA's compiler, and a good part of that its optimisation
     path = request.path
     if path.name.startswith(AS_SHIPPED):
+        if path.name.startswith("test_shipped"):
+            jax.clear_caches()  # of programs that other files have compiled in a hurry
         yield
         return
     with pytest.MonkeyPatch.context() as patch:

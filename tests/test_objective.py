@@ -1,5 +1,7 @@
 """The objective against values worked out by hand."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -22,6 +24,13 @@ def test_rate_distortion():
 def test_the_distortion_is_a_mean_over_each_picture():
     x = jnp.zeros((2, 4, 8, 3))
     assert mean_squared_error(x, x.at[0, 0, 0, 0].set(1.0)).tolist() == pytest.approx([255**2 / 96, 0.0])
+
+
+def test_a_mistyped_distortion_is_an_error():
+    x, bits = jnp.zeros((1, 8, 8, 3)), jnp.zeros(1)
+    unchecked = inspect.unwrap(rate_distortion)  # by the tests' own check of types
+    with pytest.raises(ValueError, match="no distortion 'msssim': choose mse or ms-ssim"):
+        unchecked(x, x, bits, bits, lmbda=1.0, distortion="msssim")
 
 
 def test_lmbda_weighs_the_distortion_alone():

@@ -9,6 +9,7 @@ from PIL import Image
 
 from gllmm_jax import zoo
 from gllmm_jax.presets import PRESETS
+from tests.test_architecture import LEAVES
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 ROOMS_WITH_A_PAGE = ("cli", "codec", "corpus", "evaluate", "foreign")
@@ -38,7 +39,9 @@ def test_the_map_of_rooms_is_the_folder_list():
     text = (package / "README.md").read_text()
     rooms = {path.name for path in package.iterdir() if any(path.glob("*.py"))}
     for room in rooms:
-        assert f"`{room}`" in text, f"README does not name the room {room}"
+        assert f"`{room}`" in text, f"README does not name the folder {room}"
+    for module in LEAVES:
+        assert f"`{module}`" in text, f"README does not name the module {module}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)

@@ -63,7 +63,7 @@ class Explanation(NamedTuple):
 def explain(codec: "Codec", image: np.ndarray) -> Explanation:
     """Of uint8 [height, width, 3 or 1], at the codec's quality.
 
-    The arrays of the mixture take 12 C M bytes a position: 2 GB for 12 megapixels of `light`. Raises `ValueError` on
+    The arrays of the mixture take 12 C M bytes a position: 0.32 GB for 12 megapixels of `light`. Raises `ValueError` on
     other arrays.
     """
     y_hat, z_hat = codec.analyse(image)

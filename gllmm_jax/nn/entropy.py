@@ -120,8 +120,8 @@ class MaskedContext(Layer):
 class EntropyParameters(Layer):
     """Three 1x1 layers from the context and phi, F channels each, to the raw mixture numbers [..., P M].
 
-    Without a context they take phi alone. `prob.mixture.split` makes a mixture of the numbers. Raises `ValueError` if
-    there is no such family.
+    Without a context they take phi alone. They calculate in the dtype of phi unless `dtype` is given.
+    `prob.mixture.split` makes a mixture of the numbers. Raises `ValueError` if there is no such family.
     """
 
     latents: int  # M
@@ -137,7 +137,8 @@ class EntropyParameters(Layer):
     def __call__(
         self, context: Float[Array, "*batch F"] | None, phi: Float[Array, "*batch F"]
     ) -> Float[Array, "*batch PM"]:
-        x = phi if context is None else jnp.concatenate([context, phi], axis=-1)
+        given = [phi] if context is None else [context, phi]
+        x = jnp.concatenate([a.astype(self.dtype or phi.dtype) for a in given], axis=-1)
         for i, features in enumerate(self.hidden):
             x = dense(features, name=f"dense{i}", **self.dtypes)(x)
             if self.rate is not None:

@@ -76,9 +76,12 @@ def split(
     of a component is the product of two softmaxes: over the components of its family and over the families. The scale
     is the absolute value of the raw scale; with `bounded` it is the raw scale, but at least 0.11.
 
-    Raises `ValueError` if there is no such family. Source: GLLMM, the authors' code; the floor of the scale is ours.
+    Raises `ValueError` if there is no such family, or the last axis holds another count of numbers. Source: GLLMM, the
+    authors' code; the floor of the scale is ours.
     """
     groups = numbers_per_latent(families, components)
+    if raw.shape[-1] % groups:
+        raise ValueError(f"the last axis must be a multiple of {groups}, the numbers of a latent, not {raw.shape[-1]}")
     raw = at_least_single(raw).reshape(*raw.shape[:-1], groups, raw.shape[-1] // groups)
     f, k, m = len(families), components, raw.shape[-1]
     per_component = 3 if k > 1 else 2

@@ -160,7 +160,7 @@ def test_a_context_and_a_net_make_a_mixture(dtype):
     seen = called(context, started(context), X)
     form: Any = {"hidden": (5, 6), "families": ("laplace", "logistic"), "components": 2, "dtype": dtype}
     net = nn.EntropyParameters(latents=4, **form)
-    raw = jax.jit(net.init_with_output)(jax.random.key(1), seen, seen)[0]
+    raw = jax.jit(net.init_with_output)(jax.random.key(1), seen, seen.astype(jnp.float32))[0]
     assert raw.dtype == dtype
     mixture = jax.jit(prob.split, static_argnums=(1, 2))(raw, net.families, net.components)
     assert {leaf.dtype for leaf in jax.tree.leaves(mixture)} == {np.dtype(np.float32)}

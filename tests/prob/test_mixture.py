@@ -121,6 +121,11 @@ def test_unknown_families_are_refused(names):
             call()
 
 
+def test_another_count_of_numbers_is_refused():
+    with pytest.raises(ValueError, match="a multiple of 6, the numbers of a latent, not 10"):
+        mixture.split(jnp.zeros((2, 10)), ("gaussian", "laplace"), 1)
+
+
 @pytest.mark.parametrize(
     ("names", "k", "numbers"), [(FAMILIES, 3, 30), (FAMILIES, 1, 9), (("gaussian",), 1, 2), (("laplace",), 3, 9)]
 )
