@@ -24,7 +24,7 @@ from gllmm_jax.presets import PRESETS
 
 DEFAULT = "light-vr-3"
 APART = ("light-0.0130", "light-msp-0.0130")  # models that have a wheel of their own: `weights/pyproject.toml`
-BROUGHT = "`pip install gllmm-jax-weights`, or ./gllmm_jax/weights of the sources, brings it"
+BROUGHT = "`pip install ./gllmm_jax/weights` in the sources brings it"
 FORMAT = 1
 FOLDER = Path(__file__).parent / "weights"
 PLACES = "GLLMM_JAX_WEIGHTS"

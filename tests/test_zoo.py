@@ -84,7 +84,7 @@ def test_models_that_the_wheel_leaves_out_have_one_of_their_own(path, monkeypatc
     assert apart["include"] == [f"{name}.npz" for name in zoo.APART]
     assert set(zoo.names()) == {zoo.DEFAULT, *zoo.APART}
     monkeypatch.setattr(zoo, "FOLDER", path.parent)
-    with pytest.raises(WeightsError, match=r"^there is no model 'light-0.0130'; `pip install gllmm-jax-weights`"):
+    with pytest.raises(WeightsError, match=r"^there is no model 'light-0.0130'; `pip install ./gllmm_jax/weights`"):
         zoo.read("light-0.0130")
 
 

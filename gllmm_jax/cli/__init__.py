@@ -46,6 +46,9 @@ EXAMPLES = {
         "corpus verify packed",
         "corpus evaluate photographs packed",
     ],
+    "corpus compress": ["corpus compress photographs packed --quality 50", "corpus compress rows packed --into-rows"],
+    "corpus verify": ["corpus verify packed"],
+    "corpus evaluate": ["corpus evaluate photographs packed"],
     "cost": [f"cost {zoo.DEFAULT} gllmm-128"],
     "demo": ["demo -o demo"],
 }
@@ -129,9 +132,10 @@ def _parser() -> argparse.ArgumentParser:
     text = "versions of this program, Python and JAX, the device, and the models there are"
     parser.add_argument("--version", action=_Version, help=text)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for module in (pictures, models, learn, measure, corpus, foreign):
+    for module in (pictures, models, learn, measure, foreign):
         module.add_commands(commands)
-    for name, command in {"": parser, **commands.choices}.items():
+    actions = corpus.add_commands(commands)
+    for name, command in {"": parser, **commands.choices, **actions}.items():
         command.formatter_class = _Formatter
         command.epilog = "\n".join([_Formatter.KEPT, *(f"  {PROGRAM} {line}" for line in EXAMPLES[name])])
     return parser

@@ -16,6 +16,7 @@ from gllmm_jax.cli.common import (
     quality,
     say,
 )
+from gllmm_jax.cli.options import add_max_pixels
 from gllmm_jax.cli.runs import SOME_FAILED
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ NAMED = 10
 """Pictures that failed and are told one by one."""
 
 
-def add_commands(commands: Any) -> None:
-    """Its actions, and their arguments."""
+def add_commands(commands: Any) -> dict[str, Any]:
+    """Its actions and their arguments -> the parsers of the actions."""
     about = "compress, verify or evaluate any number of pictures, on many machines by Ray"
     actions = add_command(commands, "corpus", about, compress).add_subparsers(metavar="ACTION", required=True)
 
@@ -43,6 +44,7 @@ def add_commands(commands: Any) -> None:
     text = "do not decode each file to measure its PSNR: half the time"
     parser.add_argument("--no-psnr", dest="psnr", action="store_false", help=text)
     add_convert(parser)
+    add_max_pixels(parser)
     _add_cluster(parser)
 
     about = "decode every file and compare its latents with those that were written"
@@ -54,6 +56,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("source", metavar="SRC", help="the pictures that were compressed")
     _add_target(parser)
     _add_cluster(parser)
+    return {f"corpus {name}": action for name, action in actions.choices.items()}
 
 
 def _add_target(parser: argparse.ArgumentParser) -> None:
@@ -73,8 +76,8 @@ def compress(arguments: argparse.Namespace) -> int:
     """Pictures -> a corpus."""
     from gllmm_jax import corpus
 
-    names = ("model", "quality", "into_rows", "psnr", "convert", "columns", "ray_address", "workers")
-    options = {name: getattr(arguments, name) for name in names}
+    names = ("model", "quality", "into_rows", "psnr", "convert", "max_pixels", "ray_address", "workers")
+    options: dict[str, Any] = {name: getattr(arguments, name) for name in names} | {"columns": tuple(arguments.columns)}
     return _told(arguments, corpus.compress(arguments.source, arguments.target, **options))
 
 

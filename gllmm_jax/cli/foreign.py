@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from gllmm_jax import cache, files, zoo
-from gllmm_jax.cli.common import a_path, add_command, add_force, add_model, positive, positive_number, quality
+from gllmm_jax.cli.common import a_path, add_command, add_force, add_model, positive, positive_number, quality, say
 from gllmm_jax.cli.learn import CALIBRATION_CROP, CALIBRATION_PICTURES
+from gllmm_jax.cli.runs import SOME_FAILED
 
 SIZE = (512, 768)
 """Of a picture, in pixels, where a program needs one and none is given."""
@@ -41,7 +42,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--size", type=positive, nargs=2, metavar=("HEIGHT", "WIDTH"), help=text)
 
 
-def networks(arguments: argparse.Namespace) -> None:
+def networks(arguments: argparse.Namespace) -> int:
     """A model -> a file for each of its networks."""
     from gllmm_jax.codec.quality import DEFAULT, index_of
     from gllmm_jax.foreign import networks
@@ -54,19 +55,27 @@ def networks(arguments: argparse.Namespace) -> None:
     for name in arguments.names or known:
         if name not in known:
             raise ValueError(f"{weights.name} has no network '{name}': there are {', '.join(known)}")
+    failed = 0
+    for name in arguments.names or known:
         size = arguments.size and tuple(arguments.size)
         if arguments.format == "onnx" or not networks.takes_any_size(weights.config, name):
             size = size or SIZE
         output = arguments.output / f"{name}.{arguments.format}"
         files.check_free(output, force=arguments.force)
-        if arguments.format == "onnx":
-            data = networks.onnx(weights.config, params, name, size=size or SIZE)
-        else:
-            data = networks.stablehlo(weights.config, params, name, size=size)
+        try:
+            if arguments.format == "onnx":
+                data = networks.onnx(weights.config, params, name, size=size or SIZE)
+            else:
+                data = networks.stablehlo(weights.config, params, name, size=size)
+        except ValueError as error:  # the others may do
+            say(str(error))
+            failed += 1
+            continue
         files.make_folder(arguments.output)
         files.write(output, data)
         pictures = "pictures of any size" if size is None else f"a picture of {size[1]} x {size[0]}"
         print(f"{output}: {len(data):,} bytes, for {pictures}")
+    return SOME_FAILED if failed else 0
 
 
 def import_(arguments: argparse.Namespace) -> None:

@@ -3,9 +3,10 @@
 import contextlib
 import dataclasses
 import functools
+import os
 import posixpath
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 from gllmm_jax import files
@@ -19,6 +20,12 @@ class Place:
     """
 
     address: str
+
+    @classmethod
+    def of(cls, address: str | os.PathLike[str]) -> "Place":
+        """A place by its address; a path becomes an absolute one, since other machines work in other folders."""
+        text = os.fspath(address)
+        return cls(text if "://" in text else os.path.abspath(text))
 
     @functools.cached_property
     def system(self) -> Any:
@@ -75,9 +82,17 @@ class Place:
         self.system.rm_file(self.path(name))
 
 
-def outputs(names: list[str], suffix: str) -> dict[str, str]:
-    """The name of what each file becomes: with `suffix` in place of its own, or after it where two would be one."""
-    stems = {name: posixpath.splitext(name)[0] for name in names}
-    taken = Counter([*stems.values(), *names])  # a name without a suffix is its own stem
-    alone = {name for name, stem in stems.items() if taken[stem] == 1 + (stem == name)}
-    return {name: (stems[name] if name in alone else name) + suffix for name in names}
+def outputs(names: list[str], suffix: str, *, taken: Iterable[str] = ()) -> dict[str, str]:
+    """The name of what each file becomes: with `suffix` in place of its own, or after it where two would be one.
+
+    Names that are `taken` are those of other files. Raises `ValueError` where no name is left.
+    """
+    stems, taken = {name: posixpath.splitext(name)[0] for name in names}, set(taken)
+    count = Counter([*stems.values(), *names])  # a name without a suffix is its own stem
+    found = {}
+    for name, stem in stems.items():
+        alone = count[stem] == 1 + (stem == name) and stem + suffix not in taken
+        found[name] = (stem if alone else name) + suffix
+        if found[name] in taken:
+            raise ValueError(f"{name} would become {found[name]}, which another picture became")
+    return found

@@ -2,17 +2,20 @@
 
 import dataclasses
 import functools
+import hashlib
 import logging
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from gllmm_jax import zoo
+from gllmm_jax.codec import quality as scale
 from gllmm_jax.corpus import table
 from gllmm_jax.corpus.place import Place, outputs
 from gllmm_jax.corpus.table import ROWS, Summary
-from gllmm_jax.corpus.workers import Compressor, Job, Verifier, Worker, with_pixels
-from gllmm_jax.picture import formats
+from gllmm_jax.corpus.workers import Compressor, Job, Verifier, Worker, with_size
+from gllmm_jax.picture import formats, picture
 
 BATCH = 8
 """Pictures that a worker takes at once."""
@@ -27,7 +30,7 @@ THREADS = 4
 """Pictures at once in a worker that has an accelerator, which would wait for the host otherwise."""
 
 EVALUATION = "evaluation"
-"""Folder of the rows of `evaluate`, in the target."""
+"""Folder of the rows of `verify` and `evaluate`, in the target."""
 
 Address = str | os.PathLike[str]
 """Of a folder or a bucket, or the name of a model or its file."""
@@ -42,6 +45,7 @@ def compress(
     into_rows: bool = False,
     psnr: bool = True,
     convert: bool = False,
+    max_pixels: int = picture.MAX_PIXELS,
     columns: tuple[str, str] = ("name", "bytes"),
     ray_address: str | None = None,
     workers: int | None = None,
@@ -49,42 +53,49 @@ def compress(
     """Pictures of `source` become `.gllm` files under `target`, or rows of Parquet files with them (`into_rows`).
 
     Args:
-      source: a folder or bucket of pictures, or one of Parquet files whose `columns` are the name of a picture and the
-        bytes of its file.
+      source: a folder or bucket of pictures, or one of Parquet files whose `columns` are the name of a picture, which
+        no other has, and the bytes of its file. Pictures of rows go into rows.
       target: a folder or bucket. `target/rows` has a row a picture (`table.FIELDS`). Pictures that have a row without
         an error are not compressed again.
       psnr: decode each file at once, to measure it.
-      convert: as in `picture.load`.
+      convert, max_pixels: as in `picture.load`.
       ray_address: of a Ray cluster; one that the process has joined, or of this machine alone, unless given.
       workers: how many; one for each accelerator, or core but one, of the cluster unless given.
 
     Returns the summary of all rows in `target`, those of earlier runs too. Raises `ValueError` where there are no
-    pictures, or `target` holds a corpus of another model, quality or kind; `ImportError` without the extra `ray`.
+    pictures, the model has no such quality, `target` holds a corpus of other settings, or it holds files that the run
+    would replace; `zoo.WeightsError` without the model; `ImportError` without the extra `ray`.
     """
-    pictures, packed = Place(os.fspath(source)), Place(os.fspath(target))
-    names, parquet = _listed(pictures)
+    pictures, packed = Place.of(source), Place.of(target)
+    names, parquet = _listed(pictures, packed)
+    if parquet and not into_rows:
+        raise ValueError("pictures that lie in rows become rows: into_rows=True asks for that")
     model = os.path.abspath(model) if os.path.isfile(model) else os.fspath(model)  # workers have folders of their own
-    settings = {"model": model, "quality": quality, "into rows": into_rows}
-    table.settle(packed, settings)
-    done = {one["name"] for one in table.rows(packed) if not one["error"]}
-    job = Job(model, None if parquet else pictures, None if into_rows else packed, quality, convert, psnr)
-    cluster = _Cluster(ray_address, workers)
-    if parquet:
-        cluster.run(_of_rows(cluster, pictures, columns, done), Compressor, job, packed, ROWS)
-    else:
-        todo = [(name, output) for name, output in outputs(names, ".gllm").items() if name not in done]
-        if todo:
-            cluster.run(_by_size(cluster, pictures, todo), Compressor, job, packed, ROWS)
-    return table.summed(table.rows(packed))
+    table.settle(packed, _settings(model, quality, into_rows=into_rows, convert=convert, max_pixels=max_pixels), names)
+    found, _ = table.rows(packed, mend=True)
+    done = {one["name"]: one["output"] for one in found if not one["error"]}
+    job = _job(packed, None if parquet else pictures, psnr=psnr)
+    odd = [name for name in names if not _is_text(name)]
+    with _Cluster(ray_address, workers) as cluster:
+        if parquet:
+            cluster.run(_of_rows(cluster, pictures, columns, set(done)), Compressor, job, packed, ROWS)
+        else:
+            becomes = outputs([name for name in names if name not in done], ".gllm", taken=done.values())
+            todo = [one for one in becomes.items() if _is_text(one[0])]
+            if todo:
+                cluster.run(_by_size(cluster, pictures, todo), Compressor, job, packed, ROWS)
+    failed = [table.row(ascii(name), error="its name is no text") for name in odd]
+    return table.summed(table.rows(packed)[0] + failed)
 
 
 def verify(target: Address, *, ray_address: str | None = None, workers: int | None = None) -> Summary:
     """Decode every file of a corpus and compare its latents with those that were written.
 
-    `failed` of the summary has the names of files that are missing, damaged or another, and of pictures that were never
-    compressed. Raises `ValueError` where `target` holds no corpus; `ImportError` without the extra `ray`.
+    `failed` of the summary has the names of files that are missing, damaged, another or without a row, of files of rows
+    that cannot be read, and of pictures that could not be compressed. Raises `ValueError` where `target` holds no
+    corpus; `ImportError` without the extra `ray`.
     """
-    return _checked(None, Place(os.fspath(target)), ray_address, workers)
+    return _checked(None, Place.of(target), ray_address, workers)
 
 
 def evaluate(
@@ -92,34 +103,70 @@ def evaluate(
 ) -> Summary:
     """`verify`, and compare every picture with the one that it was made of: PSNR in dB, and MS-SSIM.
 
-    Rows of the single pictures go to `target/evaluation`, in place of those that are there. Raises as `verify` does,
-    and `ValueError` where the pictures of `source` are rows of Parquet files.
+    Pictures of the source that have no row are among `failed` too. Rows of the single pictures go to
+    `target/evaluation`, in place of those that are there. Raises as `verify` does, and `ValueError` where the pictures
+    of `source` are rows of Parquet files.
     """
-    pictures = Place(os.fspath(source))
-    if _listed(pictures)[1]:
-        raise ValueError("pictures can be compared where they are files: compress measures the PSNR of rows")
-    return _checked(pictures, Place(os.fspath(target)), ray_address, workers)
+    return _checked(Place.of(source), Place.of(target), ray_address, workers)
 
 
 def _checked(source: Place | None, packed: Place, ray_address: str | None, workers: int | None) -> Summary:
-    settings, found = table.settings(packed), table.rows(packed)
-    job = Job(settings["model"], source, None if settings["into rows"] else packed)
+    settings = table.settings(packed)
+    names, parquet = ([], False) if source is None else _listed(source, packed)
+    if parquet:
+        raise ValueError("pictures can be compared where they are files: compress measures the PSNR of rows")
+    found, damaged = table.rows(packed)
     failed = [one for one in found if one["error"]]
-    if len(failed) == len(found):
-        return table.summed(failed)
+    failed += [table.row(name, error="these rows cannot be read") for name in damaged]
+    rows = {one["name"] for one in found}
+    failed += [table.row(name, error="it was not compressed") for name in names if name not in rows]
+    if not settings["into_rows"]:
+        known = {one["output"] for one in found}
+        alone = (name for name in packed.names(".gllm") if name not in known)
+        failed += [table.row(name, error="no row tells of this file") for name in alone]
+    if len(found) == sum(bool(one["error"]) for one in found):
+        return table.summed(failed or [table.row(packed.address, error="it holds no rows")])
     table.remove(packed, EVALUATION)
-    cluster = _Cluster(ray_address, workers)
-    data = cluster.data.read_parquet(packed.path(ROWS), filesystem=packed.system).filter(_is_good)
-    cluster.run(data, Verifier, job, packed, EVALUATION)
-    return table.summed(failed + table.rows(packed, EVALUATION))
+    with _Cluster(ray_address, workers) as cluster:
+        files = [packed.path(name) for name in table.files(packed, ROWS) if name not in damaged]
+        data = cluster.data.read_parquet(files, filesystem=packed.system, partitioning=None).filter(_is_good)
+        cluster.run(data, Verifier, _job(packed, source), packed, EVALUATION)
+    return table.summed(failed + table.rows(packed, EVALUATION)[0])
+
+
+def _settings(model: str, quality: float | None, **others: Any) -> dict[str, Any]:
+    """What all rows of a target have in common. Raises `ValueError`, `zoo.WeightsError`."""
+    weights = zoo.read(model)
+    if weights.config.rate is None and quality is not None:
+        raise ValueError(f"{weights.name} has one quality: leave the quality out")
+    if weights.config.rate is not None:
+        quality = float(scale.DEFAULT if quality is None else quality)
+        scale.index_of(quality)
+    digest = hashlib.sha256(zoo.locate(model).read_bytes()).hexdigest()[:16]
+    return {"model": model, "weights": digest, "quality": quality, **others}
+
+
+def _job(target: Place, source: Place | None, *, psnr: bool = True) -> Job:
+    settings = table.settings(target)
+    kept = None if settings["into_rows"] else target
+    options = {name: settings[name] for name in ("quality", "convert", "max_pixels")}
+    return Job(settings["model"], source, kept, psnr=psnr, **options)
 
 
 def _is_good(given: dict[str, Any]) -> bool:
     return not given["error"]
 
 
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class _Cluster:
-    """A Ray cluster that is joined, and how many workers it has for a run."""
+    """A Ray cluster, joined for a run."""
 
     def __init__(self, address: str | None, workers: int | None) -> None:
         try:
@@ -127,14 +174,24 @@ class _Cluster:
             import ray.data
         except ImportError as error:
             raise ImportError("a corpus needs Ray and fsspec: pip install 'gllmm-jax[ray]'") from error
-        if not ray.is_initialized():
-            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+        self._ray, self._joined = ray, not ray.is_initialized()
+        if self._joined:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         if not sys.stderr.isatty():
             logging.getLogger("ray.data").setLevel(logging.WARNING)  # lines of progress are for a terminal
         self.data: Any = ray.data
         there = ray.cluster_resources()
-        self.gpus = int(there.get("GPU", 0))
-        self.workers = workers or self.gpus or max(1, int(there.get("CPU", 1)) - 1)  # one core reads and writes
+        self.gpus, cores = int(there.get("GPU", 0)), there.get("CPU", 1)
+        self.workers = workers or self.gpus or max(1, int(cores) - 1)
+        # a core is left to reading and writing, without which nothing would begin
+        self._each = {"num_gpus": 1} if self.gpus else {"num_cpus": min(1, int(100 * (cores - 1) / self.workers) / 100)}
+
+    def __enter__(self) -> "_Cluster":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._joined:
+            self._ray.shutdown()
 
     def run(self, rows: Any, worker: type[Worker], job: Job, target: Place, folder: str) -> None:
         """Take rows through workers, and write what they make of them to a folder of the target."""
@@ -145,14 +202,17 @@ class _Cluster:
             batch_size=BATCH,
             batch_format="pyarrow",
             compute=self.data.ActorPoolStrategy(size=self.workers),
-            **({"num_gpus": 1} if self.gpus else {"num_cpus": 1}),
+            **self._each,
         )
         made.write_parquet(target.path(folder), filesystem=target.system)
 
 
-def _listed(source: Place) -> tuple[list[str], bool]:
+def _listed(source: Place, target: Place) -> tuple[list[str], bool]:
     """Names of the pictures, or of Parquet files; and whether they are the second. Raises `ValueError` on neither."""
-    names = source.names()
+    names: Iterable[str] = source.names()
+    if target.root.startswith(f"{source.root}/"):  # what lies in the target is no source
+        inside = target.root[len(source.root) + 1 :] + "/"
+        names = [name for name in names if not name.startswith(inside)]
     pictures = [name for name in names if formats.is_picture(name)]
     tables = [name for name in names if name.endswith(".parquet")]
     if not (pictures or tables):
@@ -167,12 +227,13 @@ def _by_size(cluster: _Cluster, source: Place, todo: list[tuple[str, str]]) -> A
     rows = [{"name": name, "output": output} for name, output in todo]
     blocks = max(-(-len(rows) // BLOCK), min(len(rows), SHARES * cluster.workers))
     data = cluster.data.from_items(rows, override_num_blocks=blocks)
-    return data.map(functools.partial(with_pixels, source)).sort("pixels")
+    return data.map(functools.partial(with_size, source)).sort(["height", "width"])
 
 
 def _of_rows(cluster: _Cluster, source: Place, columns: tuple[str, str], done: set[str]) -> Any:
     name, content = columns
-    data = cluster.data.read_parquet(source.root, filesystem=source.system, columns=[name, content])
+    options = {"filesystem": source.system, "partitioning": None}
+    data = cluster.data.read_parquet(source.root, columns=[name, content], **options)
     data = data.rename_columns({name: "name", content: "picture"})
     return data.filter(functools.partial(_is_new, done))
 

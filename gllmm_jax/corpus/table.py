@@ -4,13 +4,16 @@ import json
 import math
 from typing import Any, NamedTuple
 
-from gllmm_jax.corpus.place import Place
+from gllmm_jax.corpus.place import Place, outputs
 
 ROWS = "rows"
 """Folder of the rows, in the target."""
 
 SETTINGS = "settings.json"
-"""What the rows of a target have in common."""
+"""File of what the rows of a target have in common."""
+
+FIXED = ("weights", "quality", "into_rows")
+"""Settings that another run into the same target has to share; `weights` is a digest of the weights file."""
 
 FIELDS = {
     "name": "string",  # of the picture
@@ -30,7 +33,7 @@ FIELDS = {
 
 
 class Summary(NamedTuple):
-    """What became of a corpus: means are over its pictures, `failed` are names with the reason."""
+    """What became of a corpus: means are over its pictures that have the figure, `failed` are names with the reason."""
 
     pictures: int
     bytes: int
@@ -52,33 +55,40 @@ def batch(rows: list[dict[str, Any]]) -> Any:
     return pa.table({field: pa.array([one[field] for one in rows], kind) for field, kind in FIELDS.items()})
 
 
-def rows(target: Place, folder: str = ROWS) -> list[dict[str, Any]]:
-    """The rows of a target but for `data`, each name once: one that succeeded where there is one.
+def files(target: Place, folder: str) -> list[str]:
+    """Names of the files of rows in a folder of the target."""
+    return [name for name in target.names(".parquet") if name.startswith(f"{folder}/")]
 
-    A file of rows that was cut short is removed.
+
+def rows(target: Place, folder: str = ROWS, *, mend: bool = False) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of a target but for `data`, and the names of files of rows that cannot be read.
+
+    Each picture is there once: with a row that succeeded where there is one. To `mend` gives files that cannot be read
+    another name, so that later rows take their place; nothing is removed.
     """
     pa, pq = _arrow()
     found: dict[str, dict[str, Any]] = {}
-    for name in target.names(".parquet"):
-        if not name.startswith(f"{folder}/"):
-            continue
+    damaged = []
+    for name in files(target, folder):
         try:
-            with target.opened(name) as file:
-                some = pq.read_table(file, columns=[field for field in FIELDS if field != "data"]).to_pylist()
+            file = pa.BufferReader(target.read(name))  # Arrow's threads may outlive a file of Python's
+            some = pq.read_table(file, columns=[field for field in FIELDS if field != "data"]).to_pylist()
         except (pa.ArrowInvalid, EOFError):
-            target.remove(name)
+            damaged.append(name)
             continue
         for one in some:
             if not one["error"] or one["name"] not in found:
                 found[one["name"]] = one
-    return list(found.values())
+    if mend:
+        for name in damaged:
+            target.system.mv(target.path(name), target.path(f"{name}.damaged"))
+    return list(found.values()), damaged
 
 
 def remove(target: Place, folder: str) -> None:
     """Removes the rows of a folder."""
-    for name in target.names(".parquet"):
-        if name.startswith(f"{folder}/"):
-            target.remove(name)
+    for name in files(target, folder):
+        target.remove(name)
 
 
 def summed(found: list[dict[str, Any]]) -> Summary:
@@ -86,7 +96,7 @@ def summed(found: list[dict[str, Any]]) -> Summary:
     good = [one for one in found if not one["error"]]
 
     def mean(field: str) -> float:
-        values = [one[field] for one in good]
+        values = [one[field] for one in good if math.isfinite(one[field])]
         return sum(values) / len(values) if values else math.nan
 
     failed = {one["name"]: one["error"] for one in found if one["error"]}
@@ -101,16 +111,22 @@ def settings(target: Place) -> dict[str, Any]:
     return json.loads(target.read(SETTINGS))
 
 
-def settle(target: Place, wanted: dict[str, Any]) -> None:
-    """Write the settings of a target's rows, once. Raises `ValueError` where it has others."""
-    if SETTINGS not in target.names(SETTINGS):
-        target.write(SETTINGS, json.dumps(wanted, indent=2).encode())
-        return
-    there = settings(target)
-    for name, value in wanted.items():
-        if value != there.get(name):
-            other = f"a corpus whose {name} is {there.get(name)}, and {value} is asked for"
-            raise ValueError(f"{target.address} holds {other}: choose another folder")
+def settle(target: Place, wanted: dict[str, Any], names: list[str]) -> None:
+    """Write the settings of a target's rows; `names` are those of the pictures.
+
+    Raises `ValueError` where the target has others in what may not change (`FIXED`); where it has none, and files that
+    would be replaced.
+    """
+    there = set(target.names())
+    if SETTINGS in there:
+        found = settings(target)
+        for name in FIXED:
+            if wanted[name] != found[name]:
+                other = f"a corpus whose {name} is {found[name]}, and {wanted[name]} is asked for"
+                raise ValueError(f"{target.address} holds {other}: choose another folder")
+    elif not wanted["into_rows"] and (taken := there.intersection(outputs(names, ".gllm").values())):
+        raise ValueError(f"{target.address} holds {min(taken)} already, of no corpus: choose another folder")
+    target.write(SETTINGS, json.dumps(wanted, indent=2).encode())
 
 
 def _arrow() -> tuple[Any, Any]:

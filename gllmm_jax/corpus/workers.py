@@ -23,6 +23,7 @@ class Job:
     target: Place | None  # of .gllm files; None where they go into the rows
     quality: float | None = None
     convert: bool = False
+    max_pixels: int = picture.MAX_PIXELS
     psnr: bool = True
     threads: int = 1  # pictures in one worker at once
 
@@ -43,11 +44,11 @@ class Worker:
         # one bad picture does not end a run of a million
         try:
             return self.work(given)
-        except (ValueError, OSError) as error:
-            return table.row(given["name"], error=" ".join(str(error).split()) or type(error).__name__)
+        except Exception as error:
+            return table.row(str(given["name"]), error=" ".join(str(error).split()) or type(error).__name__)
 
     def work(self, given: dict[str, Any]) -> dict[str, Any]:
-        """The row that a row becomes. What it raises as `ValueError` or `OSError` becomes the row's `error`."""
+        """The row that a row becomes. What it raises becomes the row's `error`."""
         raise NotImplementedError
 
     def pixels(self, name: str, data: bytes | None) -> Any:
@@ -55,7 +56,8 @@ class Worker:
         if data is None:
             assert self.job.source is not None
             data = self.job.source.read(name)
-        return picture.load(name, file=io.BytesIO(data), convert=self.job.convert)
+        job, file = self.job, io.BytesIO(data)
+        return picture.load(name, file=file, convert=job.convert, max_pixels=job.max_pixels)
 
 
 class Compressor(Worker):
@@ -105,11 +107,11 @@ def _silent(_text: str) -> None:
     """Nobody reads what each of a million pictures leaves out."""
 
 
-def with_pixels(source: Place, given: dict[str, Any]) -> dict[str, Any]:
-    """A row with `pixels`, how many its picture has as the header tells; 0 where that cannot be read."""
+def with_size(source: Place, given: dict[str, Any]) -> dict[str, Any]:
+    """A row with `height` and `width` of its picture as the header tells; zeros where that cannot be read."""
     try:
         with source.opened(given["name"]) as file:
-            count = math.prod(picture.announced(given["name"], file=file))
+            height, width = picture.announced(given["name"], file=file)
     except (ValueError, OSError):
-        count = 0
-    return given | {"pixels": count}
+        height, width = 0, 0
+    return given | {"height": height, "width": width}

@@ -63,7 +63,7 @@ def corpus_rows(target: Path) -> list[dict]:
 
 
 def test_a_folder_there_and_back(mu_file, pictures, tmp_path):
-    target = tmp_path / "packed"
+    target = pictures / "bpp=0.5"  # in the source, and named as Hive names partitions
     done = corpus.compress(pictures, target, model=mu_file, **ONE)
     assert (done.pictures, list(done.failed)) == (13, ["bad.png"])
     whole(target, pictures, mu_file)
@@ -83,8 +83,11 @@ def test_a_folder_there_and_back(mu_file, pictures, tmp_path):
 
     (target / "p1.gllm").write_bytes((target / "p2.gllm").read_bytes())
     (target / "p3.gllm").unlink()
+    (target / "stray.gllm").write_bytes(b"of nobody")
+    (target / "rows" / "cut.parquet").write_bytes(b"PAR1")
     wrong = corpus.verify(target, **ONE)
-    assert set(wrong.failed) == {"p1.png", "p3.png", "bad.png"}
+    assert set(wrong.failed) == {"p1.png", "p3.png", "bad.png", "stray.gllm", "rows/cut.parquet"}
+    assert (target / "rows" / "cut.parquet").exists()
     assert wrong.pictures == 11
 
 

@@ -13,7 +13,8 @@ from gllmm_jax import corpus
 from gllmm_jax.codec.codec import load
 from gllmm_jax.corpus import table
 from gllmm_jax.corpus.place import Place, outputs
-from gllmm_jax.corpus.workers import Compressor, Job, Verifier, with_pixels
+from gllmm_jax.corpus.workers import Compressor, Job, Verifier, with_size
+from gllmm_jax.zoo import WeightsError
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -47,6 +48,15 @@ def test_outputs_never_meet():
                      "c": "c.gllm"}  # fmt: skip
     tricky = outputs(["a.png", "a.jpg", "a.png.webp"], ".gllm")
     assert len(set(tricky.values())) == 3
+    assert outputs(["a.jpg"], ".gllm", taken=["a.gllm"]) == {"a.jpg": "a.jpg.gllm"}
+    with pytest.raises(ValueError, match="which another picture became"):
+        outputs(["a.jpg"], ".gllm", taken=["a.gllm", "a.jpg.gllm"])
+
+
+def test_paths_are_those_of_the_caller(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert Place.of("a/b").address == str(tmp_path / "a" / "b")
+    assert Place.of("memory://a").address == "memory://a"
 
 
 def write_rows(place, name, rows):
@@ -60,9 +70,12 @@ def test_rows_count_once_and_a_success_counts(place):
     write_rows(place, "2", [table.row("b", bytes=30, bpp=3.0), table.row("c", error="no picture")])
     write_rows(place, "0", [table.row("c", error="no picture")])
     place.write("rows/3.parquet", place.read("rows/1.parquet")[:-20])
-    found = table.rows(place)
+    found, damaged = table.rows(place)
+    assert damaged == ["rows/3.parquet"] and damaged[0] in place.names()
     assert sorted((one["name"], one["bytes"]) for one in found) == [("a", 10), ("b", 30), ("c", 0)]
-    assert "rows/3.parquet" not in place.names()
+    assert table.rows(place, mend=True)[1] == damaged
+    assert "rows/3.parquet" not in place.names() and "rows/3.parquet.damaged" in place.names()
+    assert table.rows(place)[1] == []
     summary = table.summed(found)
     assert (summary.pictures, summary.bytes, summary.bpp, summary.failed) == (2, 40, 2.0, {"c": "no picture"})
     assert math.isnan(summary.psnr)
@@ -71,21 +84,41 @@ def test_rows_count_once_and_a_success_counts(place):
 def test_a_target_has_one_kind_of_rows(place):
     with pytest.raises(ValueError, match="holds no corpus"):
         table.settings(place)
-    table.settle(place, {"model": "mu", "quality": None})
-    table.settle(place, {"model": "mu", "quality": None})
-    with pytest.raises(ValueError, match="whose model is mu, and light is asked for"):
-        table.settle(place, {"model": "light", "quality": None})
+    wanted = {"weights": "a1", "quality": 50.0, "into_rows": False, "convert": False}
+    place.write("p1.gllm", b"somebody's")
+    with pytest.raises(ValueError, match=r"holds p1\.gllm already, of no corpus"):
+        table.settle(place, wanted, ["p1.png", "p2.png"])
+    place.remove("p1.gllm")
+    table.settle(place, wanted, ["p1.png"])
+    place.write("p1.gllm", b"ours")
+    table.settle(place, wanted | {"convert": True}, ["p1.png"])
+    assert table.settings(place)["convert"]
+    for name, value in {"weights": "b2", "quality": 60.0, "into_rows": True}.items():
+        with pytest.raises(ValueError, match=f"whose {name} is .*, and {value} is asked for"):
+            table.settle(place, wanted | {name: value}, ["p1.png"])
 
 
-def test_what_is_no_corpus_is_told_before_a_cluster_starts(tmp_path, pictures):
+def test_what_cannot_be_is_told_before_a_cluster_starts(tmp_path, pictures, mu_file):
     with pytest.raises(ValueError, match="neither pictures nor Parquet files"):
         corpus.compress(tmp_path / "nothing", tmp_path / "packed")
     with pytest.raises(ValueError, match="holds no corpus"):
         corpus.verify(tmp_path / "nothing")
     with pytest.raises(ValueError, match="holds no corpus"):
         corpus.evaluate(pictures, tmp_path / "nothing")
+    with pytest.raises(WeightsError, match="there is no model 'nothere'"):
+        corpus.compress(pictures, tmp_path / "packed", model="nothere")
+    with pytest.raises(ValueError, match="has one quality"):
+        corpus.compress(pictures, tmp_path / "packed", model=mu_file, quality=50)
+    with pytest.raises(ValueError, match="from 0 to 100"):
+        corpus.compress(pictures, tmp_path / "packed", quality=101)
+    assert not (tmp_path / "packed").exists()
     (pictures / "rows.parquet").write_bytes(b"")
     with pytest.raises(ValueError, match="both pictures and Parquet files"):
+        corpus.compress(pictures, tmp_path / "packed")
+    for path in pictures.rglob("*.png"):
+        path.unlink()
+    (pictures / "p11.webp").unlink()
+    with pytest.raises(ValueError, match="into_rows=True"):
         corpus.compress(pictures, tmp_path / "packed")
 
 
@@ -127,5 +160,5 @@ def test_files_may_lie_in_the_rows(mu_file, photograph):
 
 
 def test_pictures_are_sized_by_their_headers(pictures):
-    found = [with_pixels(Place(str(pictures)), {"name": name})["pixels"] for name in ("p1.png", "bad.png", "none.png")]
-    assert found == [24 * 24, 0, 0]
+    found = [with_size(Place(str(pictures)), {"name": name}) for name in ("p0.png", "p1.png", "bad.png", "none.png")]
+    assert [(one["height"], one["width"]) for one in found] == [(0, 0), (24, 24), (0, 0), (0, 0)]
