@@ -1,1 +1,1 @@
-"""The folder of a run: what it is, where it stands, and the states and weights that are kept of it."""
+"""The folder of a run: what the run is, where it stands, and its saved states and weights."""

@@ -5,8 +5,8 @@
                         /best/<step>/params    averaged weights only, for export
                                      meta      the same Record
 
-Each save is written beside its place and renamed, so a kill at any moment leaves the one before. A record carries
-digests, of the arrays and of itself: a checkpoint that does not agree with them, or cannot be read, is damaged.
+Each save is written beside its place and then renamed, so a kill at any moment leaves the checkpoint before. A record
+carries digests of the arrays and of itself. A checkpoint is damaged if it differs from its digests or cannot be read.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ try:
 except ImportError as error:
     raise ImportError("training needs orbax-checkpoint: pip install 'gllmm-jax[train]'") from error
 
-KEEP = 2  # latest checkpoints: should the newest be damaged, a run goes on from the other
+KEEP = 2  # latest checkpoints: if the newest is damaged, a run goes on from the other
 
 _GO_ON = "The same command goes on, once there is room"
 
@@ -38,14 +38,14 @@ _log = logging.getLogger(__name__)
 
 
 class SaveError(OSError):
-    """A save failed; the message says why, and which step there is to go on from."""
+    """A save failed. The message says why, and from which step a run can go on."""
 
 
 class Checkpoints:
-    """The two series of one run folder. Use as a context manager.
+    """The two series of checkpoints of one run folder. Use as a context manager.
 
-    A save copies what it is given and writes while training goes on; the next save, or the end, waits for it and raises
-    what went wrong. With several processes all of them call every method.
+    A save copies its arguments and writes while training goes on. The next save, or the end, waits for it and raises
+    its error. With several processes all of them call every method.
     """
 
     def __init__(self, folder: Path):
@@ -53,7 +53,7 @@ class Checkpoints:
         self._open()
 
     def _open(self) -> None:
-        # Orbax would sweep in the background, perhaps while the first save is on its way.
+        # Orbax would sweep in the background, perhaps during the first save
         if jax.process_index() == 0:
             for unfinished in self.folder.glob("*/*.orbax-checkpoint-tmp*"):
                 shutil.rmtree(unfinished)
@@ -79,14 +79,14 @@ class Checkpoints:
         self._best.close()
 
     def latest_step(self) -> int | None:
-        """The step a resumed run would start at, if it is not damaged; None in an empty folder."""
+        """The step at which a resumed run would start, if it is not damaged. None for an empty folder."""
         return self._saved
 
     def save(self, state: TrainState, record: Record, *, best: bool = False, wait: bool = False) -> None:
-        """`save_latest` and, where it is the `best` so far, `save_best` of the average; `wait` until all is written.
+        """`save_latest`, and `save_best` of the average if it is the `best` so far. With `wait` all is then written.
 
-        Raises `SaveError` where this save or the one before it failed, as on a full disk: all checkpoints but the
-        newest have then made room for this state.
+        Raises `SaveError` if this save or the last one failed, as on a full disk. Older checkpoints, all but the
+        newest, were then removed to make room.
         """
         try:
             if best:
@@ -94,11 +94,11 @@ class Checkpoints:
             self.save_latest(state, record)
             if wait:
                 self._wait()
-        except Exception as error:  # Orbax's failures have no type of their own
+        except Exception as error:  # Orbax's errors have no type of their own
             raise SaveError(self._rescue(state, record, error)) from error
 
     def _rescue(self, state: TrainState, record: Record, error: Exception) -> str:
-        # save with as little as can be on the disk -> what became of it
+        # save with as little on the disk as possible -> a sentence about the result
         full = "No space left on device" in str(error)
         why = f"the disk of {self.folder} is full" if full else f"cannot save in {self.folder} ({error})"
         if jax.process_count() == 1:
@@ -119,31 +119,31 @@ class Checkpoints:
         return f"{why}: {stands}. {_GO_ON}"
 
     def save_latest(self, state: Any, record: Record) -> None:
-        """Keep `state` to resume from; nothing happens where this step is kept already."""
+        """Keep `state` to resume from. Does nothing if this step is saved already."""
         if record.step != self._saved:
             self._drop_damaged()
             _save(self._latest, record, state=state)
             self._saved = record.step
 
     def save_best(self, params: Any, record: Record) -> None:
-        """Keep `params` as the best so far, in place of the ones before."""
+        """Keep `params` as the best so far. They replace the ones before."""
         self._drop_damaged()
-        # A run resumed from an older state may pass the step of its best once more, or stop short of it.
+        # A run resumed from an older state may pass the step of its best again, or stop before that step.
         _drop(self._best, [step for step in self._best.all_steps() if step >= record.step])
         _save(self._best, record, params=params)
 
     def _drop_damaged(self) -> None:
-        # those that `restore_latest` has passed over, once the run has something new to keep
+        # drops what `restore_latest` passed over, once the run has something new to keep
         if self._saved is not None:
             _drop(self._latest, [step for step in self._latest.all_steps() if step > self._saved])
 
     def restore_latest(self, record: Record) -> tuple[TrainState, Record] | None:
-        """The last (state, record), host arrays; None in an empty folder.
+        """The last (state, record) as host arrays. None for an empty folder.
 
-        A damaged checkpoint is reported and passed over. The best loss found is forgotten, and that is reported too,
-        where it was judged on other held-out images than those of `record`, or its weights are damaged.
+        A damaged checkpoint is reported and passed over. The best loss is forgotten, with a report, if other held-out
+        images than those of `record` gave it, or if its weights are damaged.
 
-        Raises `CheckpointError` if no checkpoint is whole, or the folder belongs to another model or lambda than
+        Raises `CheckpointError` if no checkpoint is whole, or if the folder belongs to another model or lambda than
         `record`.
         """
         if not self._latest.all_steps():
@@ -157,7 +157,7 @@ class Checkpoints:
         return state, self._judged_alike(found, record.held_out)
 
     def _judged_alike(self, found: Record, held_out: str | None) -> Record:
-        # with the loss of the best on the disk, perhaps saved after the latest state, just before a kill
+        # the record gets the loss of the best on the disk, which may be newer than the latest state after a kill
         step = self._best.latest_step()
         if step is not None:
             try:
@@ -176,8 +176,8 @@ class Checkpoints:
 def load_best(workdir: str | Path) -> tuple[ModelConfig, Any, TrainConfig]:
     """(model config, averaged params as host arrays, train config) of the best checkpoint of a run.
 
-    `workdir` is the run's folder `lmbda_...` or the folder that holds it alone. A run stopped before its first
-    validation gives its latest weights. Raises `CheckpointError` when there is no checkpoint or no single run.
+    `workdir` is the run's folder `lmbda_...`, or a folder that holds only this run. A run that stopped before its first
+    validation gives its latest weights. Raises `CheckpointError` if there is no checkpoint, or no single run.
     """
     folder = single_run(Path(workdir).absolute())
     for series in ("best", "latest"):
@@ -211,12 +211,12 @@ def _save(manager: ocp.CheckpointManager, record: Record, **trees: Any) -> None:
 
 
 def _read_newest(manager: ocp.CheckpointManager) -> tuple[Record, Any]:
-    # `_read` of the newest checkpoint that is whole
+    # `_read` of the newest whole checkpoint
     steps, why = sorted(manager.all_steps(), reverse=True), None
     for step in steps:
         try:
             found = _read(manager, step)
-        except Exception as error:  # Orbax's failures have no type of their own
+        except Exception as error:  # Orbax's errors have no type of their own
             why = error
             continue
         if step != steps[0]:
@@ -231,9 +231,9 @@ def _read_newest(manager: ocp.CheckpointManager) -> tuple[Record, Any]:
 
 
 def _read(manager: ocp.CheckpointManager, step: int) -> tuple[Record, Any]:
-    """A record and its arrays, in NumPy: of a state, or of averaged weights in the best series.
+    """A record and its arrays, in NumPy. The arrays are a state or, in the best series, averaged weights.
 
-    Raises `CheckpointError` where they are not those that were saved, and whatever Orbax finds.
+    Raises `CheckpointError` if they differ from those that were saved, and all errors of Orbax.
     """
     meta = manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
     record = Record.from_dict(meta)

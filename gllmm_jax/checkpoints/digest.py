@@ -1,4 +1,4 @@
-"""SHA-256 of what is saved, by which damage is known."""
+"""SHA-256 of saved values, which shows damage."""
 
 import hashlib
 import json
@@ -11,9 +11,9 @@ from gllmm_jax.mesh import on_host
 
 
 def of_arrays(tree: Any) -> str:
-    """Hexadecimal digest of types, shapes and bytes of all arrays of a tree, in its order, wherever they are.
+    """Hexadecimal digest of types, shapes and bytes of all arrays of a tree, in its order, wherever the arrays are.
 
-    Whoever holds a part of one calls it, as of `mesh.on_host`.
+    All processes that hold a part of an array call this function, as `mesh.on_host`.
     """
     digest = hashlib.sha256()
     for leaf in jax.tree.leaves(tree):
@@ -24,5 +24,5 @@ def of_arrays(tree: Any) -> str:
 
 
 def of_values(values: dict[str, Any]) -> str:
-    """Hexadecimal digest of plain JSON values, the same before and after they are written; tuples pass for lists."""
+    """Hexadecimal digest of plain JSON values. Tuples count as lists, so reading back keeps it."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -15,15 +15,15 @@ NAME = "lock"
 
 
 class FolderInUseError(OSError):
-    """Another process trains in that folder."""
+    """Another process trains in the folder."""
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Have `folder`, made where missing, for this training alone. Raises `FolderInUseError`, `files.WriteError`.
+    """Reserve `folder` for this training, and make it if it is missing. Raises `FolderInUseError`, `files.WriteError`.
 
-    The lock is the operating system's and dies with its process; the empty file it is on stays. Where there are none
-    (Windows, some network file systems) nothing is refused.
+    The lock belongs to the operating system and ends with its process. Its empty file stays. If there are no locks
+    (Windows, some network file systems), no training is refused.
     """
     with (files.make_folder(folder) / NAME).open("ab") as file:
         if fcntl is not None:

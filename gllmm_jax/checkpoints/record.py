@@ -1,4 +1,4 @@
-"""What a run is, where it stands, and the folder it lives in."""
+"""What a run is, where it stands, and its folder."""
 
 import dataclasses
 from pathlib import Path
@@ -9,24 +9,24 @@ from gllmm_jax.config import ModelConfig, TrainConfig
 
 
 class CheckpointError(ValueError):
-    """No checkpoint where one is needed, or one that is damaged or of another run."""
+    """There is no checkpoint, or it is damaged, or it is of another run."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
     """What a checkpoint says about itself besides its arrays.
 
-    As plain values it carries a digest of its own; one written before there were digests goes without.
+    Its plain values contain their own digest. A record written before there were digests has none.
     """
 
     model: ModelConfig
     train: TrainConfig
     step: int = 0
-    seconds: float = 0.0  # spent training, over all stops
+    seconds: float = 0.0  # time spent training, over all stops
     best_loss: float | None = None  # of the validations so far
     held_out: str | None = None  # digest of the images that `best_loss` was judged on
     data: dict[str, Any] = dataclasses.field(default_factory=dict)  # state of the data iterator
-    arrays: str | None = dataclasses.field(default=None, compare=False)  # digest of those it is saved with
+    arrays: str | None = dataclasses.field(default=None, compare=False)  # digest of the arrays saved with it
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -35,7 +35,7 @@ class Record:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Record":
-        """Inverse of `to_dict`. Raises `CheckpointError` where the values are not those that were written."""
+        """Inverse of `to_dict`. Raises `CheckpointError` if the values differ from those that were written."""
         values = dict(values)
         written = values.pop("digest", None)
         if written is not None and written != digest.of_values(values):
@@ -45,17 +45,17 @@ class Record:
 
 
 def run_folder(workdir: str | Path, lmbda: float | tuple[float, float]) -> Path:
-    """Where a run at `lmbda` keeps everything: `workdir/lmbda_0.0130`, or `workdir/lmbda_0.0008-0.1200` of a range."""
+    """The folder of a run at `lmbda`: `workdir/lmbda_0.0130`, or `workdir/lmbda_0.0008-0.1200` for a range."""
     return Path(workdir).absolute() / f"lmbda_{lmbda_name(lmbda)}"
 
 
 def lmbda_name(lmbda: float | tuple[float, float]) -> str:
-    """As folders and weights are named: `0.0130`, or `0.0008-0.1200` of a range."""
+    """The name in folders and weights: `0.0130`, or `0.0008-0.1200` for a range."""
     return "-".join(f"{value:.4f}" for value in (lmbda if isinstance(lmbda, tuple) else (lmbda,)))
 
 
 def check_same_run(folder: Path, found: Record, wanted: Record) -> None:
-    """Raises `CheckpointError` where the run found in `folder` is of another model or lambda than is wanted."""
+    """Raises `CheckpointError` if the run found in `folder` has another model or lambda than `wanted`."""
     pairs = [("preset", found.model.preset, wanted.model.preset), ("lambda", found.train.lmbda, wanted.train.lmbda)]
     for what, there, here in pairs:
         if there != here:
@@ -65,7 +65,7 @@ def check_same_run(folder: Path, found: Record, wanted: Record) -> None:
 
 
 def single_run(workdir: Path) -> Path:
-    """The folder of the only run in `workdir`, or itself where it is one. Raises `CheckpointError`."""
+    """The folder of the only run in `workdir`, or `workdir` if it is a run itself. Raises `CheckpointError`."""
     if any((workdir / name).is_dir() for name in ("best", "latest")):
         return workdir
     runs = sorted(workdir.glob("lmbda_*"))

@@ -1,1 +1,1 @@
-"""Photographs to train on: found, split, decoded, and cut into batches."""
+"""Training photographs: the package finds, splits and decodes them, and cuts them into batches."""

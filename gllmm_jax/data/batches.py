@@ -1,7 +1,7 @@
 """Photographs as an endless, seeded, exactly resumable stream of training crops, and as a validation set.
 
-Images are uint8 HWC RGB here; the step turns them into floats. Decoding and cropping run in a thread of grain's, so
-that a step finds its batch ready; no worker processes.
+Images are uint8 HWC RGB here. The step turns them into floats. A thread of grain decodes and crops, so that a step
+finds its batch ready. There are no worker processes.
 """
 
 import logging
@@ -24,9 +24,9 @@ _log = logging.getLogger(__name__)
 class ImageSource:
     """Random access to decoded images for grain, each at least `crop` pixels on both axes.
 
-    Images are decoded when first asked for and kept while they fit `cache_bytes`. A broken file is reported once,
-    unless `quiet`, and its place taken by the next one, so what an index gives depends on the folder alone. Small
-    images are padded.
+    Images are decoded on first use, and kept while they fit into `cache_bytes`. Unless `quiet`, a broken file is
+    reported once. The next file takes its place, so an index always gives the same image of a folder. Small images are
+    padded.
     """
 
     def __init__(self, files: Sequence[Item], *, crop: int, cache_bytes: int = CACHE_BYTES, quiet: bool = False):
@@ -42,7 +42,7 @@ class ImageSource:
         return len(self._files)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """uint8 [h, w, 3]. Raises `ValueError` when no file can be read."""
+        """uint8 [h, w, 3]. Raises `ValueError` if no file can be read."""
         for offset in range(len(self._files)):
             image = self.load((int(index) + offset) % len(self._files))
             if image is not None:
@@ -50,14 +50,14 @@ class ImageSource:
         raise ValueError("none of the training images can be read")
 
     def load(self, index: int) -> np.ndarray | None:
-        """That one image uint8 [h, w, 3], or None where its file is broken."""
+        """The image of this index alone, uint8 [h, w, 3]; None if its file is broken."""
         if index in self._cache:
             return self._cache[index]
         if index in self._broken:
             return None
         try:
             image = self._pad(read_image(self._files[index]), self._files[index])
-        except Exception as error:  # decoders raise all sorts; one bad file must not end a long run
+        except Exception as error:  # decoders raise errors of many types, and one bad file must not end a long run
             self._broken.add(index)
             self._say("skipping %s: %s", self._files[index], error)
             return None
@@ -77,7 +77,7 @@ class ImageSource:
 
 
 def random_crop(size: int) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
-    """A map for grain: a uniformly placed `size` x `size` crop, mirrored half of the time."""
+    """A map for grain: a `size` x `size` crop at a uniformly drawn place, mirrored half of the time."""
 
     def crop(image: np.ndarray, key: np.random.Generator) -> np.ndarray:
         top, left = (int(key.integers(side - size + 1)) for side in image.shape[:2])
@@ -88,17 +88,18 @@ def random_crop(size: int) -> Callable[[np.ndarray, np.random.Generator], np.nda
 
 
 def fingerprint(files: Sequence[Item]) -> int:
-    """A number that changes with the names of the files or their order."""
+    """A number that changes if the names of the files or their order change."""
     return zlib.crc32("\n".join(f.name for f in files).encode(errors="surrogateescape"))
 
 
 class Batches:
-    """Endless batches uint8 [batch, crop, crop, 3]: every image once an epoch, in a new order each time.
+    """Endless batches uint8 [batch, crop, crop, 3]. Every image comes once an epoch, in a new order each time.
 
-    `state()` is plain JSON values; after `restore(state)` the next batch is the one that would have followed.
+    `state()` gives plain JSON values. After `restore(state)` the stream goes on with the batch that would have
+    followed.
 
-    Of several processes each takes its `share` (which, of how many): that part of the images of every batch,
-    [batch / many, ...]. The state of one is everyone's, of any number of processes.
+    With several processes each takes its `share` (its number, number of processes) of the images of every batch,
+    [batch / processes, ...]. All processes have the same state; a run with another number of processes can restore it.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class Batches:
         cache_bytes: int = CACHE_BYTES,
     ):
         try:
-            import grain.python as grain  # the name in every version since 0.2.6
+            import grain.python as grain  # all versions since 0.2.6 have this name
         except ImportError as error:
             install = "pip install 'gllmm-jax[train]'"
             raise ImportError(f"training needs grain, but for a set in device memory: {install}") from error
@@ -132,11 +133,11 @@ class Batches:
         return next(self._iterator)
 
     def state(self) -> dict[str, Any]:
-        """Where the stream stands, after the last batch taken."""
+        """The place of the stream after the last batch taken."""
         return {"iterator": self._iterator.get_state(), "files": self._files}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`; warns if the folder has changed since, in which case the batches are not the same."""
+        """Go on from `state`. Warns if the folder has changed since, because the batches are then not the same."""
         warn_of_change(state, self._files)
         if "iterator" not in state:
             _log.warning("the run drew its crops in device memory until now: the batches begin anew")
@@ -145,25 +146,25 @@ class Batches:
 
 
 def warn_of_change(state: dict[str, Any], files: int) -> None:
-    """Say where a run's data is of another fingerprint than `files`."""
+    """Warn if the data of a run has another fingerprint than `files`."""
     if state["files"] != files:
         _log.warning("the training folder has changed since the checkpoint: the batches will differ")
 
 
 def validation_images(files: Sequence[Item], *, crop: int, limit: int = VALIDATION_IMAGES) -> np.ndarray:
-    """Centre crops uint8 [n, crop, crop, 3] of up to `limit` of `files`, evenly spread; the same every time."""
+    """Centre crops uint8 [n, crop, crop, 3] of up to `limit` of `files`, evenly spread; always the same."""
     return np.stack(_centres(files, least=crop, most=crop, limit=limit))
 
 
 def sample_photographs(files: Sequence[Item], *, most: int = 512, limit: int = SAMPLE_IMAGES) -> list[np.ndarray]:
-    """For statistics: the middle, up to `most` pixels a side, of up to `limit` of `files`: uint8 [h, w, 3] each."""
+    """The middles of up to `limit` of `files`, for statistics: uint8 [h, w, 3] of up to `most` pixels a side."""
     return _centres(files, least=64, most=most, limit=limit)
 
 
 def _centres(files: Sequence[Item], *, least: int, most: int, limit: int) -> list[np.ndarray]:
     count = min(limit, len(files))
     some = [files[i * len(files) // count] for i in range(count)]
-    source = ImageSource(some, crop=least, cache_bytes=0, quiet=True)  # training will tell
+    source = ImageSource(some, crop=least, cache_bytes=0, quiet=True)  # training reports broken files
     centres = []
     for image in (source[index] for index in range(count)):
         top, left = (max(0, side - most) // 2 for side in image.shape[:2])

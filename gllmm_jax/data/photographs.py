@@ -1,7 +1,7 @@
-"""Where photographs are, which of them are for validation, and how one is decoded.
+"""Places of photographs, the split into training and validation, and decoding.
 
-Files that share a stem but for one trailing letter (`boat_001.jpg`, `boat_001b.jpg`) are taken for views of one scene
-and never sit on both sides of the split.
+Files whose stems differ only in one trailing letter (`boat_001.jpg`, `boat_001b.jpg`) count as views of one scene. The
+split never separates them.
 """
 
 import re
@@ -13,30 +13,30 @@ import numpy as np
 from PIL import Image, ImageOps
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif"})
-HOLD_OUT = 20  # one scene in so many is kept for validation
+HOLD_OUT = 20  # validation gets one scene in so many
 
 
 class Decodable(Protocol):
-    """An image that is no file: of `tfds`."""
+    """An image that is no file, as those of `tfds`."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name of the image."""
         ...
 
     def read(self) -> np.ndarray:
-        """uint8 [h, w, 3]; raises what it likes."""
+        """uint8 [h, w, 3]. Raises any error."""
         ...
 
 
 Item = Path | Decodable
-"""Where an image is."""
+"""The place of an image."""
 
 ItemT = TypeVar("ItemT", Path, Item)
 
 
 def items(data: str | Path) -> Sequence[Item]:
-    """All images of a folder (`list_images`), or of a set `tfds:NAME` (`tfds.images`). Raises as they do."""
+    """All images of a folder (`list_images`), or of a set `tfds:NAME` (`tfds.images`). Raises the errors of both."""
     if str(data).startswith("tfds:"):
         from gllmm_jax.data import tfds
 
@@ -45,7 +45,7 @@ def items(data: str | Path) -> Sequence[Item]:
 
 
 def list_images(folder: str | Path) -> list[Path]:
-    """All image files below `folder`, sorted by relative name. Raises `FileNotFoundError` where there is none."""
+    """All image files below `folder`, sorted by relative name. Raises `FileNotFoundError` if there is none."""
     root = Path(folder)
     if not root.is_dir():
         problem = f"{root} is a file, not a folder" if root.exists() else f"there is no folder {root}"
@@ -57,25 +57,26 @@ def list_images(folder: str | Path) -> list[Path]:
 
 
 def scene(path: Item) -> str:
-    """The name near-duplicates share: `boat_001b.avif` and `boat_001.avif` are both `boat_001` in their folder."""
+    """The name that near-duplicates share: `boat_001b.avif` and `boat_001.avif` are both `boat_001` in their folder."""
     if not isinstance(path, Path):
         return path.name
     return str(path.parent / re.sub(r"(?<=\d)[a-z]$", "", path.stem))
 
 
 def readable(file: Item) -> bool:
-    """Whether there is an image in it."""
+    """Whether the file holds an image."""
     try:
         read_image(file)
-    except Exception:  # decoders raise all sorts
+    except Exception:  # decoders raise errors of many types
         return False
     return True
 
 
 def split(files: Sequence[ItemT], *, readable: Callable[[Item], bool] = readable) -> tuple[list[ItemT], list[ItemT]]:
-    """(training files, validation files): of every `HOLD_OUT` scenes one is held out, the last that is `readable`.
+    """(training files, validation files). Of every `HOLD_OUT` scenes the last that is `readable` is for validation.
 
-    One file shows it. Raises `ValueError` if all files show one scene, or where none can be held out.
+    One file represents a validation scene. Raises `ValueError` if all files show one scene, or no scene can be held
+    out.
     """
     scenes = sorted({scene(f) for f in files})
     if len(scenes) < 2:
@@ -91,15 +92,15 @@ def split(files: Sequence[ItemT], *, readable: Callable[[Item], bool] = readable
 
 
 def read_image(path: Item) -> np.ndarray:
-    """Decode to uint8 [h, w, 3]: gray and palette expanded, 16 bits to 8, CMYK to RGB, alpha over white, first frame.
+    """Decode the first frame to uint8 [h, w, 3]: gray and palette to RGB, 16 bits to 8, CMYK to RGB, alpha over white.
 
-    Raises `OSError`, `ValueError` or whatever the decoder finds wrong.
+    Raises `OSError`, `ValueError` or any error of the decoder.
     """
     if not isinstance(path, Path):
         return path.read()
     with Image.open(path) as image:
         image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I"):  # 16-bit gray; convert() would clip it
+        if image.mode.startswith("I"):  # 16-bit gray; convert() would clip its values
             gray = np.clip(np.asarray(image, np.int64), 0, 65535)
             return np.repeat(((gray * 255 + 32767) // 65535).astype(np.uint8)[..., None], 3, axis=2)
         if image.mode == "F":

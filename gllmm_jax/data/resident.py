@@ -1,6 +1,6 @@
-"""A training set that lives in device memory: crops are drawn inside the step, and nothing is fed.
+"""A training set in device memory. The step draws its crops there, and the host feeds nothing.
 
-For sets that fit, all images decoded: three bytes a pixel.
+It is for sets that fit into the memory with all images decoded, which takes three bytes a pixel.
 """
 
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ from gllmm_jax.mesh import place, replicated
 
 
 class Store(NamedTuple):
-    """All images, one after the other; arrays on the host or on devices."""
+    """All images, one after the other, in arrays on the host or on devices."""
 
     pixels: jax.Array | np.ndarray  # uint8 [P, 3], row by row, image by image
-    start: jax.Array | np.ndarray  # int32 [n], where in `pixels` each image begins
+    start: jax.Array | np.ndarray  # int32 [n], place in `pixels` at which each image begins
     height: jax.Array | np.ndarray  # int32 [n]
     width: jax.Array | np.ndarray  # int32 [n]
 
 
 class Resident:
-    """The store of a run on its devices, given to every step; stands where `batches.Batches` does."""
+    """The store of a run on its devices, which every step gets. It replaces `batches.Batches`."""
 
     def __init__(self, files: Sequence[Item], mesh: Mesh, *, batch: int, crop: int, augment: bool = False):
         store = load(files, crop=_widest(crop) if augment else crop, batch=batch)
@@ -37,18 +37,18 @@ class Resident:
         return self._store
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps; the place in the stream is the number of the step."""
+        """The state for a checkpoint. The number of the step is the place in the stream."""
         return {"files": self._files}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Warns if the folder has changed since, in which case the batches are not the same."""
+        """Warns if the folder has changed since, because the batches are then not the same."""
         warn_of_change(state, self._files)
 
 
 def load(files: Sequence[Item], *, crop: int, batch: int) -> Store:
-    """Decode all `files`; broken ones are reported and left out, small ones padded to the crop.
+    """Decode all `files`. Broken files are reported and left out. Small images are padded to the crop.
 
-    Raises `ValueError` where fewer than a batch are left, or where they hold 2^31 pixels and more.
+    Raises `ValueError` if fewer images than a batch are left, or if the images hold 2^31 pixels or more.
     """
     source = ImageSource(files, crop=crop, cache_bytes=0)
     images = [image for index in range(len(files)) if (image := source.load(index)) is not None]
@@ -63,16 +63,16 @@ def load(files: Sequence[Item], *, crop: int, batch: int) -> Store:
 
 
 def draw(store: Store, key: jax.Array, step: jax.Array, *, batch: int, crop: int, augment: bool = False) -> jax.Array:
-    """The batch of a step, uint8 [batch, crop, crop, 3]: places and mirroring at random; traceable.
+    """The batch of a step, uint8 [batch, crop, crop, 3], with random places and mirroring; traceable.
 
-    Every image comes once an epoch, in an order of the epoch's own; everything follows from `key` and `step`. With
-    `augment`, for small sets, half of the crops are scaled down, half have another contrast and other colours, and a
-    quarter is transposed.
+    Every image comes once an epoch, and each epoch has its own order. `key` and `step` determine everything. With
+    `augment`, which is for small sets, half of the crops are scaled down, half have another contrast and other colours,
+    and a quarter is transposed.
     """
     store, count = jax.tree.map(jnp.asarray, store), len(store.start)
-    key_order, key_cut = jax.random.split(jax.random.fold_in(key, 0xFFFFFFFF))  # the step's noise folds its number in
+    key_order, key_cut = jax.random.split(jax.random.fold_in(key, 0xFFFFFFFF))  # the noise folds the step in
     epoch, first = place_of(step, batch=batch, count=count)
-    # a batch is no larger than the set: it lies in two epochs at most
+    # a batch is no larger than the set, so it lies in at most two epochs
     orders = [jax.random.permutation(jax.random.fold_in(key_order, epoch + i), count) for i in range(2)]
     image = jnp.concatenate(orders)[first + jnp.arange(batch)]
 
@@ -98,9 +98,9 @@ def draw(store: Store, key: jax.Array, step: jax.Array, *, batch: int, crop: int
 
 
 def place_of(step: jax.Array, *, batch: int, count: int) -> tuple[jax.Array, jax.Array]:
-    """Epoch in which the batch of a step begins, and at which of its `count` images: divmod(step * batch, count).
+    """The epoch in which a step's batch begins, and the place within it: divmod(step * batch, count), without overflow.
 
-    For every step of int32 and batch <= count < 2^29, though the product may not be of int32; traceable.
+    It holds for every int32 step and batch <= count < 2^29, also if the product exceeds int32; traceable.
     """
     whole, rest = jnp.divmod(step, count)
     epoch, first = jnp.zeros_like(step), jnp.zeros_like(step)
@@ -111,12 +111,12 @@ def place_of(step: jax.Array, *, batch: int, count: int) -> tuple[jax.Array, jax
 
 
 def _widest(crop: int) -> int:
-    # pixels that are scaled down to a crop at the most
+    # most pixels a side that are scaled down to a crop
     return crop * 11 // 8
 
 
 def _scaled(x: jax.Array, key: jax.Array, crop: int) -> jax.Array:
-    """A place of x [S, S, 3], S = `_widest(crop)`, as [crop, crop, 3]: as it is, or scaled down by up to 8/11."""
+    """A random place of x [S, S, 3], S = `_widest(crop)`, as [crop, crop, 3]: unchanged, or scaled by 8/11 or more."""
     key_whether, key_scale, *keys = jax.random.split(key, 4)
     scale = jax.random.uniform(key_scale, (), minval=crop / x.shape[0])
     scale = jnp.where(jax.random.bernoulli(key_whether), scale, 1.0)
@@ -127,7 +127,7 @@ def _scaled(x: jax.Array, key: jax.Array, crop: int) -> jax.Array:
 
 
 def _recoloured(x: jax.Array, key: jax.Array) -> jax.Array:
-    """x [h, w, 3] on 0..255, half of the time with a contrast of 0.75 to 1.1 and colours a little to one side."""
+    """x [h, w, 3] on 0..255. Half of the results have a contrast of 0.75 to 1.1 and slightly shifted colours."""
     key_whether, key_contrast, key_colour, key_light = jax.random.split(key, 4)
     contrast = jax.random.uniform(key_contrast, (), minval=0.75, maxval=1.1)
     colour = jax.random.uniform(key_colour, (3,), minval=0.95, maxval=1.05)

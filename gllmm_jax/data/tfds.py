@@ -1,4 +1,4 @@
-"""Images of a set of TensorFlow Datasets that was prepared as ArrayRecord, read at random and without TensorFlow."""
+"""Images of a TensorFlow Datasets set in ArrayRecord files, with random access and without TensorFlow."""
 
 import os
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ PREFIX = "tfds:"
 
 @dataclass(frozen=True)
 class TfdsImage:
-    """One image of a set; stands where the path of a file does."""
+    """One image of a set. It replaces the path of a file."""
 
     source: Any
     key: str
@@ -24,14 +24,14 @@ class TfdsImage:
 
     @property
     def name(self) -> str:
-        """What it is called in messages."""
+        """The image's name in messages."""
         return f"{self.source.dataset_info.name} {self.index}"
 
     def __str__(self) -> str:
         return self.name
 
     def read(self) -> np.ndarray:
-        """Decode to uint8 [h, w, 3]: gray repeated, 16 bits to 8, transparency over white. Raises `ValueError`."""
+        """Decode to uint8 [h, w, 3]: gray is repeated, 16 bits become 8, alpha is over white. Raises `ValueError`."""
         image = np.asarray(self.source[self.index][self.key])
         if image.dtype == np.uint16:
             image = ((image.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
@@ -44,16 +44,16 @@ class TfdsImage:
 
 
 def images(name: str) -> list[TfdsImage]:
-    """All images of `tfds:NAME`, or of `tfds:NAME@SPLIT` (train unless given), in the set's order.
+    """All images of `tfds:NAME`, or of `tfds:NAME@SPLIT` (train unless given), in the order of the set.
 
-    $TFDS_DATA_DIR says where sets lie, as the library has it. Raises `ValueError` where there is no such set, prepared
-    as ArrayRecord, or no image in its examples.
+    $TFDS_DATA_DIR names the folder of sets, as in the library. Raises `ValueError` if there is no such set prepared as
+    ArrayRecord, or if its examples hold no image.
     """
     wanted, _, split = name.removeprefix(PREFIX).partition("@")
     try:
-        place = os.environ.get("TFDS_DATA_DIR")  # the library asks only when it is imported
+        place = os.environ.get("TFDS_DATA_DIR")  # the library reads the variable only at its import
         source: Any = library.data_source(wanted, split=split or "train", data_dir=place, download=False)
-    except Exception as error:  # of many kinds: not found, not prepared, no such split, another file format
+    except Exception as error:  # of many types: not found, not prepared, no such split, another file format
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         advice = "prepare it with tfds build --file_format=array_record"
         raise ValueError(f"cannot read {name} ({reason}): {advice}") from error

@@ -1,1 +1,1 @@
-"""What makes steps of gradients, and the state that goes from one step to the next. No model's loss, no files."""
+"""Optimizers, which turn gradients into steps, and the state between steps. No model's loss, no files."""

@@ -1,4 +1,4 @@
-"""What makes steps of gradients; the learning rate comes after it."""
+"""Optimizers, which turn gradients into steps. The learning rate comes after them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,18 +16,18 @@ except ImportError as error:
 
 
 def global_norm(tree: Any) -> jax.Array:
-    """The norm of all leaves together."""
+    """The norm of all leaves together, as one vector."""
     return optax.global_norm(tree)
 
 
 def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
-    """Gradients clipped to `config.clip` in the norm of all together, then scaled by `config.optimizer`."""
+    """Gradients are clipped to `config.clip` in their joint norm. Then `config.optimizer` scales them."""
     scale = {"adam": optax.scale_by_adam, "soap": _soap, "muon": _muon}[config.optimizer]()
     return lenient(optax.chain(optax.clip_by_global_norm(config.clip), scale))
 
 
 def lenient(transformation: optax.GradientTransformation) -> optax.GradientTransformation:
-    """The same, where JAX may make dtypes and ranks fit, as optax wants it, whatever the program around it forbids."""
+    """The same transformation under JAX's standard promotion of dtypes and ranks, which optax needs, in any program."""
 
     def leniently(function: Callable[..., Any]) -> Callable[..., Any]:
         def called(*arguments: Any) -> Any:
@@ -44,7 +44,7 @@ def _soap() -> optax.GradientTransformation:
 
 
 def _muon() -> optax.GradientTransformation:
-    # kernels as matrices from all inputs to outputs, their steps as large as Adam's; Adam for everything else
+    # Muon for kernels, as matrices from all inputs to outputs, with steps as large as Adam's; Adam for everything else
     def matrices(params: Any) -> Any:
         def shape(path: Any, leaf: jax.Array) -> contrib.MuonDimensionNumbers | None:
             matrix = contrib.MuonDimensionNumbers(tuple(range(leaf.ndim - 1)), leaf.ndim - 1)
@@ -53,4 +53,4 @@ def _muon() -> optax.GradientTransformation:
         return jax.tree_util.tree_map_with_path(shape, params)
 
     muon = contrib.muon(1.0, consistent_rms=0.2, muon_weight_dimension_numbers=matrices)
-    return optax.chain(muon, optax.scale(-1.0))  # the learning rate comes after it, and its sign
+    return optax.chain(muon, optax.scale(-1.0))  # the learning rate and its sign come after

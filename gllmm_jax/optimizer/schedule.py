@@ -6,14 +6,14 @@ import jax.numpy as jnp
 from gllmm_jax.config import TrainConfig
 
 HALVINGS = 15
-"""Parts of a run of the `halving` schedule.
+"""A run of the `halving` schedule has so many parts.
 
-Source: GLLMM, 1.5 million steps, the rate halved every 100,000 of the second half.
+Source: GLLMM trains for 1.5 million steps, and halves the rate every 100,000 steps of the second half.
 """
 
 
 def learning_rate(config: TrainConfig, progress: jax.Array) -> jax.Array:
-    """Its value at `progress` in [0, 1] of the run (its clock or steps): linear warm-up, then `config.schedule`."""
+    """Learning rate at `progress` in [0, 1] of the run (its clock or steps): linear warm-up, then `config.schedule`."""
     warm = jnp.minimum(progress / config.warmup, 1.0) if config.warmup else 1.0
     rest = jnp.clip((progress - config.warmup) / (1.0 - config.warmup), 0.0, 1.0)
     if config.schedule == "cosine":

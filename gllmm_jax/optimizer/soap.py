@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from jax import lax
 
 SMALLEST = 3
-"""Dimensions below it are not rotated."""
+"""Smaller dimensions are not rotated."""
 
 EARLY = 100
-"""In so many updates at the start the bases change at every second one."""
+"""Number of first updates in which the bases change at every second update."""
 
 # TF32, the default for float32 on many GPUs, would drown small gradients in the rounding errors of large ones
 EXACT = lax.Precision.HIGHEST
@@ -31,12 +31,12 @@ class Transformation(NamedTuple):
 
 
 class SoapState(NamedTuple):
-    """What `scale_by_soap` keeps between updates; its arrays are float32 but for `step`.
+    """State of `scale_by_soap` between updates. Its arrays are float32, except `step`.
 
-    `step` is how many updates were made, an int32 scalar. `mu` and `nu` are running means of the gradient and of its
-    square, trees in the shape of the parameters: `mu` along the axes of the parameters, `nu` along the rotated ones.
-    `grams` and `bases` are Shampoo's preconditioners and their eigenvectors, which are columns. Those of one size n are
-    a stack: "n" -> [k, n, n], in the order of the leaves, a kernel's input before its output.
+    `step` is the number of updates so far, an int32 scalar. `mu` and `nu` are running means of the gradient and of its
+    square, trees in the shape of the parameters. `mu` lies along the axes of the parameters, `nu` along the rotated
+    axes. `grams` and `bases` are Shampoo's preconditioners and their eigenvectors, which are columns. Those of one size
+    n form a stack: "n" -> [k, n, n], in the order of the leaves, with a kernel's input before its output.
     """
 
     step: jax.Array
@@ -54,22 +54,22 @@ def scale_by_soap(
     frequency: int = 10,
     max_dimension: int = 256,
 ) -> Transformation:
-    """SOAP without a learning rate: multiply what comes out by minus the rate.
+    """SOAP without a learning rate: multiply the updates by minus the rate.
 
     The last two dimensions of a kernel [..., in, out] are rotated. All leading positions, such as the taps of a
     convolution, share one basis for each. A dimension below `SMALLEST` or above `max_dimension` is not rotated. A leaf
     without a rotated dimension, such as a bias, gets plain Adam with `b1`, `b2` and `eps`.
 
-    `shampoo_beta` is the decay of the preconditioners. Their eigenbases follow by one step of power iteration and QR,
-    every `frequency` updates and at every second one of the first `EARLY`. They change at the end of an update, so
-    that no gradient is seen in a basis made from itself.
+    `shampoo_beta` is the decay of the preconditioners. One step of power iteration and QR updates their eigenbases,
+    every `frequency` updates and at every second one of the first `EARLY` updates. The bases change at the end of an
+    update, so that no gradient is seen in a basis made from itself.
 
-    The first update gives zeros for rotated leaves, and its gradient makes their first bases only; it is in no moment.
-    This is as published. In the eigenbases of a single gradient its matrix is diagonal, and Adam would scale the
+    The first update gives zeros for rotated leaves. Its gradient only makes their first bases, and enters no moment, as
+    published. In the eigenbases of a single gradient the gradient's matrix is diagonal, and Adam would scale the
     rounding errors off the diagonal up to full steps. Leaves with plain Adam move from the first update on.
 
-    Gradients of any float type are taken as float32, and float32 comes out. Raises `ValueError` where a decay is
-    outside [0, 1) or `frequency` below 1, and in an update where gradients have another structure than the parameters.
+    Gradients of any float type become float32, and the updates are float32. Raises `ValueError` if a decay is outside
+    [0, 1) or `frequency` is below 1, and in an update if gradients have another structure than the parameters.
 
     On a CPU that other programs use too, set the environment variable OPENBLAS_NUM_THREADS to 1: LAPACK's threads wait
     for each other in busy loops, and a change of the bases can then take seconds.
@@ -115,7 +115,7 @@ def _places(leaves: Sequence[Any], max_dimension: int) -> Places:
 
 
 def _by_leaf(bases: Stacks, places: Places, leaves: int) -> list[dict[int, jax.Array]]:
-    # the bases of each leaf by axis
+    # the bases of each leaf, by axis
     found: list[dict[int, jax.Array]] = [{} for _ in range(leaves)]
     for size, at in places.items():
         for k, (i, axis) in enumerate(at):
@@ -124,7 +124,7 @@ def _by_leaf(bases: Stacks, places: Places, leaves: int) -> list[dict[int, jax.A
 
 
 def _adam(step: jax.Array, leaf: tuple[Any, ...], b1: float, b2: float, eps: float) -> tuple[Any, Any, Any]:
-    # (gradient, mu, nu, bases) -> (what to move by, mu, nu); a rotated leaf sits out the first update
+    # (gradient, mu, nu, bases) -> (step, mu, nu); a rotated leaf does not move in the first update
     gradient, mu, nu, bases = leaf
     counted = jnp.where(step == 0, 0.0, gradient) if bases else gradient
     updates = (jnp.maximum(step, 1) if bases else step + 1).astype(jnp.float32)
@@ -136,14 +136,14 @@ def _adam(step: jax.Array, leaf: tuple[Any, ...], b1: float, b2: float, eps: flo
 
 
 def _rotate(x: jax.Array, bases: dict[int, jax.Array]) -> jax.Array:
-    # [..., in, out] in coordinates of the columns of `bases`, by axis
+    # [..., in, out] in the coordinates of the columns of `bases`, by axis
     for axis, basis in bases.items():
         x = jnp.einsum("...io,ij->...jo" if axis == -2 else "...io,oj->...ij", x, basis, precision=EXACT)
     return x
 
 
 def _gram(x: jax.Array, axis: int) -> jax.Array:
-    # of one axis with itself, summed over all others; as one product, which einsum does not find
+    # product of one axis with itself, summed over all others, as one matrix product, which einsum does not find
     rows = jnp.moveaxis(x, axis, 0).reshape(x.shape[axis], -1) if axis == -2 else x.reshape(-1, x.shape[-1]).T
     return jnp.matmul(rows, rows.T, precision=EXACT)
 
@@ -163,18 +163,18 @@ def _refresh(state: SoapState, grams: Stacks, places: Places) -> Callable[[list]
 
 
 def _eigenvectors(gram: jax.Array, basis: jax.Array) -> tuple[jax.Array, jax.Array]:
-    # (bases, order of the columns before), both by falling eigenvalue; there is nothing to reorder yet
+    # (bases, order of the old columns), both by falling eigenvalue; the columns have no old order yet
     order = jnp.broadcast_to(jnp.arange(gram.shape[-1]), gram.shape[:-1])
     return _of_each(lambda x: jnp.linalg.eigh(x)[1], gram)[..., ::-1], order
 
 
 def _power_step(gram: jax.Array, basis: jax.Array) -> tuple[jax.Array, jax.Array]:
     power = jnp.matmul(gram, basis, precision=EXACT)
-    order = jnp.argsort(-jnp.sum(basis * power, axis=-2))  # by the eigenvalues that the columns stand for
+    order = jnp.argsort(-jnp.sum(basis * power, axis=-2))  # by the eigenvalues of the columns
     power = jnp.take_along_axis(power, order[:, None], axis=-1)
     return _of_each(lambda x: jnp.linalg.qr(x)[0], power), order
 
 
 def _of_each(decompose: Callable[[jax.Array], jax.Array], stack: jax.Array) -> jax.Array:
-    # one by one on a CPU: a batch is shared out among XLA's threads, and two at once can wait for each other for good
+    # one matrix at a time on a CPU: XLA's threads share out a batch, and two at once can wait for each other for ever
     return lax.platform_dependent(stack, cpu=lambda stack: lax.map(decompose, stack), default=decompose)

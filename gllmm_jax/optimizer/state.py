@@ -1,4 +1,4 @@
-"""The state of a run at one step: what it holds, how it begins, and where its parts lie."""
+"""The state of a run at one step: its parts, its beginning, and the places of its parts on devices."""
 
 import functools
 from typing import Any, NamedTuple
@@ -14,13 +14,13 @@ from gllmm_jax.optimizer.optimizer import make_optimizer
 
 
 class TrainState(NamedTuple):
-    """A run at one step: everything that a resumed run needs beside its data.
+    """A run at one step: everything that a resumed run needs besides its data.
 
-    `step` is how many steps were taken, an int32 scalar. `params` and `ema` are trees as of `init_params`, float32;
-    `ema` is the running average of `params`, which is validated and exported. `opt_state` is optax's: of Adam two
-    moments of the gradient in the shape of `params`, float32, and a count. `key` is the run's PRNG key, the same at
-    every step, uint32 as of `PRNGKey`: the noise of an image is drawn from it, the step's number and the image's place
-    in the batch.
+    `step` is the number of steps taken, an int32 scalar. `params` and `ema` are float32 trees as those of
+    `init_params`. `ema` is the running average of `params`, which is validated and exported. `opt_state` is optax's
+    state. For Adam it holds two moments of the gradient in the shape of `params`, float32, and a count. `key` is the
+    run's PRNG key, uint32 as from `PRNGKey`, the same at every step. The noise of an image is drawn from the key, the
+    number of the step and the image's place in the batch.
     """
 
     step: jax.Array
@@ -31,32 +31,32 @@ class TrainState(NamedTuple):
 
 
 def create_state(config: TrainConfig, params: Any, key: jax.Array) -> TrainState:
-    """The state before the first step, from initial `params` of any float type; all arguments stay the caller's.
+    """The state before the first step, from initial `params` of any float type. The caller keeps all arguments.
 
-    `key` is of `jax.random.key` or `PRNGKey`, of JAX's default generator; the state holds its numbers, as of `PRNGKey`.
-    Raises `ValueError` on a key of another generator.
+    `key` is from `jax.random.key` or `PRNGKey`, of JAX's default generator. The state holds its numbers, as `PRNGKey`
+    gives them. Raises `ValueError` for a key of another generator.
     """
     if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         if key.dtype != (default := jax.random.key(0).dtype):
             raise ValueError(f"a state takes a key of the default generator, {default}, not {key.dtype}")
         key = jax.random.key_data(key)
-    # the step donates its state, so no leaf may share a buffer with another one or with the caller
+    # the step takes over the state's buffers, so no leaf may share a buffer with another leaf or with the caller
     own, average = (jax.tree.map(lambda leaf: jnp.array(leaf, jnp.float32), params) for _ in range(2))
     return TrainState(jnp.int32(0), own, average, make_optimizer(config).init(own), jnp.copy(key))
 
 
 @functools.cache
 def state_shapes(model: ModelConfig, train: TrainConfig) -> TrainState:
-    """The `TrainState` of such a run with shapes and types in place of arrays."""
+    """The `TrainState` of such a run, with shapes and types instead of arrays."""
     key = jax.random.PRNGKey(0)
     return jax.eval_shape(lambda key: create_state(train, init_params(model, key), key), key)
 
 
 def state_shardings(mesh: Mesh, state: TrainState, *, shard_optimizer: bool = False) -> Any:
-    """Where the parts of a state belong, a tree in its shape; `state` may hold arrays or shapes.
+    """Shardings of the parts of a state, a tree in its shape. `state` may hold arrays or shapes.
 
-    With `shard_optimizer` the moments of Adam and the averaged weights are shared out among the devices, each along its
-    longest axis that divides evenly: they take three quarters of a state. Parameters stay on every device.
+    With `shard_optimizer` Adam's moments and the averaged weights are shared out among the devices, each array along
+    its longest axis that divides evenly. These take three quarters of a state. Parameters stay on every device.
     """
     on_all = replicated(mesh)
     shardings = jax.tree.map(lambda _: on_all, state)

@@ -1,1 +1,1 @@
-"""Learning weights: a step, where it starts, a run of many, and what it tells."""
+"""Learning weights: a training step, the start of a run, the run of many steps, and its reports."""

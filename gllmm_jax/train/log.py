@@ -1,7 +1,7 @@
-"""What a run tells: a CSV file always, TensorBoard where tensorboardX is installed, a bar or plain lines on stderr.
+"""Reports of a run: always a CSV file, TensorBoard if tensorboardX is installed, and a bar or plain lines on stderr.
 
-Figures come as one dict of floats a report: `loss bpp psnr ...` under `train`, the same under `validation`, whose first
-image TensorBoard shows too.
+A report is one dict of floats: `loss bpp psnr ...` under `train`, and the same under `validation`. TensorBoard also
+shows the first validation image.
 """
 
 import contextlib
@@ -23,15 +23,15 @@ from gllmm_jax import files
 FIGURES = ["loss", "bpp", "bpp_y", "bpp_z", "psnr", "ms_ssim", "mse", "grad_norm", "lr", "images_per_second", "skipped"]
 COLUMNS: list[str] = ["split", "step", "seconds", *FIGURES]
 FULL_RATE = 2.0  # bits per pixel that are white in a rate map
-PLAIN_SECONDS = 30.0  # between lines where stderr is no terminal
-ROOM = 4 << 20  # bytes that TensorBoard finds free, or is not asked: its thread would die, and the run wait for it
-LONGEST_ROW = 1000  # characters; a longer one is none of ours
+PLAIN_SECONDS = 30.0  # between lines if stderr is no terminal
+ROOM = 4 << 20  # bytes; TensorBoard is called only if so much is free: else its thread would die and the run wait
+LONGEST_ROW = 1000  # characters; this log writes no longer row
 
 _log = logging.getLogger(__name__)
 
 
 class CsvLog:
-    """One row a report, written through at once. A resumed run drops the rows of steps that were lost."""
+    """A CSV file with one row per report, written at once. A resumed run drops the rows of steps that were lost."""
 
     def __init__(self, path: Path, *, step: int):
         self._path, kept = path, _rows_until(path, step)
@@ -45,7 +45,7 @@ class CsvLog:
             self._writer = _writer(self._file)
 
     def write(self, split: str, step: int, seconds: float, figures: Mapping[str, float]) -> None:
-        """Add a row; figures without a column are left out. Raises `files.WriteError`."""
+        """Add a row. Figures without a column are left out. Raises `files.WriteError`."""
         rounded = {name: f"{value:.6g}" for name, value in figures.items()}
         with files.reported(self._path):
             self._writer.writerow({"split": split, "step": step, "seconds": f"{seconds:.1f}", **rounded})
@@ -53,7 +53,7 @@ class CsvLog:
 
     def close(self) -> None:
         """Close the file."""
-        with contextlib.suppress(OSError):  # of a row that `write` has raised for
+        with contextlib.suppress(OSError):  # `write` has already raised the error of this row
             self._file.close()
 
 
@@ -73,7 +73,7 @@ def _rows_until(path: Path, step: int) -> list[dict[str, Any]]:
 
 
 def _is_sound(row: dict[Any, Any]) -> bool:
-    # as it was written: a disk may turn a digit into anything, a comma or a quotation mark among it
+    # a row is sound if it is as it was written: a damaged disk may turn a digit into anything, also a comma or a quote
     if None in row or None in row.values() or row.get("split") not in ("train", "validation"):
         return False
     with contextlib.suppress(ValueError, KeyError):
@@ -82,7 +82,7 @@ def _is_sound(row: dict[Any, Any]) -> bool:
 
 
 class Progress:
-    """A tqdm bar over the run's fraction in [0, 1], or a plain line now and then where stderr is no terminal."""
+    """A tqdm bar over the run's fraction in [0, 1]. If stderr is no terminal, a plain line now and then."""
 
     def __init__(self, *, progress: float, show: bool = True):
         self._bar = _make_bar(progress) if show and sys.stderr.isatty() else None
@@ -90,7 +90,7 @@ class Progress:
         self._last = 0.0
 
     def update(self, progress: float, step: int, figures: Mapping[str, float]) -> None:
-        """Show `loss bpp psnr images_per_second`, once there are any."""
+        """Show `loss bpp psnr images_per_second` as soon as there are any."""
         if not figures:
             return
         text = "loss {loss:.4f} bpp {bpp:.4f} PSNR {psnr:.2f} {images_per_second:.1f} images/s".format(**figures)
@@ -102,7 +102,7 @@ class Progress:
             self.say(f"{progress:6.1%} step {step} {text}")
 
     def say(self, sentence: str) -> None:
-        """One line on stderr, above the bar."""
+        """Write one line on stderr, above the bar."""
         if self._bar is not None:
             self._bar.write(sentence, file=sys.stderr)
         elif self._plain:
@@ -129,7 +129,7 @@ def _make_tensorboard(folder: Path, step: int) -> Any:
 
 
 class Silence:
-    """A `Log` that keeps everything to itself: of the processes that train together all but one."""
+    """A `Log` that shows and writes nothing. Of the processes that train together, all but the first have it."""
 
     def __init__(self) -> None:
         self.progress = self
@@ -147,7 +147,7 @@ class Silence:
 
 
 class Log:
-    """All three, for the run in `folder` that stands at `step`. Use as a context manager."""
+    """CSV file, TensorBoard and progress of the run in `folder`, which stands at `step`. Use as a context manager."""
 
     def __init__(self, folder: Path, *, step: int, progress: float, show: bool = True):
         self._folder = files.make_folder(folder)
@@ -163,11 +163,11 @@ class Log:
         self.progress.close()
         self._csv.close()
         if self._tensorboard is not None:
-            with contextlib.suppress(OSError):  # on a full disk; log.csv has it all
+            with contextlib.suppress(OSError):  # on a full disk; log.csv has all figures
                 self._tensorboard.close()
 
     def write(self, split: str, step: int, seconds: float, figures: Mapping[str, float]) -> None:
-        """Record one report of `split` ("train" or "validation"). Raises `files.WriteError`."""
+        """Write one report of `split` ("train" or "validation"). Raises `files.WriteError`."""
         self._csv.write(split, step, seconds, figures)
         if self._tensorboard is not None:
             self._check_room()
@@ -176,11 +176,11 @@ class Log:
 
     @property
     def has_pictures(self) -> bool:
-        """Whether `pictures` shows them anywhere."""
+        """Whether the log shows what `pictures` gets."""
         return self._tensorboard is not None
 
     def pictures(self, step: int, original: np.ndarray, reconstruction: np.ndarray, rate: np.ndarray) -> None:
-        """Show uint8 [H, W, 3] twice, and bits per pixel [h, w] as levels of gray, as large as the others.
+        """Show two pictures uint8 [H, W, 3], and bits per pixel [h, w] as gray levels at the size of the pictures.
 
         Raises `files.WriteError`.
         """

@@ -1,4 +1,4 @@
-"""The training run, top to bottom: data, state, resume, then `run.Run`."""
+"""The training run from start to end: data, state, resume, then `run.Run`."""
 
 import contextlib
 import dataclasses
@@ -40,22 +40,23 @@ def train(
     show: bool = True,
     shard_optimizer: bool = False,
 ) -> Outcome:
-    """Train, or go on training, in `workdir/lmbda_...`; returns at the end or, all saved, on SIGINT or SIGTERM.
+    """Train in `workdir/lmbda_...`, or go on training there.
 
-    It runs on all devices, of all processes that call it together (`jax.distributed.initialize`), each of which takes
-    its share of every batch; all see `workdir`, and the first alone writes the log and talks. `shard_optimizer` as in
-    `state_shardings`. What may differ between stops (the length of the run, the devices) is taken from here, not from
-    the checkpoint.
+    The function returns at the end of the run. On SIGINT or SIGTERM it saves everything and returns. The run uses all
+    devices of all processes that call it together (`jax.distributed.initialize`). Each process takes its share of every
+    batch. All processes see `workdir`. Only the first writes the log and messages. `shard_optimizer` is that of
+    `state_shardings`. The length of the run and the devices may change between stops: they come from the arguments, not
+    from the checkpoint.
 
-    Raises `NonFiniteError`; `CheckpointError` where the folder holds another run, or checkpoints and none that can be
-    read; `FolderInUseError` where another training runs in it; `FileNotFoundError` or `ValueError` where `data` does
-    not hold photographs enough, or a batch does not divide among the devices, or the lambda is not that of the model.
+    Raises `NonFiniteError`; `CheckpointError` if the folder holds another run, or holds checkpoints of which none can
+    be read; `FolderInUseError` if another training runs in the folder; `FileNotFoundError` or `ValueError` if `data`
+    holds too few photographs, a batch does not divide among the devices, or the lambda is not that of the model.
     """
     _check_lmbda(model_config, train_config)
     folder, mesh, chief = run_folder(workdir, train_config.lmbda), make_mesh(), jax.process_index() == 0
     check_batch(mesh, train_config.batch)
 
-    # Data: one part to learn from, one never learned from.
+    # Data: one part is for training, the other is held out.
     train_files, validation_files = split(items(train_config.data))
     batches = _batches(train_files, train_config, mesh)
     held_out = validation_images(validation_files, crop=train_config.crop)
@@ -65,7 +66,7 @@ def train(
         locked(folder) if chief else contextlib.nullcontext(),
         Checkpoints(folder) as checkpoints,
     ):
-        # State: the latest of this folder, or a fresh one.
+        # State: the latest of this folder, or a fresh state.
         record = Record(model_config, train_config, held_out=digest.of_arrays(held_out))
         resumed = checkpoints.restore_latest(record)
         if resumed is not None:
@@ -104,7 +105,7 @@ def _batches(files: Sequence[Item], config: TrainConfig, mesh: Mesh) -> Batches 
 
 
 def _warn_of_changes(before: TrainConfig, now: TrainConfig) -> None:
-    """Say which settings differ from those the run began with, the length of the run aside."""
+    """Name the settings that differ from those at the start of the run. The length of the run does not count."""
     pairs = ((f.name, getattr(before, f.name), getattr(now, f.name)) for f in dataclasses.fields(now))
     changed = [f"{n} {a} -> {b}" for n, a, b in pairs if a != b and n not in ("minutes", "steps", "validate_minutes")]
     if changed:
@@ -119,7 +120,7 @@ def _explain(error: NonFiniteError, checkpoints: Checkpoints) -> str:
 
 @contextlib.contextmanager
 def _stop_requests() -> Iterator[list[str]]:
-    """A list that receives the name of the first SIGINT or SIGTERM; the second SIGINT or SIGTERM interrupts at once."""
+    """A list that gets the name of the first SIGINT or SIGTERM. The second SIGINT or SIGTERM interrupts at once."""
     received: list[str] = []
     if threading.current_thread() is not threading.main_thread():
         yield received  # only the main thread may set handlers
@@ -127,7 +128,7 @@ def _stop_requests() -> Iterator[list[str]]:
 
     def handle(number: int, frame: Any) -> None:
         if received:
-            leave = previous[signal.SIGINT]  # the command line's ends the process, and Python's raises
+            leave = previous[signal.SIGINT]  # the command line's handler ends the process, Python's raises
             (leave if callable(leave) else signal.default_int_handler)(number, frame)
         received.append(signal.Signals(number).name)
 

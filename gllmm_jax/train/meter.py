@@ -1,4 +1,4 @@
-"""Means of the step's metrics between two reports, and the watch over them: steps that are not finite end the run."""
+"""Means of the step's metrics between two reports. Too many steps that are not finite end the run."""
 
 import math
 import time
@@ -8,23 +8,23 @@ import jax
 
 
 class NonFiniteError(RuntimeError):
-    """The numbers of a step are not finite. What was saved before it stands."""
+    """The numbers of a step are not finite. The checkpoints saved before remain."""
 
 
 PATIENCE = 20
-"""So many steps in a row that are skipped end the run."""
+"""A run ends after so many skipped steps in a row."""
 
 
 class Meter:
-    """Adds up metrics one call late, so that the host never waits for the step it has just started.
+    """Adds up metrics one call late, so that the host never waits for the step that it has just started.
 
-    A call is one step or several, and its metrics are means over the steps that were not skipped. Skipped steps count
-    in the mean of `skipped` alone.
+    A call is one step or several. The metrics of a call are means over the steps that were not skipped. Skipped steps
+    count only in the mean of `skipped`.
     """
 
     def __init__(self, batch: int):
         self._batch = batch
-        self._in_a_row = 0  # steps that were skipped
+        self._in_a_row = 0  # skipped steps
         self._pending: tuple[int, int, Mapping[str, jax.Array]] | None = None
         self.restart()
 
@@ -35,9 +35,9 @@ class Meter:
         self._started = time.monotonic()
 
     def add(self, step: int, metrics: Mapping[str, jax.Array], steps: int = 1) -> None:
-        """Take the metrics of the `steps` up to `step`, still being computed.
+        """Take the metrics of the `steps` up to `step`, which the device may still compute.
 
-        Raises `NonFiniteError` for those of the call before.
+        Raises `NonFiniteError` for the metrics of the call before.
         """
         self.settle()
         self._pending = (step, steps, metrics)
@@ -61,7 +61,7 @@ class Meter:
             self._count += taken
 
     def means(self) -> dict[str, float]:
-        """Means of the window, with `images_per_second`; empty before the first step has settled."""
+        """Means of the window, with `images_per_second`. Empty before the first step has settled."""
         if not self._count:
             return {}
         speed = self._count * self._batch / max(1e-9, time.monotonic() - self._started)

@@ -1,4 +1,4 @@
-"""One process's stretch of a run: step after step, validation, checkpoints, log."""
+"""One process's stretch of a run: steps, validations, checkpoints and log."""
 
 import contextlib
 import dataclasses
@@ -30,12 +30,12 @@ from gllmm_jax.train.summary import write_summary
 from gllmm_jax.train.view import make_view
 
 REPORT_SECONDS = 10.0  # between rows of the log
-AGREE_STEPS = 16  # at most, between the moments when several processes compare their clocks and signals
-AGREE_SECONDS = 10.0  # about as much, where steps are slow
-FEW_STEPS = 100  # a run by the clock with fewer is told so: its learning rate fell in leaps
+AGREE_STEPS = 16  # most steps between the moments when several processes compare their clocks and signals
+AGREE_SECONDS = 10.0  # about the time between these moments if steps are slow
+FEW_STEPS = 100  # a run by the clock with fewer steps gets a warning: its learning rate fell in leaps
 
 VALIDATION_QUALITIES = (0, 64, 128, 191, 255)
-"""Where a model with a variable rate is judged; its validation loss is the mean."""
+"""Qualities at which a model with a variable rate is validated. Its validation loss is the mean over them."""
 
 # A second run in one process does not compile again.
 eval_step = functools.cache(make_eval_step)
@@ -56,7 +56,7 @@ def _draw(mesh: Mesh, config: TrainConfig, store: Store, key: jax.Array, step: j
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a run ended: `finished`, or stopped by a signal and saved; `message` says it in a sentence."""
+    """How a run ended. It is `finished`, or a signal stopped it and it is saved. `message` is a sentence for people."""
 
     finished: bool
     step: int
@@ -66,7 +66,7 @@ class Outcome:
 
 
 class Run:
-    """One process's stretch of a run: what the record says so far, and the clock that goes on from it."""
+    """One process's stretch of a run: the record of the run so far, and the clock that continues from it."""
 
     def __init__(
         self,
@@ -80,29 +80,29 @@ class Run:
         self._record, self._batches, self._held_out, self._checkpoints = record, batches, held_out, checkpoints
         self._mesh, self._shard_optimizer = mesh, shard_optimizer
         self._step, self._best_loss = record.step, record.best_loss
-        self._unwritten: files.WriteError | None = None  # of the log, which the first process writes
+        self._unwritten: files.WriteError | None = None  # the error of the log, which the first process writes
         self._started = time.monotonic()
-        self._agreed = self._step, self._started  # step and clock when processes last did
-        self._next = self._step  # step at which they do again
+        self._agreed = self._step, self._started  # step and clock at which the processes last agreed
+        self._next = self._step  # step at which the processes agree again
         self._evaluate = eval_step(record.model, record.train)
         self._qualities = (0,) if record.model.rate is None else VALIDATION_QUALITIES
 
     def seconds(self) -> float:
-        """Training time, that before earlier stops included."""
+        """Training time, with the time before earlier stops."""
         return self._record.seconds + time.monotonic() - self._started
 
     def progress(self) -> float:
-        """Fraction of the run done, by its clock or its steps; 1 at the end."""
+        """Fraction of the run that is done, by its clock or its steps. It is 1 at the end."""
         config = self._record.train
         if config.steps is not None:
             return min(1.0, self._step / max(1, config.steps))
         return min(1.0, self.seconds() / max(1e-9, 60.0 * (config.minutes or 0.0)))
 
     def go(self, state: TrainState, log: Log | Silence, stop: list[str]) -> Outcome:
-        """Step until the end or a stop request, and save.
+        """Take steps until the end or a stop request, then save.
 
-        Raises `NonFiniteError`; `files.WriteError`, once the state is saved, where the log cannot be written; and what
-        `Checkpoints.save` raises.
+        Raises `NonFiniteError`; `files.WriteError` if the log cannot be written, after the state is saved; and the
+        errors of `Checkpoints.save`.
         """
         self._state = state
         config = self._record.train
@@ -124,13 +124,13 @@ class Run:
                 self._report(meter, log)
                 reported = time.monotonic()
             if config.steps is not None:
-                progress = self.progress()  # the same everywhere without a word
+                progress = self.progress()  # all processes know it without a message
             if self._step < self._next and progress < 1.0:
                 continue
             due = time.monotonic() - validated >= 60.0 * config.validate_minutes
             progress, stopped, due = self._agree(stop, due)
             if due and progress < 1.0 and not stopped:
-                meter.settle()  # never save what is not finite
+                meter.settle()  # the state is saved only if it is finite
                 self._validate_and_save(log)
                 validated = time.monotonic()
                 meter.restart()
@@ -155,7 +155,7 @@ class Run:
         return most if steps is None else min(most, steps - self._step)
 
     def _agree(self, stop: list[str], due: bool = False) -> tuple[float, bool, bool]:
-        """How far the run is, whether it has to stop, whether validation is due: as the first process to say so."""
+        """Progress, whether to stop and whether to validate. All processes get the same answers."""
         (step, clock), now = self._agreed, time.monotonic()
         mine = [self.progress(), bool(stop or self._unwritten), due, (now - clock) / max(1, self._step - step)]
         progress, stopped, due_somewhere, seconds = largest(mine)
@@ -172,14 +172,14 @@ class Run:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        # all processes stop together: the others do not know of this one's disk
+        # all processes stop together: the others do not know about this process's disk
         try:
             yield
         except files.WriteError as error:
             self._unwritten = error
 
     def _validate_and_save(self, log: Log | Silence, *, wait: bool = False) -> None:
-        """Judge the averaged weights on the held-out images; keep the state, and the weights if the best so far."""
+        """Validate the averaged weights on the held-out images. Save the state, and the weights if they are best."""
         params = whole(self._mesh, self._state.ema)
         curve = [self._judge(params, quality) for quality in self._qualities]
         figures = {name: float(np.mean([point[name] for point in curve])) for name in curve[0]}
@@ -199,7 +199,7 @@ class Run:
         self._checkpoints.save(self._state, self._now(), best=best, wait=wait)
 
     def _judge(self, params: Any, quality: int) -> dict[str, float]:
-        """Means over the held-out images, at one quality where the rate is variable."""
+        """Means over the held-out images, at one quality if the rate is variable."""
         rows = [jax.device_get(self._evaluate(params, image[None], quality)) for image in self._held_out]
         return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 

@@ -1,7 +1,7 @@
-"""A start for the `light` transforms that already works: their linear parts as the KLT of photographs, at the step
-lmbda asks for.
+"""A start for the `light` transforms that already works.
 
-A random start leaves the latents at zero for most of a short training.
+The linear parts of the transforms begin as the KLT of photographs, at the quantisation step that lmbda asks for. A
+random start leaves the latents at zero for most of a short training.
 """
 
 import logging
@@ -25,9 +25,9 @@ _log = logging.getLogger(__name__)
 
 
 def quantisation_step(lmbda: float) -> float:
-    """The uniform quantiser's step on the 0..255 scale that is optimal for R + lmbda * MSE at high rate.
+    """The step of a uniform quantiser, on the 0..255 scale, that is optimal for R + lmbda * MSE at high rate.
 
-    dR/dD = -lmbda with three values a pixel gives D = 3 / (2 ln 2 lmbda); a uniform quantiser has D = step² / 12.
+    dR/dD = -lmbda with three values a pixel gives D = 3 / (2 ln 2 lmbda). A uniform quantiser has D = step² / 12.
     """
     return math.sqrt(12.0 * 3.0 / (2.0 * math.log(2.0) * lmbda))
 
@@ -35,8 +35,9 @@ def quantisation_step(lmbda: float) -> float:
 def block_klt(
     photographs: Sequence[np.ndarray], count: int, *, beside: np.ndarray | None = None, limit: int = 200_000
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(basis [768, count], mean [768]) of 16x16 RGB blocks of uint8 photographs, scaled to [-1/2, 1/2], by falling
-    variance; all orthogonal to the columns of `beside` [768, n], where given.
+    """(basis [768, count], mean [768]) of 16x16 RGB blocks of uint8 photographs, scaled to [-1/2, 1/2].
+
+    The columns of the basis have falling variance. If `beside` [768, n] is given, they are orthogonal to its columns.
     """
     blocks = []
     for image in photographs:
@@ -45,7 +46,7 @@ def block_klt(
         blocks.append(planes.reshape(-1, BLOCK_VALUES))
     x = np.concatenate(blocks)
     x = x[:: max(1, len(x) // limit)].astype(np.float32) / 255.0 - 0.5
-    # photographs may be seen in a mirror: the mean and the covariance of both views
+    # training may mirror photographs: the mean and the covariance are those of both views
     mirrored = x.reshape(-1, STRIDE, STRIDE, 3)[:, :, ::-1].reshape(-1, BLOCK_VALUES)
     mean = 0.5 * (x.mean(0) + mirrored.mean(0))
     x, mirrored = x - mean, mirrored - mean
@@ -63,9 +64,9 @@ def initial_params(
     lmbda: float | tuple[float, float],
     photographs: Sequence[np.ndarray],
 ) -> Any:
-    """Fresh parameters; for the `light` transforms with the linear start of uint8 `photographs` [h, w, 3], if any.
+    """Fresh parameters. For `light` transforms with photographs uint8 [h, w, 3], the linear part starts as their KLT.
 
-    It has the step of `lmbda`, or with a variable rate of the lambda in the middle, where gains start at one.
+    The start has the step of `lmbda`. With a variable rate it has the step of the middle lambda, where gains are one.
     """
     params = init_params(model, key)
     if model.transform != "light" or not photographs:
@@ -74,7 +75,7 @@ def initial_params(
 
 
 def middle_lambda(model: ModelConfig, lmbda: float | tuple[float, float]) -> float:
-    """The lambda of a run, or the one in the middle of the qualities, where gains start at one."""
+    """The lambda of a run. With a variable rate, the lambda of the middle quality, where gains start at one."""
     if model.rate is not None:
         return model.rate.middle
     assert not isinstance(lmbda, tuple)
@@ -84,7 +85,8 @@ def middle_lambda(model: ModelConfig, lmbda: float | tuple[float, float]) -> flo
 def add_latents(params: Any, few: int, photographs: Sequence[np.ndarray], *, lmbda: float) -> Any:
     """Parameters of `light` transforms whose latents from number `few` on code what the linear g_s cannot show yet.
 
-    They start as the KLT of what the first latents leave of uint8 `photographs` [h, w, 3], at the step of `lmbda`.
+    These latents start as the KLT of what the first latents leave of uint8 `photographs` [h, w, 3], at the step of
+    `lmbda`.
     """
     analysis, synthesis = (dict(params[part]["linear"]) for part in ("g_a", "g_s"))
     beside = np.asarray(synthesis["kernel"])[:few].T if few else None
@@ -108,9 +110,9 @@ def from_weights(
     lmbda: float | tuple[float, float],
     photographs: Sequence[np.ndarray],
 ) -> tuple[Any, list[str]]:
-    """Parameters that begin as those of `given`, and the paths of those that it lacks.
+    """Parameters that begin as those of `given`, and the paths of the parameters that `given` lacks.
 
-    Where `given` has fewer latents, further ones are added, made of uint8 `photographs` [h, w, 3].
+    If `given` has fewer latents, the function makes the further ones from uint8 `photographs` [h, w, 3].
     """
     few, many = given.config.latents, model.latents
     params, missed = grafted(init_params(model, key), zoo.single(given.params), (few, many))
@@ -120,11 +122,11 @@ def from_weights(
 
 
 def grafted(fresh: Any, given: Any, latents: tuple[int, int]) -> tuple[Any, list[str]]:
-    """Fresh parameters with those of `given` that have the same place and shape; and the paths of the others.
+    """Fresh parameters, with those of `given` at the same place and shape put in; and the paths of all others.
 
-    `latents` is how many channels y has in `given` and in the fresh parameters. Where they differ, the channels of
-    `given` come first: a kernel that reads y has zeros for the further ones, and one that makes numbers for y keeps its
-    fresh ones. So everything that `given` calculates stays as it was.
+    `latents` is the number of channels of y in `given` and in the fresh parameters. If the numbers differ, the channels
+    of `given` come first. A kernel that reads y has zeros for the further channels. A kernel that makes numbers for y
+    keeps its fresh numbers for them. So everything that `given` calculates stays the same.
     """
     there = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(given)}
     missed: list[str] = []
@@ -141,12 +143,12 @@ def grafted(fresh: Any, given: Any, latents: tuple[int, int]) -> tuple[Any, list
 
 
 def _widened(leaf: jax.Array, found: jax.Array, kernel: bool, latents: tuple[int, int]) -> jax.Array | None:
-    # None where the shapes differ in another way than by the number of latents
+    # None if the shapes differ in more than the number of latents
     if found.shape == leaf.shape or found.ndim != leaf.ndim:
         return found if found.shape == leaf.shape else None
     differing = [axis for axis in range(leaf.ndim) if found.shape[axis] != leaf.shape[axis]]
     axis, (few, many) = differing[0], latents
-    numbers, rest = divmod(found.shape[axis], few)  # the entropy net makes several numbers of each latent
+    numbers, rest = divmod(found.shape[axis], few)  # the entropy net makes several numbers for each latent
     if len(differing) > 1 or rest or leaf.shape[axis] != numbers * many:
         return None
     split = (*leaf.shape[:axis], numbers, many, *leaf.shape[axis + 1 :])
@@ -157,10 +159,11 @@ def _widened(leaf: jax.Array, found: jax.Array, kernel: bool, latents: tuple[int
 
 
 def fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: Sequence[Item]) -> TrainState:
-    """The state before the first step of a run: of the weights that `train_config.init` names, or a start of its own.
+    """The state before the first step of a run. It has the weights of `train_config.init`, or a start of its own.
 
-    `files` are the photographs that it trains on; the `light` transforms start from a few of them. What given weights
-    lack is logged. Raises `ValueError` where they are of another model, `zoo.WeightsError` where they cannot be read.
+    `files` are the training photographs. The `light` transforms start from a few of them. The log names the parameters
+    that given weights lack. Raises `ValueError` if the weights are of another model, `zoo.WeightsError` if they cannot
+    be read.
     """
     key_params, key_noise = jax.random.split(jax.random.PRNGKey(train_config.seed))
     given = None if train_config.init is None else _trained_weights(model_config, train_config.init)
@@ -183,9 +186,9 @@ def fresh_state(model_config: ModelConfig, train_config: TrainConfig, files: Seq
 
 
 def _trained_weights(model_config: ModelConfig, name_or_path: str) -> zoo.Weights:
-    """Given weights, whose transforms are those that are to be trained.
+    """Given weights that have the transforms of the model to train.
 
-    But for a wider or deeper g_a and, of the `light` transforms, fewer latents.
+    The model to train may have a wider or deeper g_a. With `light` transforms the given weights may have fewer latents.
     """
     weights = zoo.read(name_or_path)
     same = all(getattr(weights.config, name) == getattr(model_config, name) for name in ("transform", "widths"))
@@ -198,7 +201,7 @@ def _trained_weights(model_config: ModelConfig, name_or_path: str) -> zoo.Weight
 
 
 def _tune_gains(params: Any, rate: VariableRate, lmbda: Any) -> None:
-    """Gains of one where a variable rate passes the one lambda that the other parameters were trained for."""
+    """Shifts the gains so that they are one at the lambda of the given weights."""
     if isinstance(lmbda, float):
         shift = 0.5 * math.log(rate.middle / lmbda)
         for name, sign in (("analysis", 1), ("synthesis", -1)):

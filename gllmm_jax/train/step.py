@@ -1,4 +1,4 @@
-"""One training step and its evaluation twin, as pure functions and compiled. Images come as uint8 [B, h, w, 3]."""
+"""One training step and the evaluation step, as pure functions and compiled. Images are uint8 [B, h, w, 3]."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -46,9 +46,10 @@ def loss_fn(
 ) -> tuple[jax.Array, Terms]:
     """R + lmbda * D of images `x` [B, H, W, 3] in [0, 1]: (loss, its terms).
 
-    A `key`, or keys [B], adds training noise; g_s sees it too where `noisy`, and the rate none where `settled`. With a
-    variable rate every image is coded at a quality of its own, [B] from 0 to 255, drawn from its key unless given, and
-    its loss has the weight of `objective.balance`. Networks calculate in `config.compute`.
+    A `key`, or keys [B], adds training noise. With `noisy` g_s sees the noise too. With `settled` the rate sees no
+    noise. With a variable rate every image has a quality of its own, [B] from 0 to 255. Its key draws the quality
+    unless `quality` is given, and its loss has the weight of `objective.balance`. Networks calculate in
+    `config.compute`.
     """
     lmbda, weight = cast(float, config.lmbda), 1.0
     if config.compute == "bfloat16":
@@ -67,9 +68,10 @@ def loss_fn(
 
 
 def draw_qualities(key: jax.Array, count: int) -> jax.Array:
-    """Qualities of images, float32 [count] from 0 to 255, of one key or of a key for each.
+    """Qualities of images, float32 [count] from 0 to 255, drawn with one key or with a key for each image.
 
-    Even, but for the two ends, each of which has one in 27: they suffer most where one model serves all.
+    Qualities are uniform, but each end of the range gets one image in 27, because the ends suffer most if one model
+    serves all qualities.
     """
     keys = key if is_batch_of_keys(key) else jax.random.split(key, count)
     wide = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, QUALITIES), (), minval=-0.04, maxval=1.04))
@@ -77,9 +79,9 @@ def draw_qualities(key: jax.Array, count: int) -> jax.Array:
 
 
 SINGLE = ("prior", "gain", "linear", "last")
-"""Parts of a model, and layers, that calculate in float32 whatever the others do: latents and pictures hang on them.
+"""Parts of a model, and layers, that always calculate in float32, because latents and pictures depend on them.
 
-So does the attention that ends some g_a.
+The attention that ends some g_a calculates in float32 too.
 """
 
 
@@ -107,14 +109,14 @@ def _metrics(terms: Terms) -> Metrics:
 def make_update(model: ModelConfig, config: TrainConfig, *, axis_name: str | None = None) -> Update:
     """(state, images, progress) -> (state, metrics): one step, a pure function to jit, pmap or shard_map.
 
-    Images are uint8 [B, h, w, 3], sides multiples of 64 (`TypeError` where they are floats); progress is a scalar in
-    [0, 1]. Metrics are float32 scalars: loss, bpp, bpp_y, bpp_z, mse, psnr (of the mean MSE), grad_norm (before
-    clipping), lr, skipped. A step whose gradient is not finite is `skipped` (1, else 0): it changes nothing but its own
-    number.
+    Images are uint8 [B, h, w, 3] with sides that are multiples of 64 (`TypeError` if they are floats). Progress is a
+    scalar in [0, 1]. Metrics are float32 scalars: loss, bpp, bpp_y, bpp_z, mse, psnr (of the mean MSE), grad_norm
+    (before clipping), lr, skipped. A step whose gradient is not finite has `skipped` 1, and changes only the step's
+    number. All other steps have `skipped` 0.
 
-    With an `axis_name` each device of that axis has its own B images of a batch, in the axis' order, and the same
-    state: gradients and metrics are means over the axis. Without, as under `jax.jit` whatever the arrays' sharding, the
-    images are the whole batch.
+    With an `axis_name` each device of that axis has its own B images of a batch, in the order of the axis, and the same
+    state. Gradients and metrics are means over the axis. Without an `axis_name` the images are the whole batch, also if
+    `jax.jit` shards them.
     """
     optimizer = make_optimizer(config)
 
@@ -136,9 +138,9 @@ def make_update(model: ModelConfig, config: TrainConfig, *, axis_name: str | Non
         gradients = _thawed(gradients, config, settled)
         norm, lr = global_norm(gradients), learning_rate(config, progress)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        updates = _thawed(updates, config, settled)  # Adam moves on for a while what was not frozen from the start
+        updates = _thawed(updates, config, settled)  # Adam's moments would move a part that settled late
         params = jax.tree.map(lambda p, u: p - lr * u, state.params, updates)
-        # early on the average is over all steps so far, so that it is not held back by the random start
+        # early in the run the average is over all steps so far, so that the random start does not hold it back
         steps = state.step.astype(jnp.float32)
         decay = jnp.minimum(config.ema, (1.0 + steps) / (10.0 + steps))
         ema = jax.tree.map(lambda e, p: e + (1.0 - decay) * (p - e), state.ema, params)
@@ -152,16 +154,16 @@ def make_update(model: ModelConfig, config: TrainConfig, *, axis_name: str | Non
 
 
 def _of_each_device(tree: Any, axis_name: str) -> Any:
-    # so that its gradient is of each device's own images: shard_map would add them up unasked
+    # the gradient is then that of each device's own images: otherwise shard_map would add up all devices
     if hasattr(lax, "pcast"):
         return jax.tree.map(lambda leaf: lax.pcast(leaf, axis_name, to="varying"), tree)
     return tree
 
 
 def _thawed(gradients: Any, config: TrainConfig, settled: jax.Array) -> Any:
-    # zeros for what is frozen, where the model has it, and for g_a once it has settled
+    # zeros for the frozen parts that the model has, and for g_a once it has settled
     still = {name: jax.tree.map(jnp.zeros_like, gradients[name]) for name in config.frozen if name in gradients}
-    if config.settle:  # the gains too: the gradient of a rounded rate is no guide for them
+    if config.settle:  # gains too: the gradient of a rounded rate is no guide for gains
         for name in ("g_a", "gain"):
             if name in gradients and name not in still:
                 still[name] = jax.tree.map(lambda leaf: jnp.where(settled, 0.0, leaf), gradients[name])
@@ -175,15 +177,15 @@ def make_train_step(
     state_sharding: Any = None,
     draw: Callable[..., jax.Array] | None = None,
 ) -> Update:
-    """`make_update` compiled; the state that goes in is given up. Progress is any real scalar, of Python, NumPy or JAX.
+    """`make_update`, compiled. The caller gives up the input state. Progress is a real scalar of Python, NumPy or JAX.
 
-    `state_sharding`, a sharding or a tree of them in the shape of `TrainState` (`state_shardings`), is what the state
-    has when it comes and keeps; images are shared out by their own sharding. With `draw` the step takes in place of
-    images what that makes them from: `draw(given, state.key, state.step)`.
+    `state_sharding` is a sharding, or a tree of shardings in the shape of `TrainState` (`state_shardings`). The state
+    has this sharding before and after the step. Images keep their own sharding. With `draw` the second argument is what
+    `draw` makes the images from: `draw(given, state.key, state.step)`.
 
-    Where `config.steps_per_call` is more than one, a fourth argument is how many steps the call takes, all at the same
-    progress, on images of `draw` anew. Metrics are then means over those that were not skipped, and `skipped` is the
-    share of the others.
+    If `config.steps_per_call` is more than one, a fourth argument is the number of steps in the call. All these steps
+    have the same progress, and each has new images of `draw`. Metrics are then means over the steps that were not
+    skipped, and `skipped` is the share of skipped steps.
     """
     update = make_update(model, config)
 
@@ -203,17 +205,17 @@ def make_train_step(
 
     kept = None if state_sharding is None else (state_sharding, None)
     compiled = jax.jit(drawn if config.steps_per_call == 1 else several, donate_argnums=0, out_shardings=kept)
-    # of one type whatever is given: a Python float would compile a second program
+    # progress always has one type: a Python float would compile a second program
     return lambda state, images, progress, *count: compiled(
         state, images, jnp.asarray(progress, jnp.float32), *(jnp.asarray(number, jnp.int32) for number in count)
     )
 
 
 def make_eval_step(model: ModelConfig, config: TrainConfig) -> Callable[..., Metrics]:
-    """(params, images) -> metrics as the codec would see them: rounded latents, no noise, clipped picture, float32.
+    """(params, images) -> metrics as the codec would have them: rounded latents, no noise, clipped picture, float32.
 
     Images and metrics are those of `make_update`, without grad_norm, lr and skipped, and with ms_ssim. With a variable
-    rate: (params, images, quality), a number from 0 to 255.
+    rate the function takes (params, images, quality), where quality is a number from 0 to 255.
     """
 
     def step(params: Any, images: jax.Array, quality: jax.Array | float = 0.0) -> Metrics:

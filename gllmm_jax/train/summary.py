@@ -1,4 +1,4 @@
-"""One page about a run, written when it ends or is stopped."""
+"""One page about a run, written when the run ends or stops."""
 
 import csv
 from pathlib import Path
@@ -11,11 +11,11 @@ from gllmm_jax.optimizer.state import state_shapes
 
 NAME = "summary.txt"
 ROWS = 12
-"""Validations that are shown, evenly spread and the last."""
+"""Validations that the page shows: evenly spread, with the last."""
 
 
 def write_summary(folder: Path, record: Record, message: str) -> None:
-    """Write it into the run's `folder`, beside `log.csv`, which it reads. Raises `files.WriteError`."""
+    """Write the page into the run's `folder`. It reads `log.csv` there. Raises `files.WriteError`."""
     files.write(folder / NAME, _summary(folder, record, message).encode())
 
 

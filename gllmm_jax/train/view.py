@@ -1,4 +1,4 @@
-"""What a model makes of one picture, to look at."""
+"""A model's reconstruction and rate map of one picture, to look at."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +11,10 @@ from gllmm_jax.nn.model import Model, apply
 
 
 def make_view(model: ModelConfig) -> Callable[[Any, jax.Array], tuple[jax.Array, jax.Array]]:
-    """(params, image) -> (reconstruction, rate map), compiled; as the codec would see them.
+    """(params, image) -> (reconstruction, rate map), compiled, as the codec would see them.
 
-    The image is uint8 [H, W, 3], sides multiples of 64, and so is the reconstruction. The rate map is float32
-    [H/S, W/S], S the stride: bits of y per pixel.
+    Image and reconstruction are uint8 [H, W, 3], with sides that are multiples of 64. The rate map is float32
+    [H/S, W/S] with S the stride: bits of y per pixel.
     """
 
     def view(params: Any, image: jax.Array) -> tuple[jax.Array, jax.Array]:
