@@ -1,4 +1,4 @@
-"""Compiled programs kept between calls, so that only the first call at a size waits for the compiler."""
+"""Compiled programs are kept between calls, so that only the first call at a size waits for the compiler."""
 
 import contextlib
 import hashlib
@@ -10,25 +10,25 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-_MARK = "-checked"  # in the names of our entries: JAX alone may use the folder too, or it may hold other files
-_ENTRY = f"{_MARK}-cache"  # what JAX makes of it; it may put the time of use into a second file
+_MARK = "-checked"  # in the names of our entries: the folder may hold other files, and JAX alone may use it too
+_ENTRY = f"{_MARK}-cache"  # JAX's name of an entry; it may put the time of use into a second file
 _OURS = (_ENTRY, f"{_MARK}-atime")
 
 SINCE = (0, 10)
-"""JAX's version from which programs that were read back are known to do what they did. In 0.5.3 some of ours do not."""
+"""From this version of JAX on, programs read back from the cache work as before. In 0.5.3 some do not."""
 
 WORTH_KEEPING = 0.2
-"""Seconds of compilation below which nothing is kept."""
+"""Seconds of compilation. Programs that compile faster are not kept."""
 
 DAY = 24 * 3600
-"""Seconds. A program that is used has a time of use that is a day old at most."""
+"""Seconds. The recorded time of use of a program in use is at most so old."""
 
 UNUSED = 90 * DAY
-"""Seconds after which a program that nobody used is removed: those of earlier versions are never used again."""
+"""Seconds. A program that was not used for so long is removed: nobody uses those of earlier versions again."""
 
 
 def folder() -> Path | None:
-    """$GLLMM_JAX_CACHE (empty: no cache), or a folder where this platform keeps caches; None where there is no home."""
+    """$GLLMM_JAX_CACHE (empty: no cache), or this platform's folder for caches. None if there is no home."""
     chosen = os.environ.get("GLLMM_JAX_CACHE")
     if chosen is not None:
         return Path(chosen) if chosen else None
@@ -42,12 +42,12 @@ def folder() -> Path | None:
         base = home / "Library/Caches"
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-        base = base if base.is_absolute() else home / ".cache"  # as its specification says
+        base = base if base.is_absolute() else home / ".cache"  # as the specification of the variable says
     return base / "gllmm_jax" / "xla"
 
 
 def enable() -> None:
-    """Switch JAX's persistent compilation cache on, unless the user chose one. One that cannot be used is no error."""
+    """Switch JAX's persistent compilation cache on, unless the user chose one. An unusable cache is no error."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA's remarks on cached programs
     import jax
 
@@ -55,7 +55,7 @@ def enable() -> None:
     if path is None or jax.config.values["jax_compilation_cache_dir"] or jax.__version_info__ < SINCE:
         return
     try:
-        str(path).encode()  # JAX takes no other
+        str(path).encode()  # JAX takes no other path
         path.mkdir(parents=True, exist_ok=True)
     except (OSError, UnicodeEncodeError):
         return
@@ -68,25 +68,25 @@ def enable() -> None:
 
 
 class Checked:
-    """A cache of JAX's whose entries begin with a digest. It is compared when an entry is read; one that differs goes.
+    """A cache of JAX whose entries begin with a digest. A read compares the digest, and removes an entry that differs.
 
-    It guards against damage: bits that turned on a disk, and files that were cut short or are half written. XLA runs
-    such a program, or crashes. It does not guard against whoever can write into the folder, who can make a digest too.
+    It guards against damage: bits that turned on a disk, files cut short and files half written. XLA would run such a
+    program, or crash. It does not guard against people who can write into the folder: they can make a digest too.
     """
 
     def __init__(self, kept: Any, folder: Path) -> None:
         self._kept = kept
-        self._path = folder  # JAX names it in its log
+        self._path = folder  # JAX's log shows this path
 
     def get(self, key: str) -> bytes | None:
-        """What was put under that name, or None."""
+        """The value under that name, or None."""
         entry = self._kept.get(key + _MARK)
         if entry is None:
             return None
         size = hashlib.sha256().digest_size
         digest, value = entry[:size], entry[size:]
         path, sound = self._path / f"{key}{_ENTRY}", digest == _digest(key, value)
-        with contextlib.suppress(OSError):  # a cache that may only be read, or another process was faster
+        with contextlib.suppress(OSError):  # the cache is read-only, or another process was faster
             if not sound:
                 path.unlink()
             elif _age(path) > DAY:
@@ -94,7 +94,7 @@ class Checked:
         return value if sound else None
 
     def put(self, key: str, value: bytes) -> None:
-        """Keep a value, unless there is one of that name. Whatever was not used for long goes."""
+        """Keep a value, unless there is one of that name. Remove what was not used for long."""
         _clear(self._path, UNUSED)
         self._kept.put(key + _MARK, _digest(key, value) + value)
 
@@ -106,7 +106,7 @@ def _digest(key: str, value: bytes) -> bytes:
 
 
 def _check(path: Path) -> bool:
-    """Let JAX's cache in that folder be a checked one -> whether that was possible: JAX has no public way to do it."""
+    """Make JAX's cache in that folder a checked one -> whether that was possible: JAX has no public way to do it."""
     try:
         from jax._src import compilation_cache
 
@@ -123,9 +123,10 @@ def _check(path: Path) -> bool:
 
 
 def _heal(path: Path) -> None:
-    """Take JAX's warnings about the cache: silence, and where an entry could not be used, an emptied folder.
+    """Hides JAX's warnings about the cache. If an entry could not be used, it empties the folder.
 
-    Such an entry is whole, and another XLA made it. JAX never replaces one, so it would be compiled at every call.
+    Such an entry is whole, but another XLA made it. JAX never replaces an entry, so every call would compile its
+    program.
     """
     show = warnings.showwarning
 
@@ -141,10 +142,10 @@ def _heal(path: Path) -> None:
 
 
 def _clear(folder: Path, age: float = -math.inf) -> None:
-    """Remove our entries that were not used for `age` seconds; all unless given."""
-    with contextlib.suppress(OSError):  # a folder that may not be listed
+    """Remove our entries that were not used for `age` seconds. Remove all unless `age` is given."""
+    with contextlib.suppress(OSError):  # the folder may not be listed
         for entry in (path for path in folder.iterdir() if path.name.endswith(_OURS)):
-            with contextlib.suppress(OSError):  # in use, gone already, or a cache that may only be read
+            with contextlib.suppress(OSError):  # in use, already gone, or in a read-only cache
                 if _age(entry) > age:
                     entry.unlink()
 

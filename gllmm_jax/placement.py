@@ -1,7 +1,8 @@
-"""On which device a codec's networks run, and on which its entropy coding.
+"""The devices of a codec's networks and of its entropy coding.
 
-The walk is thousands of small steps in turn: a processor takes them faster than an accelerator, which is fast at the
-transforms. So without a word the transforms are where JAX puts them, and what is exact is on the host's processor.
+The walk is a sequence of thousands of small steps. A processor takes these steps faster than an accelerator, which is
+fast at the transforms. So by default JAX chooses the device of the transforms, and the exact part runs on the host's
+processor.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ _NAME = re.compile(r"(\w+)(?::([0-9]{1,9}))?")
 
 
 def devices() -> list[Any]:
-    """All that JAX has. Raises `ValueError` where there are none, as where JAX_PLATFORMS asks for a kind not here."""
+    """All devices that JAX has. Raises `ValueError` if there are none, as if JAX_PLATFORMS names a kind not here."""
     try:
         return jax.devices()
     except (RuntimeError, AssertionError) as error:
@@ -30,7 +31,7 @@ def devices() -> list[Any]:
 
 
 def device(chosen: Device | None) -> Any:
-    """The device of that name. Raises `ValueError` where there is none."""
+    """The device of that name. Raises `ValueError` if there is none."""
     if chosen is None or isinstance(chosen, jax.Device):
         return chosen
     try:
@@ -49,16 +50,16 @@ def _parts(name: Any) -> tuple[str, int]:
 
 
 def for_entropy(chosen: Device | None) -> Any:
-    """The device of the exact path: the chosen one, or the host's processor; None for JAX's default."""
-    devices()  # or it says that there are none
+    """The device of the exact path: the chosen device, or the host's processor. None means JAX's default."""
+    devices()  # raises an error if there are none
     if chosen is not None or jax.default_backend() == "cpu":
         return device(chosen)
     try:
         return jax.devices("cpu")[0]
-    except RuntimeError:  # JAX_PLATFORMS names the accelerator alone
+    except RuntimeError:  # JAX_PLATFORMS names only the accelerator
         return None
 
 
 def on(device: Device | None) -> AbstractContextManager[Any]:
-    """Arrays and programs that are told nothing else are on that device meanwhile, in this thread."""
+    """Inside this context, arrays and programs without a device of their own go to `device`, in this thread."""
     return contextlib.nullcontext() if device is None else jax.default_device(device)

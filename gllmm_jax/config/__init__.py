@@ -1,6 +1,6 @@
-"""Values that say what a model is and how it is trained: no code, no arrays.
+"""Values that define a model and its training. They contain no code and no arrays.
 
-A config is saved with every checkpoint and weights file.
+Every checkpoint and weights file holds its config.
 """
 
 from gllmm_jax.config.design import SLOPES, Design

@@ -1,4 +1,4 @@
-"""Rules that fields of a config keep."""
+"""Rules for the fields of a config."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ DEPTH = f"a whole number from 1 to {DEEPEST}"
 
 
 def check(config: Any, **rules: tuple[bool, str]) -> None:
-    """Raises `ValueError` for the first field whose rule (whether it holds, what it asks for) is broken."""
+    """Raises `ValueError` for the first field that breaks its rule. A rule is (whether it holds, what it asks for)."""
     for name, (holds, wanted) in rules.items():
         if not holds:
             raise ValueError(f"{name} must be {wanted}, not {getattr(config, name)!r}")
@@ -24,7 +24,7 @@ def is_count(value: object, most: float = math.inf) -> bool:
 
 
 def is_width(value: object) -> bool:
-    """Whether it is a number of channels that a network can have: a config may come from a file of anybody's."""
+    """Whether it is a number of channels that a network can have. A config may come from any file."""
     return is_count(value, WIDEST)
 
 

@@ -1,4 +1,4 @@
-"""Whose entropy model it is: what sets those that were published before apart, beside sizes and order.
+"""Published designs of entropy models: what sets them apart, besides sizes and order.
 
 | design | without z | order "none" | in raster or checkerboard order |
 | --- | --- | --- | --- |
@@ -7,8 +7,8 @@
 | `minnen` | the same | mean and scale hyperprior, Minnen et al. 2018 | joint model of the same paper |
 | `cheng` | the same | | Cheng et al. 2020 |
 
-All but `gllmm` are as CompressAI has them, whose weights can be read (`foreign.compressai`): scales are bounded by 0.11
-and not absolute, a prior has four hidden stages, and what it coded is moved by an `offset` before a network sees it.
+All but `gllmm` are as in CompressAI, whose weights can be read (`foreign.compressai`). Their scales are bounded by 0.11
+and not absolute. A prior has four hidden stages. An `offset` moves what the prior coded before a network sees it.
 """
 
 from typing import Literal
@@ -16,7 +16,7 @@ from typing import Literal
 Design = Literal["gllmm", "balle", "minnen", "cheng"]
 
 SLOPES: dict[Design, float] = {"gllmm": 0.2, "balle": 0.0, "minnen": 0.01, "cheng": 0.01}
-"""Of the ReLUs in the networks of the entropy model."""
+"""Slopes of the ReLUs in the networks of the entropy model."""
 
 ORDERS_OF: dict[Design, tuple[str, ...]] = {
     "gllmm": ("raster", "checkerboard", "none"),
@@ -24,4 +24,4 @@ ORDERS_OF: dict[Design, tuple[str, ...]] = {
     "minnen": ("raster", "checkerboard", "none"),
     "cheng": ("raster", "checkerboard"),
 }
-"""Orders that a design with hyper-latents can have."""
+"""Orders that a design can have with hyper-latents."""

@@ -1,4 +1,4 @@
-"""What a model is."""
+"""The config of a model."""
 
 import dataclasses
 import math
@@ -12,24 +12,24 @@ Family = Literal["gaussian", "laplace", "logistic"]
 FAMILIES: tuple[Family, ...] = ("gaussian", "laplace", "logistic")
 
 Block = Literal["plain", "leaky", "crm2", "crm3"]
-Order = Literal["raster", "checkerboard", "none"]  # of latents, under the context model, or without one
+Order = Literal["raster", "checkerboard", "none"]  # of latents with a context model, or no order
 
-Search = Literal["greedy", "straight-through", "gumbel"]  # for latents, `lof`
+Search = Literal["greedy", "straight-through", "gumbel"]  # of latents, for `lof`
 
 TRANSFORMS = ("g_a", "g_s")
-"""The parts of a model that know pixels; the others are its entropy model."""
+"""The parts of a model that know pixels. The other parts are its entropy model."""
 
 PARTS = ("g_a", "g_s", "h_a", "h_s", "context", "entropy", "progressive", "prior", "gain")
-"""Networks as a model's parameters name them: `h_a h_s context entropy`, or `progressive`; `gain` with a rate."""
+"""Networks by their names in the parameters: `h_a h_s context entropy`, or `progressive`; `gain` with a rate."""
 
 QUALITIES = 256
-"""Of a model with a variable rate: 0 for the smallest files, 255 for the best pictures."""
+"""Number of qualities of a model with a variable rate. 0 gives the smallest files, 255 the best pictures."""
 
 STRIDES = {"paper": 16, "light": 16, "residual": 8, "balle": 16, "cheng": 16}
-"""Pixels per latent, on each axis, of each kind of transforms."""
+"""Pixels per latent on each axis, for each kind of transforms."""
 
 HYPER_STRIDE = 4
-"""Latents per hyper-latent, on each axis."""
+"""Latents per hyper-latent on each axis."""
 
 CONTEXT_RADIUS = 2
 """Reach of the context (a 5x5 window), in latents."""
@@ -41,7 +41,7 @@ TAPS: dict[str, tuple[tuple[int, int], ...]] = {
 }
 """Neighbours (rows down, columns to the right) that a latent's context sees, row by row.
 
-On a checkerboard only latents of odd row + column have a context, of those of even row + column.
+On a checkerboard only latents at odd row + column have a context. Latents at even row + column form it.
 """
 
 _WIDTHS = {"paper": 1, "light": 3, "residual": 1, "balle": 1, "cheng": 1}
@@ -49,14 +49,14 @@ _WIDTHS = {"paper": 1, "light": 3, "residual": 1, "balle": 1, "cheng": 1}
 
 @dataclasses.dataclass(frozen=True)
 class VariableRate:
-    """One model for every quality q = 0 ... 255, at lambdas that grow by equal factors from `lowest` to `highest`.
+    """One model for all qualities q = 0 ... 255. Their lambdas grow by equal factors from `lowest` to `highest`.
 
-    Raises `ValueError` where the fields make no range.
+    Raises `ValueError` if the fields make no range.
     """
 
     lowest: float = 0.0008
     highest: float = 0.12
-    anchors: int = 8  # qualities with parameters of their own, evenly spread: in between they are interpolated
+    anchors: int = 8  # evenly spread qualities with parameters of their own; the others are interpolated
 
     def __post_init__(self) -> None:
         check(
@@ -68,11 +68,11 @@ class VariableRate:
 
     @property
     def middle(self) -> float:
-        """lambda in the middle of the qualities, where gains start at one."""
+        """lambda of the middle quality, where gains start at one."""
         return (self.lowest * self.highest) ** 0.5
 
     def lmbda(self, quality: Any) -> Any:
-        """lambda of a quality, 0 ... 255: a number, or an array of any library."""
+        """lambda of a quality, 0 ... 255, which is a number or an array of any library."""
         return self.lowest * (self.highest / self.lowest) ** (quality / (QUALITIES - 1))
 
 
@@ -81,17 +81,17 @@ class ModelConfig:
     """Everything that fixes the shapes and wiring of one codec.
 
     `widths` has three entries (strides 4, 8, 16) for the `light` transforms and one (N everywhere) for the others. Any
-    transforms go with any entropy model. Raises `ValueError` where the fields make no model.
+    transforms go with any entropy model. Raises `ValueError` if the fields make no model.
 
-    Source: GLLMM, IEEE TIP 2023, and its authors' published test code; `residual` and `msp`, see `nn.residual` and
-    `nn.progressive`; `balle`, `minnen` and `cheng`, see `config.design`; `light` and `mu` are ours.
+    Source: GLLMM, IEEE TIP 2023, and its authors' published test code. For `residual` and `msp` see `nn.residual` and
+    `nn.progressive`; for `balle`, `minnen` and `cheng` see `config.design`. `light` and `mu` are ours.
     """
 
     preset: str
     transform: Literal["paper", "light", "residual", "balle", "cheng"] = "paper"
     widths: tuple[int, ...] = (128,)
     latents: int = 128  # M, channels of y
-    hyper: int = 128  # N, channels of z and of the hyper networks; 0 without z, then the factorised prior codes y
+    hyper: int = 128  # N, channels of z and of the hyper networks; 0: no z, and the factorised prior codes y
     features: int | None = None  # F, channels of the context and of phi; 2M unless given
     hidden: tuple[int, int] = (640, 1280)  # entropy-parameter net
     families: tuple[Family, ...] = FAMILIES
@@ -99,9 +99,9 @@ class ModelConfig:
     block: Block = "crm2"
     attention: bool = True
     order: Order = "raster"
-    msp: Progressive | None = None  # then hyper and order have no meaning
-    rate: VariableRate | None = None  # then one model serves every quality
-    analysis_widths: tuple[int, ...] | None = None  # of the `light` g_a alone, where it is wider than g_s
+    msp: Progressive | None = None  # if given, hyper and order have no meaning
+    rate: VariableRate | None = None  # if given, one model serves every quality
+    analysis_widths: tuple[int, ...] | None = None  # widths of the `light` g_a alone, if it is wider than g_s
     analysis_depth: int = 1  # residual blocks at strides 8 and 16 of the `light` g_a
     design: Design = "gllmm"  # of the entropy model
 
@@ -146,12 +146,12 @@ class ModelConfig:
 
     @property
     def stride(self) -> int:
-        """Pixels per latent, on each axis."""
+        """Pixels per latent on each axis."""
         return STRIDES[self.transform]
 
     @property
     def entropy_model(self) -> str:
-        """The kind of its entropy model: "progressive", "context", "hyperprior" or "factorized"."""
+        """The kind of the entropy model: "progressive", "context", "hyperprior" or "factorized"."""
         if self.msp is not None:
             return "progressive"
         if self.hyper == 0:
@@ -160,34 +160,34 @@ class ModelConfig:
 
     @property
     def has_hyperprior(self) -> bool:
-        """Whether z is coded before y."""
+        """Whether the codec codes z before y."""
         return self.entropy_model in ("context", "hyperprior")
 
     @property
     def direct(self) -> bool:
-        """Whether h_s gives the distributions themselves, so that there is no entropy net."""
+        """Whether h_s gives the distributions itself, without an entropy net."""
         return self.design != "gllmm" and self.entropy_model == "hyperprior"
 
     @property
     def centred(self) -> bool:
-        """Whether what is rounded, coded and called y_hat is y less the mean that h_s gives it."""
+        """Whether the model rounds and codes y less its mean."""
         return self.design == "minnen" and self.direct
 
     @property
     def coarsest(self) -> int:
-        """Without z: the scale of y that the factorised prior codes; scale 0 is y itself."""
+        """The scale of y that the factorised prior codes if there is no z. Scale 0 is y itself."""
         return 0 if self.msp is None else self.msp.scales
 
     @property
     def context_features(self) -> int:
-        """F, channels of the context and of phi, which of a `direct` model are the scales, or means and scales."""
+        """F, channels of the context and of phi. For a `direct` model they are the scales, or means and scales."""
         if self.direct:
             return self.latents * (2 if self.centred else 1)
         return self.features or 2 * self.latents
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Names of its networks, of PARTS."""
+        """Names of the model's networks, from PARTS."""
         networks = {
             "context": ("h_a", "h_s", "context", "entropy"),
             "hyperprior": ("h_a", "h_s") if self.direct else ("h_a", "h_s", "entropy"),
@@ -198,7 +198,7 @@ class ModelConfig:
 
     @property
     def static_channels(self) -> int:
-        """Channels of what the factorised prior codes: N of z, or M of y or its coarsest scale."""
+        """Channels that the factorised prior codes: N of z, or M of y or of its coarsest scale."""
         return self.hyper if self.has_hyperprior else self.latents
 
     def to_dict(self) -> dict[str, Any]:
@@ -207,7 +207,7 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
-        """Inverse of `to_dict`, tolerant of JSON's lists. Raises `TypeError` on an unknown field."""
+        """Inverse of `to_dict`. It accepts JSON's lists. Raises `TypeError` for an unknown field."""
         values = with_tuples(values)
         if values.get("msp") is not None:
             values["msp"] = Progressive(**with_tuples(values["msp"]))

@@ -1,4 +1,4 @@
-"""What a progressive entropy model is."""
+"""The config of a progressive entropy model."""
 
 import dataclasses
 import itertools
@@ -6,23 +6,23 @@ import itertools
 from gllmm_jax.config.checks import DEEPEST, DEPTH, WIDTH, check, is_count, is_width
 
 BLOCKS = ((2, 2), (2, 4))
-"""Blocks of the progressive entropy model."""
+"""Block sizes of the progressive entropy model."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Progressive:
-    """The multi-scale progressive entropy model (MSP) in place of hyperprior and serial context.
+    """The multi-scale progressive entropy model (MSP). It replaces hyperprior and serial context.
 
-    Raises `ValueError` where the fields make no model. Source: Zhang et al. 2022, of whose profiles only Nokia's later
-    code could be read: `scales`, `block` and `seeds` as there, the network a reconstruction.
+    Raises `ValueError` if the fields make no model. Source: Zhang et al. 2022. Of its profiles, only Nokia's later code
+    could be read. `scales`, `block` and `seeds` are as in that code; the network is a reconstruction.
     """
 
-    scales: int = 3  # besides the coarsest, which the factorised prior codes
-    block: tuple[int, int] = (2, 2)  # rows and columns that are visited in one order
-    seeds: int = 0  # channels of a place that are coded one by one before the others
+    scales: int = 3  # besides the coarsest scale, which the factorised prior codes
+    block: tuple[int, int] = (2, 2)  # rows and columns, visited in one order
+    seeds: int = 0  # channels of a place that are coded one by one, before the others
     width: int = 64  # F, channels of the network
-    depth: int = 5  # R, its residual blocks
-    splits: tuple[int, ...] = ()  # channels at which the others are parted: each part is coded after those before it
+    depth: int = 5  # R, residual blocks of the network
+    splits: tuple[int, ...] = ()  # channels that part the others; each part is coded after those before it
 
     def __post_init__(self) -> None:
         check(
@@ -41,5 +41,5 @@ class Progressive:
         )
 
     def edges(self, channels: int) -> list[int]:
-        """Where the groups of channels of one place begin, in coding order, and `channels` last."""
+        """First channel of each group of channels of one place, in coding order, and `channels` last."""
         return [*range(self.seeds + 1), *self.splits, channels]

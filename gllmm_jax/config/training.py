@@ -1,4 +1,4 @@
-"""How a model is trained."""
+"""The config of a training."""
 
 import dataclasses
 import math
@@ -13,43 +13,44 @@ Optimizer = Literal["adam", "soap", "muon"]
 Compute = Literal["float32", "bfloat16"]
 
 MS_SSIM_CROP = 192
-"""Pixels a side from which a crop, a multiple of 64, has all five scales of MS-SSIM."""
+"""Pixels a side. From this size on a crop, a multiple of 64, has all five scales of MS-SSIM."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """Everything that fixes one training run but the model. Give `minutes` or `steps`, not both.
+    """Everything that fixes one training run except the model. Give `minutes` or `steps`, not both.
 
-    Raises `ValueError` where the fields make no run.
+    Raises `ValueError` if the fields make no run.
 
-    Source of the objective's scale: GLLMM's published points fit L = R + lmbda * MSE on 0..255; of the `halving`
-    schedule: constant for half of the run, then halved every fifteenth, as the paper's 750,000 and 100,000 steps.
+    Source of the objective's scale: GLLMM's published points fit L = R + lmbda * MSE on 0..255. Source of the `halving`
+    schedule: the paper's 750,000 and 100,000 steps. The rate is constant for half of the run, then it is halved every
+    fifteenth of the run.
     """
 
     data: str
-    lmbda: float | tuple[float, float] = 0.013  # or lowest and highest of a model with a variable rate
-    distortion: Distortion = "mse"  # on 0..255, or 1 - MS-SSIM, whose lmbda is a few hundred times as large
+    lmbda: float | tuple[float, float] = 0.013  # or (lowest, highest) for a model with a variable rate
+    distortion: Distortion = "mse"  # MSE on 0..255, or 1 - MS-SSIM, whose lmbda is a few hundred times as large
     batch: int = 8  # images, of all devices together
     crop: int = 192  # pixels a side, a multiple of 64
     learning_rate: float = 1e-3  # peak
     warmup: float = 0.02  # fraction of the run
-    schedule: Schedule = "cosine"  # after it; `stable` is constant but for the last part
-    decay: float = 0.2  # fraction of the run that the `stable` schedule takes to come down to zero
+    schedule: Schedule = "cosine"  # after the warm-up; `stable` is constant until its last part
+    decay: float = 0.2  # fraction of the run in which the `stable` schedule falls to zero
     optimizer: Optimizer = "adam"
     clip: float = 1.0  # gradient norm
-    ema: float = 0.999  # decay of the averaged weights a step
-    compute: Compute = "float32"  # what the networks calculate in; parameters, rates and losses are float32
+    ema: float = 0.999  # decay of the averaged weights per step
+    compute: Compute = "float32"  # type of the networks' arithmetic; parameters, rates and losses are float32
     noise: float = 0.0  # fraction of the run in which g_s sees additive noise, before it sees rounded latents
-    settle: float = 0.0  # fraction of the run, its end: g_a and gains rest, the rate sees rounded latents as well
-    frozen: tuple[str, ...] = ()  # of PARTS: not trained
+    settle: float = 0.0  # last fraction of the run, in which g_a and gains rest and the rate too sees rounded latents
+    frozen: tuple[str, ...] = ()  # names from PARTS of the networks that are not trained
     resident: bool = False  # keep the whole training set in device memory and draw crops there
-    augment: bool = False  # of a resident set: crops also scaled down, transposed, and with other contrast and colours
-    steps_per_call: int = 1  # of a resident set: so many steps in one call of the device, which saves the host's part
+    augment: bool = False  # for a resident set: crops also scaled down, transposed, in other contrast and colours
+    steps_per_call: int = 1  # for a resident set: steps in one call of the device, which saves the host's work
     seed: int = 0
     minutes: float | None = None
     steps: int | None = None
     init: str | None = None  # weights to start from: an installed name or a file
-    validate_minutes: float = 5.0  # between validations, with a checkpoint each
+    validate_minutes: float = 5.0  # between validations, each with a checkpoint
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
@@ -99,5 +100,5 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainConfig":
-        """Inverse of `to_dict`, tolerant of JSON's lists. Raises `TypeError` on an unknown field."""
+        """Inverse of `to_dict`. It accepts JSON's lists. Raises `TypeError` for an unknown field."""
         return cls(**with_tuples(values))
