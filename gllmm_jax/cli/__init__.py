@@ -1,4 +1,4 @@
-"""The command `gllmm-jax`. Errors are one line on stderr and exit status 2; GLLMM_JAX_DEBUG=1 shows their origin."""
+"""The command `gllmm-jax`. An error is one line on stderr and exit status 2. GLLMM_JAX_DEBUG=1 shows its origin."""
 
 import argparse
 import contextlib
@@ -52,7 +52,7 @@ EXAMPLES = {
     "cost": [f"cost {zoo.DEFAULT} gllmm-128"],
     "demo": ["demo -o demo"],
 }
-"""Command lines by command, which each help ends with."""
+"""Example command lines by command, which end the help of the command."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,13 +68,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         with limited(getattr(arguments, "max_memory", None)):
             status = arguments.run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # `... | head`: nobody listens any more
+    except BrokenPipeError:  # `... | head`: the reader has gone
         _forget_output()
         return FAILED
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
-        if type(error) is OSError and error.errno and not error.filename:  # files have names, and errors of their own
+        if type(error) is OSError and error.errno and not error.filename:  # errors about files name the file
             error = OSError(f"cannot write to standard output: {os.strerror(error.errno).lower()}")
             _forget_output()
         say(sentence(error))
@@ -83,25 +83,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _forget_output() -> None:
-    """What is still held back would fail once more when Python ends."""
-    with contextlib.suppress(OSError):  # a stdout without a descriptor
+    """Drop the output still held back: it would fail again when Python ends."""
+    with contextlib.suppress(OSError):  # stdout has no descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Parser(argparse.ArgumentParser):
-    """Errors in one line."""
+    """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(FAILED, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         if sys.stdout is not None:
-            sys.stdout.flush()  # here, where a full disk is one line
+            sys.stdout.flush()  # here a full disk becomes one line
         super().exit(status, message)
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Lines of examples stay as they are."""
+    """A formatter that keeps the lines of examples as they are."""
 
     KEPT = "for example:"
 
@@ -110,7 +110,7 @@ class _Formatter(argparse.HelpFormatter):
 
 
 class _Version(argparse.Action):
-    """Prints what a report of a fault should say."""
+    """Prints the facts that a report of a fault should have."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, **named: Any) -> None:
         super().__init__(option_strings, dest, nargs=0, **named)

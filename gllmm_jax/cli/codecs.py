@@ -1,4 +1,4 @@
-"""The codecs of one command, each loaded when it is first needed."""
+"""The codecs of one command. Each is loaded at its first use."""
 
 import argparse
 import contextlib
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from gllmm_jax.container.header import Header
 
 LARGE = 16_000_000
-"""Pixels from which on a picture is worked on alone: one takes a good part of a gigabyte."""
+"""Pixels. The command works on larger pictures one at a time: one takes a good part of a gigabyte."""
 
 
 class Codecs:
-    """What --model, --other-synthesis and the devices of a command's arguments choose. Threads may share it.
+    """The codecs that --model, --other-synthesis and the devices of a command choose. Threads may share the object.
 
     `seconds` is the time that loading took.
     """
@@ -32,7 +32,7 @@ class Codecs:
         self.seconds = 0.0
 
     def chosen(self) -> "Codec":
-        """That of --model. Raises `zoo.WeightsError`."""
+        """The codec of --model. Raises `zoo.WeightsError`."""
         with self._loading:
             if None not in self._loaded:
                 start = time.perf_counter()
@@ -41,7 +41,7 @@ class Codecs:
             return self._loaded[None]
 
     def of(self, header: "Header") -> "Codec":
-        """That of --model, or the one that the file needs. Raises `zoo.WeightsError`, `BitstreamError`."""
+        """The codec of --model, or the codec that the file needs. Raises `zoo.WeightsError`, `BitstreamError`."""
         if self._arguments.model:
             return self.chosen()
         needs = header.model, header.fingerprint, header.synthesis
@@ -53,12 +53,12 @@ class Codecs:
             return self._loaded[needs]
 
     def room_for(self, pixels: int) -> contextlib.AbstractContextManager[object]:
-        """Holds others up while a large picture is in the works."""
+        """A context in which other pictures wait if this picture is large."""
         return self._large if pixels >= LARGE else contextlib.nullcontext()
 
 
 def _load(model: str | Path, **places: str | None) -> "Codec":
-    with ThreadPoolExecutor() as pool:  # unpacking takes as long as importing JAX does
+    with ThreadPoolExecutor() as pool:  # unpacking takes as long as the import of JAX
         weights = pool.submit(zoo.read, model)
         cache.enable()
         from gllmm_jax.codec.codec import load

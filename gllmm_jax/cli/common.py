@@ -1,4 +1,4 @@
-"""What several commands share."""
+"""Parts that several commands share."""
 
 import argparse
 import contextlib
@@ -16,32 +16,32 @@ from typing import Any, BinaryIO, TextIO
 PROGRAM = "gllmm-jax"
 FAILED = 2
 STANDARD = Path("-")  # standard input, or standard output
-DEBUG = "GLLMM_JAX_DEBUG"  # set, errors show where they come from
+DEBUG = "GLLMM_JAX_DEBUG"  # if it is set, errors show their origin
 
-_EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)  # raised on purpose, with a sentence
+_EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)  # errors raised on purpose, with a sentence
 _PARAMETER = re.compile(r"(?<!\S)(convert|max_pixels|other_synthesis|force|model|quality|max_bytes|bpp|psnr)=(True)?")
 
 
 def say(text: str) -> None:
-    """One line on stderr."""
-    if sys.stderr is not None:  # where it is closed, print would take stdout
+    """Write one line on stderr."""
+    if sys.stderr is not None:  # if it is closed, print would take stdout
         with contextlib.suppress(OSError):
             print(f"{PROGRAM}: {harmless(text)}", file=sys.stderr, flush=True)
 
 
 def harmless(text: object) -> str:
-    """Text of anybody's files for a terminal: control characters as Python writes them."""
+    """Text of any file, for a terminal: control characters become Python's escapes."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
 def sentence(error: Exception) -> str:
-    """What went wrong, in one line. A parameter that the library names is an option here: --convert."""
+    """An error as one line. A parameter that the library names becomes its option, as in --convert."""
     if exhausted(error):
         return "out of memory"
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:  # as the system has it
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:  # as the system words it
         return f"{os.fsdecode(error.filename)}: {error.strerror.lower()}"
     text = str(error).strip() or type(error).__name__
-    if not _is_ours(error):  # others' messages may have many lines; ours have one, and names of files in it
+    if not _is_ours(error):  # errors of other libraries may have many lines; ours have one, with names of files in it
         text = next(iter(text.splitlines()))
     text = _PARAMETER.sub(lambda found: f"--{found[1]}".replace("_", "-") + ("" if found[2] else " "), text)
     if isinstance(error, _EXPECTED):
@@ -50,7 +50,7 @@ def sentence(error: Exception) -> str:
 
 
 def _is_ours(error: Exception) -> bool:
-    """Whether it was raised here, and not in another library."""
+    """Whether this package raised the error, and not another library."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -58,7 +58,7 @@ def _is_ours(error: Exception) -> bool:
 
 
 def exhausted(error: Exception) -> bool:
-    """Whether there was too little memory, of this machine or a device."""
+    """Whether this machine or a device had too little memory."""
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
@@ -66,25 +66,25 @@ def a_path(text: str) -> Path:
     """An argument that names a file or folder."""
     if not text:
         raise argparse.ArgumentTypeError("the name of a file or folder is needed, and this one is empty")
-    if text == "-":  # elsewhere a pipe, and nobody wants a file of that name
+    if text == "-":  # for other commands it is a pipe, and nobody wants a file of that name
         raise argparse.ArgumentTypeError("- is no file: give its name, or /dev/stdout for a pipe")
     return Path(text)
 
 
 def a_name(text: str) -> str:
-    """An argument that names a file or folder, or is -; what it ends in tells which."""
+    """An argument that names a file or folder, or is -. The end of the name tells which."""
     return text if text == "-" else str(a_path(text)) + os.sep * text.endswith(("/", os.sep))
 
 
 def add_command(commands: Any, name: str, about: str, run: Callable[[argparse.Namespace], Any]) -> Any:
-    """The parser of a command, whose `run` takes the parsed arguments."""
+    """The parser of a command. `run` takes the parsed arguments."""
     parser = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
     parser.set_defaults(run=run)
     return parser
 
 
 def uncollected(run: Callable[[argparse.Namespace], Any]) -> Callable[[argparse.Namespace], Any]:
-    """The same without garbage collection: a process that ends with its picture has nothing to collect."""
+    """The same command without garbage collection: a process that ends with its picture has nothing to collect."""
 
     @functools.wraps(run)
     def command(arguments: argparse.Namespace) -> Any:
@@ -100,29 +100,29 @@ def uncollected(run: Callable[[argparse.Namespace], Any]) -> Callable[[argparse.
 
 
 def add_convert(parser: argparse.ArgumentParser) -> None:
-    """`--convert`."""
+    """Adds `--convert`."""
     lossy = "bits beyond 8 a sample, CMYK, other profiles than sRGB, all frames but one"
     parser.add_argument("--convert", action="store_true", help=f"accept what loses something: {lossy}")
 
 
 def add_force(parser: argparse.ArgumentParser) -> None:
-    """`--force`."""
+    """Adds `--force`."""
     parser.add_argument("--force", action="store_true", help="replace files that are there already")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """`--json`."""
+    """Adds `--json`."""
     parser.add_argument("--json", action="store_true", help="report as JSON on stdout")
 
 
 def add_model(parser: argparse.ArgumentParser, default: str | None, otherwise: str) -> None:
-    """`--model`; `otherwise` says what is taken where it is not given."""
+    """Adds `--model`. `otherwise` says what the command takes without it."""
     text = f"a model that `models` lists, or a weights file ({otherwise} unless given)"
     parser.add_argument("--model", default=default, action=_Once, metavar="NAME|FILE", help=text)
 
 
 class _Once(argparse.Action):
-    """An option whose second value would replace the first in silence."""
+    """An option that may come once: a second value would silently replace the first."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any, *_: Any) -> None:
         if getattr(namespace, f"{self.dest}_given", False):
@@ -132,7 +132,7 @@ class _Once(argparse.Action):
 
 
 def add_placement(parser: argparse.ArgumentParser) -> None:
-    """`--transforms` and `--entropy`."""
+    """Adds `--transforms` and `--entropy`."""
     text = "devices, as in cpu, gpu, or cpu:1 of several; each reads the files of every other"
     group = parser.add_argument_group("where it runs", text)
     group.add_argument("--transforms", metavar="DEVICE", help="of the networks; JAX's default device unless given")
@@ -140,12 +140,12 @@ def add_placement(parser: argparse.ArgumentParser) -> None:
 
 
 def placement(arguments: argparse.Namespace) -> dict[str, str | None]:
-    """What `codec.load` takes of them."""
+    """The devices of these options, as arguments of `codec.load`."""
     return {name: getattr(arguments, name) for name in ("transforms", "entropy")}
 
 
 def add_qualities(parser: argparse.ArgumentParser) -> None:
-    """`--quality`, one or several."""
+    """Adds `--quality`, one or several."""
     text = "one or several, each from 0 to 100, of a model with a variable rate (its own unless given)"
     parser.add_argument("--quality", type=quality, nargs="+", default=[None], metavar="Q", help=text)
 
@@ -187,23 +187,23 @@ positive.__name__ = whole.__name__ = "whole number"  # argparse: "invalid whole 
 
 
 def print_json(report: Any, *, file: TextIO | None = None) -> None:
-    """One JSON value, on stdout unless a `file` is given."""
+    """Print one JSON value, on stdout unless a `file` is given."""
     print(json.dumps(report), file=file)
 
 
 def beside(output: Path) -> TextIO:
-    """Where to report about a file that was written: stdout, or stderr where stdout is that file (-, /dev/stdout)."""
+    """The stream for a report about a written file: stdout, or stderr if the file is stdout (-, /dev/stdout)."""
     if output == STANDARD:
         return sys.stderr
     try:
         taken = os.path.samestat(os.stat(output), os.fstat(sys.stdout.fileno()))
-    except (OSError, ValueError):  # a stdout without a descriptor
+    except (OSError, ValueError):  # stdout has no descriptor
         taken = False
     return sys.stderr if taken else sys.stdout
 
 
 def standard_output() -> BinaryIO:
-    """For bytes. Raises `ValueError` where it is a terminal."""
+    """Standard output for bytes. Raises `ValueError` if it is a terminal."""
     if sys.stdout.isatty():
         raise ValueError("standard output is a terminal: send it to a file or into a pipe, or name a file with -o")
     return sys.stdout.buffer
@@ -211,7 +211,7 @@ def standard_output() -> BinaryIO:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """A file to read; - is standard input. Raises `ValueError` with a sentence, whatever the system refuses within."""
+    """A file to read; - is standard input. Raises `ValueError` with a sentence for any refusal of the system inside."""
     if path == STANDARD:
         if sys.stdin is None:
             raise ValueError("standard input is closed")
@@ -229,7 +229,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_stream(path: Path) -> bytes:
-    """The bytes of a `.gllm` file, and no more than it announces. Raises `ValueError` with a sentence."""
+    """The bytes of a `.gllm` file, at most as many as it announces. Raises `ValueError` with a sentence."""
     from gllmm_jax.container import container
     from gllmm_jax.errors import BitstreamError
 
@@ -241,6 +241,6 @@ def read_stream(path: Path) -> bytes:
 
 
 def check_suffix(output: Path) -> None:
-    """Raises `ValueError` where a compressed picture would pass for a file of another format."""
+    """Raises `ValueError` if a compressed picture would look like a file of another format."""
     if output.suffix.lower() not in (".gllm", "") and (output.is_file() or not output.exists()):
         raise ValueError(f"{output} would be a .gllm file of another name: let it end in .gllm")

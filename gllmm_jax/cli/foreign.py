@@ -1,4 +1,4 @@
-"""`import` and `networks`: weights of other programs, and networks for them."""
+"""`import` and `networks`: weights from other programs, and networks for other programs."""
 
 import argparse
 from pathlib import Path
@@ -10,11 +10,11 @@ from gllmm_jax.cli.learn import CALIBRATION_CROP, CALIBRATION_PICTURES
 from gllmm_jax.cli.runs import SOME_FAILED
 
 SIZE = (512, 768)
-"""Of a picture, in pixels, where a program needs one and none is given."""
+"""Size of a picture in pixels, for programs that need one if none is given."""
 
 
 def add_commands(commands: Any) -> None:
-    """Their arguments."""
+    """Adds both commands and their arguments."""
     parser = add_command(commands, "import", "weights of another program become a weights file", import_)
     parser.add_argument("format", choices=("compressai",), help="the program that wrote them: compressai")
     parser.add_argument("checkpoint", type=a_path, metavar="CHECKPOINT", help="a file of torch.save, as .pth.tar")

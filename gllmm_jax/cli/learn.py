@@ -34,7 +34,7 @@ CALIBRATION_CROP = 256  # pixels
 
 
 def add_commands(commands: Any) -> None:
-    """Their arguments."""
+    """Adds both commands and their arguments."""
     _add_train(commands)
     parser = add_command(commands, "export", "the best checkpoint of a run becomes a weights file", export)
     parser.add_argument(
@@ -81,7 +81,7 @@ def _add_train(commands: Any) -> None:
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Photographs -> checkpoints. A run that was stopped is saved, and reported as any interrupted command is."""
+    """Photographs -> checkpoints. A stopped run is saved, and reported as any interrupted command."""
     fields = ("data", "lmbda", "batch", "crop", "learning_rate", "optimizer", "seed", "minutes", "steps", "init",
               "validate_minutes", "resident", "steps_per_call")  # fmt: skip
     preset, arguments.lmbda = _model(PRESETS[arguments.preset], arguments.lmbda)
@@ -94,7 +94,7 @@ def train(arguments: argparse.Namespace) -> int:
 
 
 def _lmbda(text: str) -> float | tuple[float, float]:
-    # an argument: a lambda, or two with a colon
+    # an argument: one lambda, or two with a colon between them
     low, colon, high = text.partition(":")
     return (positive_number(low), positive_number(high)) if colon else positive_number(low)
 
@@ -105,7 +105,7 @@ _lmbda.__name__ = "number or range"
 def _model(
     preset: ModelConfig, lmbda: float | tuple[float, float] | None
 ) -> tuple[ModelConfig, float | tuple[float, float]]:
-    """The preset at a lambda or for a range of them, its own unless given. Raises `ValueError` where it has none."""
+    """The preset at a lambda or a range of lambdas; its own unless given. Raises `ValueError` if it has none."""
     if isinstance(lmbda, tuple):
         rate = dataclasses.replace(preset.rate or VariableRate(), lowest=lmbda[0], highest=lmbda[1])
         return dataclasses.replace(preset, rate=rate), lmbda
@@ -121,7 +121,7 @@ def _model(
 def _train(arguments: argparse.Namespace, preset: ModelConfig, config: TrainConfig) -> int:
     from gllmm_jax.train import loop
 
-    if Path(arguments.data).is_dir():  # without photographs there will be no run, and no folder for it
+    if Path(arguments.data).is_dir():  # without photographs there is no run, and no folder for it
         files.make_folder(arguments.workdir)
 
     try:
@@ -132,7 +132,7 @@ def _train(arguments: argparse.Namespace, preset: ModelConfig, config: TrainConf
 
 
 def join(distributed: bool, coordinator: str | None, processes: int | None, process: int | None) -> None:
-    """Meet the other processes, where there are any. Raises `ValueError` where a part of the address is missing."""
+    """Meet the other processes, if there are any. Raises `ValueError` if a part of the address is missing."""
     address = coordinator, processes, process
     if None in address and address != (None, None, None):
         raise ValueError("--coordinator, --processes and --process belong together: give all three")
@@ -144,9 +144,9 @@ def join(distributed: bool, coordinator: str | None, processes: int | None, proc
 
 @contextlib.contextmanager
 def nobody_waits() -> Iterator[None]:
-    """An error within ends this process at once where others train with it: leaving in order waits for them all.
+    """An error inside ends this process at once if others train with it: an orderly exit would wait for all of them.
 
-    They find their connection broken, and end too.
+    The others find their connection broken, and end too.
     """
     try:
         yield
@@ -162,14 +162,14 @@ def nobody_waits() -> Iterator[None]:
 
 
 def hush_orbax() -> None:
-    """No remarks of Orbax and no tracebacks of its threads: what fails there is raised, and told in a sentence."""
+    """Silence Orbax's remarks and its threads' tracebacks: Orbax also raises its failures, which become a sentence."""
     for name in ("absl", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     sys.unraisablehook = _unraisable
 
 
 def _unraisable(found: "sys.UnraisableHookArgs") -> None:
-    # a damaged checkpoint: of all the arrays that cannot be read one is raised, and the others come too late
+    # Orbax raises the error of one unreadable array of a damaged checkpoint; the errors of the others come too late
     if str(found.exc_value) != "Event loop is closed":
         sys.__unraisablehook__(found)
 

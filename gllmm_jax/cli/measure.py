@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def add_commands(commands: Any) -> None:
-    """Their arguments."""
+    """Adds the commands and their arguments."""
     parser = add_command(commands, "evaluate", "measure models and other codecs on pictures, by real files", evaluate)
     text = "any picture Pillow reads; a folder of them, or a pattern like '**/*.png'"
     parser.add_argument("images", type=a_path, nargs="+", metavar="PATH", help=text)
@@ -88,9 +88,9 @@ def _add_report(commands: Any) -> None:
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """A row of figures for each picture, codec and setting as soon as it is measured; then means, and BD-rates.
+    """Prints a row of figures for each picture, codec and setting as soon as it is measured; then means and BD-rates.
 
-    Bad pictures are left out, and told.
+    Bad pictures are named and left out.
     """
     cache.enable()
     from gllmm_jax.evaluate import files, points, rows
@@ -126,7 +126,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     wanted = {task.key for task in tasks}
     found = [] if kept is None else [row for row in kept.rows if rows.key_of(row) in wanted]
     known = {rows.key_of(row) for row in found}
-    # a run that was stopped may have left files without their row
+    # a stopped run may have left files without their row
     todo = [task._replace(force=task.force or bool(known)) for task in tasks if task.key not in known]
     if known:
         say(f"{arguments.rows} has {len(known):,} of {len(tasks):,} rows already")
@@ -164,7 +164,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _models(models: list[str], qualities: list[float | None], arguments: argparse.Namespace) -> "list[Ours]":
-    """Each model at each quality. Raises `zoo.WeightsError`, and `ValueError` where no model has the qualities."""
+    """Each model at each quality. Raises `zoo.WeightsError`, and `ValueError` if no model has the qualities."""
     from gllmm_jax.evaluate.contestants import qualities_of
 
     found = [qualities_of(model, qualities, **placement(arguments)) for model in dict.fromkeys(models)]
@@ -183,7 +183,7 @@ def _models(models: list[str], qualities: list[float | None], arguments: argpars
 
 
 def _others(arguments: argparse.Namespace) -> "list[Theirs]":
-    """Those of --against that can run here. Raises `ValueError` on a name that none has."""
+    """The codecs of --against that can run here. Raises `ValueError` for a name that no codec has."""
     from gllmm_jax.evaluate.contestants import curve_of
     from gllmm_jax.peers import table
 
@@ -197,7 +197,7 @@ def _others(arguments: argparse.Namespace) -> "list[Theirs]":
 
 
 def report(arguments: argparse.Namespace) -> None:
-    """The page, with pictures where some are given."""
+    """Writes the page, with pictures if some are given."""
     check_free(arguments.output, force=arguments.force)
     from gllmm_jax.evaluate import points, rows
     from gllmm_jax.peers import table
@@ -220,7 +220,7 @@ def report(arguments: argparse.Namespace) -> None:
 
 
 def _shown(arguments: argparse.Namespace, found: "list[Row]", ours: list[str]) -> "list[Shown]":
-    """The pictures of a report. Raises `ValueError` where none of them has a row."""
+    """The pictures of a report. Raises `ValueError` if no picture has a row."""
     cache.enable()
     from gllmm_jax.evaluate.files import tasks
     from gllmm_jax.picture.formats import is_picture
@@ -242,7 +242,7 @@ def _shown(arguments: argparse.Namespace, found: "list[Row]", ours: list[str]) -
 
 
 def demo(arguments: argparse.Namespace) -> None:
-    """Everything at once, with the installed model."""
+    """Shows everything at once, with the installed model."""
     cache.enable()
     from gllmm_jax.evaluate.demo import run
 

@@ -31,11 +31,11 @@ from gllmm_jax.files import check_free
 from gllmm_jax.presets import PRESETS
 
 MEASURED = "measured.json"
-"""Beside the installed weights: what is known of each that no weights file says."""
+"""File beside the installed weights, with measured facts that no weights file holds."""
 
 
 def add_commands(commands: Any) -> None:
-    """Their arguments."""
+    """Adds the commands and their arguments."""
     about = f"list the installed models and those in the folders of ${zoo.PLACES}"
     parser = add_command(commands, "models", about, models)
     add_json(parser)
@@ -72,7 +72,7 @@ def add_commands(commands: Any) -> None:
 
 
 def models(arguments: argparse.Namespace) -> None:
-    """The models there are, the default one marked. A file that is no weights file is named and passed over."""
+    """Lists the models, and marks the default one. Files that are no weights files are named and passed over."""
     rows = []
     for name in zoo.names():
         try:
@@ -106,9 +106,9 @@ def _range(values: list[float], form: str) -> str:
 
 
 def info(arguments: argparse.Namespace) -> None:
-    """Facts of one file, by its content and not its name, or of a model by its name."""
+    """Facts of one file, by its content and not its name; or facts of a model by its name."""
     path = arguments.file
-    if not path.exists() and str(path) in {*zoo.names(), *PRESETS}:  # of a preset it says how to train it
+    if not path.exists() and str(path) in {*zoo.names(), *PRESETS}:  # for a preset it says how to train it
         path = zoo.locate(str(path))
     with opened(path) as file:
         archive = path.is_file() and file.read(4) == b"PK\x03\x04"
@@ -123,7 +123,7 @@ def info(arguments: argparse.Namespace) -> None:
 
 
 def cost(arguments: argparse.Namespace) -> None:
-    """Each model's four stages: networks, kMAC a pixel, seconds; its parameters and rounds."""
+    """The four stages of each model: networks, kMAC a pixel, seconds; its parameters and rounds."""
     cache.enable()
     from gllmm_jax.codec.codec import load
     from gllmm_jax.evaluate import cost as costs
@@ -148,7 +148,7 @@ def cost(arguments: argparse.Namespace) -> None:
 
 
 def explain(arguments: argparse.Namespace) -> None:
-    """Bits of latents and hyper-latents, shares of the families; a map and the arrays where they are asked for."""
+    """Bits of latents and hyper-latents, and shares of the families; also a map and the arrays if asked for."""
     outputs = [path for path in (arguments.output, arguments.arrays) if path is not None]
     if arguments.output is not None:
         check_png(arguments.output, force=arguments.force)
@@ -240,7 +240,7 @@ def _weights_facts(path: Path) -> dict[str, Any]:
 
 
 def _measured(path: Path) -> dict[str, Any]:
-    """Licence of weights, and rates and PSNR by quality, where they were installed with the package."""
+    """Licence of weights, and rates and PSNR by quality, if the weights came with the package."""
     known = zoo.FOLDER / MEASURED
     found = json.loads(known.read_text()) if path.parent == zoo.FOLDER and known.exists() else {}
     return {"licence": None, "kodak": []} | found.get(path.stem, {})

@@ -1,4 +1,4 @@
-"""Options of several commands, and the limit of memory that one of them sets."""
+"""Options of several commands, and the memory limit that one of them sets."""
 
 import argparse
 import contextlib
@@ -12,14 +12,14 @@ from gllmm_jax.config import Search
 from gllmm_jax.container.container import MAX_PIXELS
 
 SCALES = (1, 2, 4, 8, 16)
-"""Of `codec.view`, which imports JAX."""
+"""Scales of `codec.view`, repeated here because `codec.view` imports JAX."""
 
 LEAST = 0.6
-"""Gigabytes. With less the libraries may fail in their own ways before they are loaded: JAX alone takes 0.4."""
+"""Gigabytes. With less memory the libraries may fail in their own ways during loading: JAX alone takes 0.4."""
 
 
 def add_files(parser: argparse.ArgumentParser, what: str, becomes: str) -> None:
-    """PATH..., -o and --force."""
+    """Adds PATH..., -o and --force."""
     text = f"{what}; a folder of them, or a pattern like '**/*.png'; - is standard input"
     parser.add_argument("inputs", type=a_name, nargs="+", metavar="PATH", help=text)
     text = f"{becomes}, beside PATH unless given; a folder, which is made; - is standard output"
@@ -28,24 +28,24 @@ def add_files(parser: argparse.ArgumentParser, what: str, becomes: str) -> None:
 
 
 def add_max_pixels(parser: argparse.ArgumentParser) -> None:
-    """`--max-pixels`."""
+    """Adds `--max-pixels`."""
     limit = f"accept pictures of up to N pixels ({MAX_PIXELS:,} unless given)"
     parser.add_argument("--max-pixels", type=positive, default=MAX_PIXELS, metavar="N", help=limit)
 
 
 def add_max_memory(parser: argparse.ArgumentParser) -> None:
-    """`--max-memory`."""
+    """Adds `--max-memory`."""
     text = f"end in an error rather than take more than so many gigabytes of memory ({LEAST} or more; Linux only)"
     parser.add_argument("--max-memory", type=positive_number, metavar="GB", help=text)
 
 
 @contextlib.contextmanager
 def limited(gigabytes: float | None) -> Iterator[None]:
-    """Of the memory that this process writes to it has no more than that within; None: no limit of its own.
+    """Inside this context the process may write to at most so many gigabytes of memory. None sets no limit.
 
-    Linux keeps it (RLIMIT_DATA), whatever takes the memory. Programs and files that are only read do not count, nor
-    does the memory of other devices. Raises `ValueError` where the limit was reached, cannot be kept here, or is below
-    `LEAST`. A library that cannot go on without the memory may end the process itself.
+    Linux keeps the limit (RLIMIT_DATA), whatever part of the process takes the memory. Programs and files that are only
+    read do not count. The memory of other devices does not count. Raises `ValueError` if the limit is reached, cannot
+    be kept here, or is below `LEAST`. A library that cannot go on without the memory may end the process itself.
     """
     if gigabytes is None:
         yield
@@ -70,7 +70,7 @@ def limited(gigabytes: float | None) -> Iterator[None]:
 
 
 def add_wish(parser: argparse.ArgumentParser) -> None:
-    """How good, or how large."""
+    """Adds the options that ask for a quality or a size."""
     text = f"one of these, of a model with a variable rate (--quality {DEFAULT} unless given)"
     group = parser.add_argument_group("how good, or how large", text).add_mutually_exclusive_group()
     group.add_argument(
@@ -84,7 +84,7 @@ def add_wish(parser: argparse.ArgumentParser) -> None:
 
 
 def add_lof(parser: argparse.ArgumentParser) -> None:
-    """The options of latent overfitting."""
+    """Adds the options of latent overfitting."""
     group = parser.add_argument_group("latent overfitting: smaller files for time, which any decoder reads")
     effort = "how long to search: 0 not at all (the default), 1 some seconds, each more five times as long"
     group.add_argument("--effort", type=int, choices=range(5), default=0, help=effort)
@@ -96,7 +96,7 @@ def add_lof(parser: argparse.ArgumentParser) -> None:
 
 
 def add_view(parser: argparse.ArgumentParser) -> None:
-    """`--crop` and `--scale`."""
+    """Adds `--crop` and `--scale`."""
     group = parser.add_mutually_exclusive_group()
     text = "show a part alone: left, top, width and height, in pixels"
     group.add_argument("--crop", type=_crop, metavar="X,Y,W,H", help=text)
@@ -105,7 +105,7 @@ def add_view(parser: argparse.ArgumentParser) -> None:
 
 
 def add_others(parser: argparse.ArgumentParser) -> None:
-    """`--against`, and what `add_curves` adds."""
+    """Adds `--against` and the options of `add_curves`."""
     group = parser.add_argument_group("beside other codecs")
     text = "measure these too, names with commas between: jpeg,webp,avif,jpeg2000,jxl,hevc,vvc"
     group.add_argument("--against", type=_names, default=[], metavar="NAMES", help=text)
@@ -113,7 +113,7 @@ def add_others(parser: argparse.ArgumentParser) -> None:
 
 
 def add_curves(group: Any) -> None:
-    """`--peers`, `--published` and `--anchor`."""
+    """Adds `--peers`, `--published` and `--anchor`."""
     text = "rows measured before, as --rows keeps them: codec, setting, image, bytes, bpp, psnr, ..."
     group.add_argument("--peers", type=a_path, metavar="FILE", help=text)
     text = "means on Kodak as their authors published them: vtm,hm,bpg,gllmm,elic,cheng2020-attn,..."
@@ -127,7 +127,7 @@ def _names(text: str) -> list[str]:
 
 
 def _crop(text: str) -> tuple[int, ...]:
-    # an argument: four numbers with commas
+    # an argument: four numbers with commas between them
     left, top, width, height = map(int, text.split(","))
     return left, top, width, height
 
@@ -136,7 +136,7 @@ _crop.__name__ = "crop"
 
 
 def suffix(text: str) -> str:
-    """An argument that says a format."""
+    """An argument that names a format."""
     return text.removeprefix(".").lower()
 
 
@@ -155,7 +155,7 @@ percent.__name__ = "whole number"
 
 
 def add_together(parser: argparse.ArgumentParser) -> None:
-    """The options of `join`, and --shard-optimizer."""
+    """Adds the options of `join`, and --shard-optimizer."""
     together = parser.add_argument_group("several processes, each started with the same command (experiments/launch)")
     together.add_argument("--distributed", action="store_true", help="find the others as SLURM, a TPU pod or MPI tells")
     together.add_argument("--coordinator", metavar="HOST:PORT", help="where the first process listens, where none does")

@@ -1,14 +1,15 @@
-"""Which files a command reads and what each becomes: PATH... and -o -> pairs of an input and an output.
+"""Inputs and outputs of a command: PATH... and -o -> pairs of an input file and an output file.
 
     a.png                       beside it: a.gllm
     a.png     -o b.gllm         that file
-    a.png     -o DIR/           DIR/a.gllm; a folder that is there is filled, a name that ends in / is made one
+    a.png     -o DIR/           DIR/a.gllm; an existing folder is used, a name that ends in / becomes a folder
     folder    -o DIR            its tree under DIR: DIR/sub/a.gllm
-    d1 d2     -o DIR            a tree each: DIR/d1/a.gllm, DIR/d2/a.gllm
-    '**/*.png' -o DIR           the tree from the first * on
+    d1 d2     -o DIR            a tree for each: DIR/d1/a.gllm, DIR/d2/a.gllm
+    '**/*.png' -o DIR           the tree below the first *
     -         -o -              standard input and output
 
-Nothing that is there is replaced without --force: a single output is refused then, of many those are left out.
+No existing file is replaced without --force. A single output is then refused. Of many outputs the existing are left
+out.
 """
 
 import glob
@@ -30,27 +31,27 @@ class Pair(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is to be done."""
+    """The pairs to work on, and what the command says about them."""
 
     pairs: list[Pair]
-    many: bool  # more than one file was named, or a folder, or a pattern
-    folder: Path | None  # that is made, with those below it
-    there: int  # outputs that were there, and whose pairs are left out
-    doubtful: list[tuple[Pair, str]]  # of those, what may be of another file beside the input, and that one's name
+    many: bool  # the arguments name more than one file, a folder or a pattern
+    folder: Path | None  # folder to make, with the folders below it
+    there: int  # number of existing outputs, whose pairs are left out
+    doubtful: list[tuple[Pair, str]]  # those that may come from another file beside the input, and its name
 
 
 class _Found(NamedTuple):
     source: Path
-    name: Path | None  # under the output's folder; None of a device or a pipe
+    name: Path | None  # name under the output's folder; None for a device or a pipe
 
 
 def plan(
     paths: list[str], output: str | None, suffix: str, *, wanted: Callable[[Path], bool], force: bool = False
 ) -> Plan:
-    """The pairs of PATH... and -o. Outputs that are not named have `suffix`; of folders, `wanted` files are taken.
+    """The pairs of PATH... and -o. Outputs without a name get `suffix`. In folders the `wanted` files are taken.
 
-    Raises `ValueError` where a name is missing, no file is found, or two inputs have one output; `files.WriteError`
-    where a single output is there already or has no folder to lie in.
+    Raises `ValueError` if a name is missing, no file is found, or two inputs have one output; `files.WriteError` if a
+    single output exists already or has no folder.
     """
     found, many = _found(paths, wanted), len(paths) > 1 or os.path.isdir(paths[0]) or _is_pattern(paths[0])
     if not many:
@@ -74,8 +75,8 @@ def plan(
 
 
 def _doubtful(there: list[Pair], wanted: Callable[[Path], bool]) -> Iterator[tuple[Pair, str]]:
-    """Pairs whose output an earlier run may have made of a file that differs in its suffix alone."""
-    alike: dict[Path, list[str]] = {}  # names by what they are without their suffix
+    """Pairs whose output an earlier run may have made from another file, one that differs only in its suffix."""
+    alike: dict[Path, list[str]] = {}  # names by their stems
     for folder in {pair.source.parent for pair in there}:
         for name in sorted(os.listdir(folder)):
             if wanted(path := folder / name):
@@ -87,16 +88,16 @@ def _doubtful(there: list[Pair], wanted: Callable[[Path], bool]) -> Iterator[tup
 
 
 def pictures(paths: list[str], wanted: Callable[[Path], bool]) -> list[tuple[Path, str]]:
-    """The files behind PATH..., each with its name: where it lies under its folder or pattern, without the suffix.
+    """The files behind PATH..., each with its name: its place under its folder or pattern, without the suffix.
 
-    Raises `ValueError` where there are none.
+    Raises `ValueError` if there are none.
     """
     found = _found(paths, wanted)
     return [(source, (name or Path(source.name)).with_suffix("").as_posix()) for source, name in found]
 
 
 def _single(found: _Found, output: str | None, suffix: str) -> tuple[Pair, Path | None]:
-    # and the folder that is to be made
+    # -> the pair, and the folder to make
     source, name = found
     if output is None and name is None:
         raise ValueError(f"{source} is no file that could lend its name: say where to write with -o")
@@ -118,7 +119,7 @@ def _folder(output: str) -> Path:
 def _named(found: list[_Found], folder: Path | None, suffix: str) -> list[Pair]:
     """Outputs under the folder, or beside the inputs.
 
-    Inputs that differ in their suffix alone keep it: a.png.gllm and a.jpg.gllm.
+    Inputs that differ only in their suffix keep it: a.png.gllm and a.jpg.gllm.
     """
 
     def output(one: _Found, ending: Callable[[Path], Path]) -> Path:
@@ -147,7 +148,7 @@ def _check_apart(pairs: list[Pair]) -> None:
 
 
 def _found(paths: list[str], wanted: Callable[[Path], bool]) -> list[_Found]:
-    """The files that are meant, each once. Raises `ValueError` where there are none."""
+    """The files that the arguments name, each once. Raises `ValueError` if there are none."""
     found: dict[str, _Found] = {}
     for text in paths:
         behind = list(_behind(text, wanted, alone=len(paths) == 1))
@@ -156,7 +157,7 @@ def _found(paths: list[str], wanted: Callable[[Path], bool]) -> list[_Found]:
                 f"no file matches {text}" if _is_pattern(text) else f"the folder {text} has no file of a kind read here"
             )
         for one in behind:
-            file = os.path.realpath(one.source)  # links may lead in circles: better the name that has none
+            file = os.path.realpath(one.source)  # links may lead in circles: the name without links is better
             if file not in found or os.path.abspath(found[file].source) != file == os.path.abspath(one.source):
                 found[file] = one
     return list(found.values())
@@ -174,12 +175,12 @@ def _behind(text: str, wanted: Callable[[Path], bool], *, alone: bool) -> Iterat
         for match in sorted(map(Path, glob.glob(text, recursive=True))):
             for file in _below(match, wanted) if match.is_dir() else [match]:
                 yield _Found(file, Path(os.path.relpath(file, root)))
-    else:  # one that is not there is told when it is read
+    else:  # an absent file is reported when it is read
         yield _Found(path, Path(path.name) if path.is_file() or not path.exists() else None)
 
 
 def _below(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
-    """Wanted files in a folder and those in it, in order; what is hidden stays so."""
+    """Wanted files in a folder and its subfolders, in order. Hidden files and folders are left out."""
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
@@ -188,7 +189,7 @@ def _below(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:
 
 
 def _is_special(path: Path) -> bool:
-    """A pipe or a device: whoever opens one may wait for ever. A link to nowhere is told of when it is read."""
+    """Whether it is a pipe or a device: opening one may wait for ever. A broken link is reported when it is read."""
     return path.exists() and not path.is_file()
 
 
@@ -197,14 +198,14 @@ def _is_pattern(text: str) -> bool:
 
 
 def _fixed(pattern: Path) -> Path:
-    """The folders before the first part with a * or its like."""
+    """The folders before the first part with a * or a similar sign."""
     parts = pattern.parts
     first = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     return Path(*parts[:first])
 
 
 def check_png(output: Path, *, force: bool) -> None:
-    """Raises `ValueError` where a figure cannot have that name, `files.WriteError` where a file has it."""
+    """Raises `ValueError` if a figure cannot have that name, `files.WriteError` if a file already has it."""
     if output.suffix.lower() != ".png":
         raise ValueError(f"{output} would be a PNG file of another name: let it end in .png")
     files.check_free(output, force=force)

@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from gllmm_jax.picture.carried import Picture
 
 FEW_COLOURS = ("1", "P")
-"""Pillow's modes of bilevel pictures and palettes."""
+"""Pillow's modes for bilevel pictures and palettes."""
 
 
 def add_commands(commands: Any) -> None:
-    """Both commands' arguments."""
+    """Adds both commands and their arguments."""
     parser = add_command(commands, "compress", "pictures become .gllm files", uncollected(compress))
     add_files(parser, "any picture Pillow reads", "a .gllm file")
     add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
@@ -92,7 +92,7 @@ def compress(arguments: argparse.Namespace) -> int:
     if not todo.many:
         check_suffix(todo.pairs[0].output)
     elif todo.pairs:
-        codecs.chosen()  # a model that is not there is told once
+        codecs.chosen()  # a missing model is reported once
 
     def work(pair: Pair, bar: Bar) -> Done:
         image, size = _read(pair.source, convert=arguments.convert, max_pixels=arguments.max_pixels)
@@ -113,12 +113,12 @@ def compress(arguments: argparse.Namespace) -> int:
 
 
 def _lines(source: Path, bar: Bar) -> Callable[[str], object]:
-    """What is told a sentence about a file, and says it."""
+    """A function that takes a sentence about a file and says it."""
     return lambda text: bar.between(lambda: say(f"{source}: {text}"))
 
 
 def _read(source: Path, **options: Any) -> "tuple[Picture, int]":
-    """A picture, and how many bytes its file has."""
+    """A picture, and the size of its file in bytes."""
     from gllmm_jax.picture import picture
 
     if source != STANDARD:
@@ -138,7 +138,7 @@ def _gain(refined: dict[str, float] | None) -> str:
 
 
 def _refinement(arguments: argparse.Namespace) -> "Overfit | None":
-    """What is asked of latent overfitting. Raises `ValueError` where that makes no sense."""
+    """The options of latent overfitting. Raises `ValueError` if they make no sense."""
     given = {name: getattr(arguments, f"lof_{name}") for name in ("steps", "seconds", "method", "lmbda")}
     if not (arguments.effort or given["steps"] or given["seconds"]):
         if given["method"] or given["lmbda"]:
@@ -170,7 +170,7 @@ def decompress(arguments: argparse.Namespace) -> int:
         try:
             header, _ = container.unpack(data, max_pixels=arguments.max_pixels)
             codec = codecs.of(header)
-            from gllmm_jax import transcode  # after the weights, which are read while JAX is imported
+            from gllmm_jax import transcode  # after the weights, which are read during the import of JAX
 
             with codecs.room_for(header.height * header.width):
                 image, report = transcode.decode(codec, data, warn=warn, **options, progress=bar)
@@ -190,7 +190,7 @@ def _is_packed(path: Path) -> bool:
 
 
 def _format(arguments: argparse.Namespace, output: Path) -> str:
-    """Pillow's name of the output's format: that of --format, or of its suffix. Raises `PictureError`."""
+    """Pillow's name of the output's format, from --format or the suffix. Raises `PictureError`."""
     from gllmm_jax.picture import formats
 
     if not arguments.format:

@@ -1,4 +1,4 @@
-"""The progress bar of work that takes a while."""
+"""The progress bar of long work."""
 
 import contextlib
 import shutil
@@ -8,29 +8,29 @@ import time
 from collections.abc import Callable, Iterator
 
 PATIENCE = 2.0
-"""Seconds before there is a bar."""
+"""Seconds before the bar appears."""
 
 EVERY = 0.2
-"""Seconds between looks at how far the work is."""
+"""Seconds between updates of the bar."""
 
 WIDEST = 100
-"""Columns."""
+"""Columns of the bar, at most."""
 
 COMPILE = "/jax/core/compile/backend_compile_duration"
-"""What JAX calls it when it begins to compile a program, and when it is done. Source: jax/_src/dispatch.py."""
+"""JAX's event at the beginning and the end of a program's compilation. Source: jax/_src/dispatch.py."""
 
 
 class Compiler:
-    """Hears from JAX what it compiles: `busy` is how many programs at the moment.
+    """Hears from JAX what it compiles. `busy` is the number of programs that JAX compiles now.
 
-    Versions of JAX before 0.6 do not tell when they begin.
+    Versions of JAX before 0.6 do not announce the beginning.
     """
 
     def __init__(self) -> None:
         self.busy, self._listens, self._lock = 0, False, threading.Lock()
 
     def listen(self) -> None:
-        """From now on; more than once is once."""
+        """Listen from now on. Repeated calls change nothing."""
         with self._lock:
             if self._listens:
                 return
@@ -42,7 +42,7 @@ class Compiler:
             monitoring.register_event_duration_secs_listener(self._ends)
 
     def leave(self) -> None:
-        """No longer."""
+        """Listen no longer."""
         if not self._listens:
             return
         from jax import monitoring
@@ -61,14 +61,14 @@ class Compiler:
 
 
 class Bar:
-    """Told how far the work is, as a `gllmm_jax.progress.Progress`; of several pictures, how many are done."""
+    """Takes the progress of the work, as a `gllmm_jax.progress.Progress`, and counts the pictures that are done."""
 
     def __init__(
         self, stage: str, pictures: int, compiler: "Compiler | None" = None, *, called: str = "pictures"
     ) -> None:
         self._called, self._pictures, self._done, self._start = called, pictures, 0, time.time()
-        self._last = self._start  # when a picture was done
-        self._now = (stage, 0, 1, self._start)  # stage, parts done, of how many, since when
+        self._last = self._start  # time at which the last picture was done
+        self._now = (stage, 0, 1, self._start)  # stage, parts done, number of parts, start of the stage
         self._compiler, self.live = compiler, compiler is not None
         self.drawn = threading.RLock()
         self.clear: Callable[[], object] = lambda: None
@@ -80,19 +80,19 @@ class Bar:
         self._now = stage, part, total, begun
 
     def one_is_done(self) -> None:
-        """Another picture is."""
+        """Count one more picture as done."""
         with self.drawn:
             self._done += 1
             self._last = time.time()
 
     def between(self, show: Callable[[], object]) -> None:
-        """`show`, which prints a line, while the bar is away."""
+        """Call `show`, which prints a line, while the bar is hidden."""
         with self.drawn:
             self.clear()
             show()
 
     def shown(self) -> tuple[str, float | None]:
-        """What to show now: text, and the share that is done, None where that is not known yet."""
+        """What to show now: a text, and the share that is done, None if the share is not known yet."""
         stage, part, total, begun = self._now
         if self._compiler is not None and self._compiler.busy > 0 and not 0 < part < total:
             stage = "compiling"
@@ -104,17 +104,17 @@ class Bar:
             share = self._done / self._pictures
             left = max(0, (self._last - self._start) / share - (now - self._start))
             return f"{self._done:,} of {self._pictures:,} {self._called}, {stage}, {passed}, {_clock(left)} left", share
-        if not 0 < part < total:  # nothing is known of how long the rest takes
+        if not 0 < part < total:  # the time of the rest is unknown
             return f"{stage}, {passed}", None
         return f"{stage}, {passed}, {_clock((now - begun) * (total / part - 1))} left", part / total
 
 
 @contextlib.contextmanager
 def bar(stage: str = "starting", pictures: int = 1, *, called: str = "pictures") -> Iterator[Bar]:
-    """Shows on stderr what is being done, where that is a terminal and it takes more than `PATIENCE`.
+    """Shows the work on stderr, if stderr is a terminal and the work takes more than `PATIENCE`.
 
-    What there are several of is `called` so. The share and the time left come with it as soon as they are known. The
-    work only says how far it is; a thread draws, so the seconds go on within a long part too.
+    Several pieces of work have the name `called`. The share and the time left appear as soon as they are known. The
+    work only reports its progress. A thread draws the bar, so the seconds also go on within a long part.
     """
     if not _on_a_terminal():
         yield Bar(stage, pictures, called=called)
@@ -136,7 +136,7 @@ def _draw(told: Bar, done: threading.Event) -> None:
         return
     from tqdm import tqdm
 
-    with contextlib.suppress(OSError, ValueError):  # a terminal that has gone
+    with contextlib.suppress(OSError, ValueError):  # the terminal has gone
         columns = min(shutil.get_terminal_size().columns, WIDEST)
         with tqdm(total=1.0, bar_format="{desc}", leave=False, ncols=columns, file=sys.stderr) as line:
             told.clear = line.clear

@@ -1,4 +1,4 @@
-"""Pairs of files through a codec: one with its report, or many, several at a time, with a summary."""
+"""Pairs of files through a codec: one pair with its report, or many pairs, several at a time, with a summary."""
 
 import argparse
 import gc
@@ -14,18 +14,18 @@ from gllmm_jax.cli.common import DEBUG, STANDARD, beside, harmless, print_json, 
 from gllmm_jax.cli.pairs import Pair, Plan
 
 SOME_FAILED = 1
-"""Exit status of a run that went on past what it could not read or write."""
+"""Exit status of a run that passed over files that it could not read or write."""
 
 
 class Done(NamedTuple):
-    """What became of a pair, before it is written."""
+    """The result of a pair, before it is written."""
 
     data: bytes
     read: int  # bytes of the input
-    written: int  # and of the output
-    packed: int  # of the .gllm file, which is one of the two
+    written: int  # bytes of the output
+    packed: int  # bytes of the .gllm file, which is the input or the output
     pixels: int
-    facts: str  # in a line, for people
+    facts: str  # one line for people
     report: dict[str, Any]  # for programs
 
 
@@ -33,14 +33,14 @@ Work = Callable[[Pair, progress.Bar], Done]
 
 
 def run(arguments: argparse.Namespace, plan: Plan, work: Work) -> int:
-    """All that is planned -> exit status. What a single file meets is raised."""
+    """Work on the whole plan -> exit status. An error of a single file is raised."""
     return _many(arguments, plan, work) if plan.many else _one(arguments, plan, work)
 
 
 def _one(arguments: argparse.Namespace, plan: Plan, work: Work) -> int:
     pair = plan.pairs[0]
     if pair.output == STANDARD:
-        standard_output()  # raises before there is any work
+        standard_output()  # raises before any work begins
     with progress.bar() as bar:
         done = work(pair, bar)
     _write(pair.output, done.data, plan, arguments.force)
@@ -54,7 +54,7 @@ def _one(arguments: argparse.Namespace, plan: Plan, work: Work) -> int:
 def _many(arguments: argparse.Namespace, plan: Plan, work: Work) -> int:
     from gllmm_jax.codec.many import map_in_threads
 
-    gc.enable()  # there is much to come
+    gc.enable()  # many files follow
     if plan.folder is not None:
         files.make_folder(plan.folder)
     for pair, name in plan.doubtful:
@@ -98,7 +98,7 @@ def _write(output: Path, data: bytes, plan: Plan, force: bool) -> None:
         return
     if plan.folder is not None:
         files.make_folder(output.parent)
-    files.check_free(output, force=force)  # once more: it may have come meanwhile
+    files.check_free(output, force=force)  # a second check: the file may have come meanwhile
     files.write(output, data)
 
 
