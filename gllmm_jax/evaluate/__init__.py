@@ -1,1 +1,1 @@
-"""Measuring: real files, other codecs, curves and pictures of them."""
+"""Measurements: real files, other codecs, their curves and their figures."""

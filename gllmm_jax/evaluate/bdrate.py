@@ -1,9 +1,9 @@
 """Rate-distortion curves as numbers: PSNR at a given rate, and the Bjontegaard differences of two curves.
 
-A curve is two sequences of one length, rates in bits per pixel and quality in dB, in any order. Both must rise
-together: a codec whose larger file is worse has no curve. Interpolation is Akima's, over the logarithm of the rate, as
-in JVET's practice: it does not overshoot between unevenly spaced points as a cubic through all of them does. The
-differences are those of the package `bjontegaard`.
+A curve is two sequences of one length, rates in bits per pixel and quality in dB, in any order. Rate and quality must
+rise together: a codec whose larger file is worse has no curve. Akima's interpolation runs over the logarithm of the
+rate, as in JVET's practice. It does not overshoot between unevenly spaced points, as a cubic through all points does.
+The package `bjontegaard` computes the differences.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,23 +12,24 @@ from typing import NamedTuple
 import numpy as np
 
 FEW = 4
-"""Points of a curve below which its differences are not to be relied on."""
+"""The differences of a curve with fewer points are unreliable."""
 
 
 class Curve(NamedTuple):
-    """`bpp` in bits per pixel and `psnr` (or MS-SSIM) in dB, rising together once sorted."""
+    """`bpp` in bits per pixel and `psnr` (or MS-SSIM) in dB. Both rise together in sorted order."""
 
     bpp: Sequence[float]
     psnr: Sequence[float]
 
 
 class Difference(NamedTuple):
-    """Of a curve from an anchor's, over what both reach.
+    """The difference between a curve and the anchor's curve, where both have points.
 
-    `rate` is the mean difference of rate at equal quality, in per cent of the anchor's, negative where the curve is
-    cheaper. `quality` is the mean difference of quality at equal rate, in dB, positive where it is better. `low` and
-    `high` bound the quality that both reach, in dB, and `overlap` is its share of what the two reach together, from 0
-    to 1. Both differences are NaN where there is none. `points` is the number of points of the curve with fewer.
+    `rate` is the mean difference of rate at equal quality, in per cent of the anchor's rate, negative if the curve is
+    cheaper. `quality` is the mean difference of quality at equal rate, in dB, positive if the curve is better. `low`
+    and `high` bound the quality that both curves reach, in dB. `overlap` is the share of this range, from 0 to 1, in
+    the range that the two reach together. Both differences are NaN without overlap. `points` is the number of points of
+    the curve with fewer points.
     """
 
     rate: float
@@ -49,7 +50,7 @@ def rising(points: Iterable[tuple[float, float | None]]) -> Curve:
 
 
 def psnr_at(curve: Curve, bpp: float) -> float:
-    """Quality in dB of the curve at `bpp`; NaN outside its range of rates. Raises `ValueError` where it is no curve."""
+    """Quality of the curve in dB at `bpp`; NaN outside its range of rates. Raises `ValueError` if it is no curve."""
     rate, psnr = _sorted(curve)
     try:
         from scipy.interpolate import Akima1DInterpolator
@@ -59,7 +60,7 @@ def psnr_at(curve: Curve, bpp: float) -> float:
 
 
 def difference(anchor: Curve, test: Curve) -> Difference:
-    """BD-rate and BD-PSNR of `test` against `anchor`. Raises `ValueError` where either is no curve.
+    """BD-rate and BD-PSNR of `test` against `anchor`. Raises `ValueError` if `anchor` or `test` is no curve.
 
     Source: Bjontegaard, VCEG-M33, 2001.
     """
@@ -81,7 +82,7 @@ def difference(anchor: Curve, test: Curve) -> Difference:
 
 
 def _overlap(ranges: list[np.ndarray]) -> tuple[float, float, float]:
-    """Of two: its bounds, and its share of the whole."""
+    """Bounds of the overlap of two ranges, and its share of the whole."""
     low, high = max(float(one[0]) for one in ranges), min(float(one[-1]) for one in ranges)
     whole = max(float(one[-1]) for one in ranges) - min(float(one[0]) for one in ranges)
     return low, high, max(0.0, high - low) / whole

@@ -1,6 +1,6 @@
-"""What is measured: a model at a quality, or another codec at a setting of its own.
+"""The things measured: a model at a quality, or another codec at a setting of its own.
 
-Each is a few words that travel to another process; networks and libraries are loaded where they are first needed.
+Each is a small tuple that can travel to another process. It loads networks and libraries at their first use.
 """
 
 import functools
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Contestant(Protocol):
-    """A name, a setting, and the way to a file and back. `outside`: another process does the work."""
+    """A name, a setting, and the way to a file and back. `outside` says that another process does the work."""
 
     @property
     def codec(self) -> str: ...
@@ -38,7 +38,7 @@ class Contestant(Protocol):
 
 
 class Ours(NamedTuple):
-    """A model, of the name or file `model`, at a quality; None of one that has one alone."""
+    """A model, by the name or file `model`, at a quality. The quality is None for a model that has only one."""
 
     codec: str
     model: str
@@ -78,9 +78,9 @@ class Theirs(NamedTuple):
 
 
 def qualities_of(model: str, qualities: Iterable[float | None], **places: str | None) -> list[Ours]:
-    """A model at each quality; None is the one it stands at. Raises `zoo.WeightsError`.
+    """A model at each quality. None is the quality that the model stands at. Raises `zoo.WeightsError`.
 
-    A model that has one quality alone is measured at that, whatever is asked.
+    A model with one quality is measured at that quality, whatever is asked.
     """
     weights = zoo.read(model)
     asked = [DEFAULT if quality is None else quality for quality in qualities] if weights.config.rate else [None]

@@ -1,6 +1,6 @@
-"""What a model costs: multiplications, counted in the programs it makes, and seconds of its stages.
+"""The cost of a model: multiplications, counted in its programs, and seconds of its stages.
 
-`gllmm-jax cost` shows both of a model; `python -m gllmm_jax.evaluate.cost` the first of every preset.
+`gllmm-jax cost` shows both for a model. `python -m gllmm_jax.evaluate.cost` shows the multiplications of every preset.
 """
 
 import functools
@@ -28,7 +28,7 @@ TRANSFORM, HYPER = ("analysis", "synthesis"), "hyper_analysis"
 class Stage(NamedTuple):
     """A stage of `Codec.encode` or `Codec.decode`: its networks and their kMAC a pixel.
 
-    `seconds` are None where there is no codec to time; the stages "entropy" have the coder and the quantisation too.
+    `seconds` is None if there is no codec to time. The stages "entropy" include the coder and the quantisation.
     """
 
     call: str
@@ -39,7 +39,7 @@ class Stage(NamedTuple):
 
 
 def _multiply_adds(jaxpr: Any) -> int:
-    """Multiplications of all convolutions and products in a jaxpr; zeros inserted by an up-convolution not counted."""
+    """Multiplications of all convolutions and products in a jaxpr, without the zeros that an up-convolution inserts."""
     total = 0
     for eqn in jaxpr.eqns:
         out = eqn.outvars[0].aval
@@ -56,9 +56,9 @@ def _multiply_adds(jaxpr: Any) -> int:
 
 
 def costs(config: ModelConfig) -> dict[str, float]:
-    """kMAC per pixel of every network of `nn.model.Model`, by its method's name, at 256x256 pixels.
+    """kMAC per pixel of every network of `nn.model.Model`, by the name of its method, at 256x256 pixels.
 
-    The closed taps that the context's product includes are not counted. `progression` is all calls together.
+    The count leaves out the closed taps in the context's product. `progression` is the sum of all calls.
     """
     side, m, n = 256 // config.stride, config.latents, config.hyper
     y = (1, side, side, m)
@@ -91,15 +91,15 @@ def _shapes(config: ModelConfig) -> Any:
 
 
 def parameters(config: ModelConfig) -> dict[str, int]:
-    """How many numbers are trained in each of `config.parts`."""
+    """Number of trained numbers in each of `config.parts`."""
     return {part: sum(leaf.size for leaf in jax.tree.leaves(tree)) for part, tree in _shapes(config).items()}
 
 
 def rounds(config: ModelConfig, size: tuple[int, int]) -> int:
-    """How many times in turn a decoder runs the entropy model for a picture of `size` (height, width) in pixels.
+    """Number of times that a decoder runs the entropy model, one after the other, for a picture of `size` in pixels.
 
-    A checkerboard has two rounds whatever the size. Where a round has many positions, the decoder takes it in parts,
-    one after the other, which bounds its memory.
+    `size` is (height, width). A checkerboard has two rounds at any size. If a round has many positions, the decoder
+    takes them in parts, one after the other, which bounds its memory.
     """
     if config.msp is not None:
         return len(calls(config.msp, config.latents))
@@ -110,7 +110,7 @@ def rounds(config: ModelConfig, size: tuple[int, int]) -> int:
 
 
 def stages(config: ModelConfig, seconds: dict[str, float] | None = None) -> list[Stage]:
-    """The four stages in turn; `seconds` are those of `timed`."""
+    """The four stages in their order. `seconds` are those of `timed`."""
     found = costs(config)
     entropy = tuple(name for name in found if name not in (*TRANSFORM, HYPER))
     hyper = (HYPER,) * (HYPER in found)
@@ -127,7 +127,7 @@ def stages(config: ModelConfig, seconds: dict[str, float] | None = None) -> list
 
 
 def timed(codec: "Codec", image: np.ndarray, repeats: int = 3) -> dict[str, float]:
-    """Seconds by stage, as in "encode analysis": the median of `repeats` calls after a first, which compiles."""
+    """Seconds by stage, as in "encode analysis": the median of `repeats` calls after a first call, which compiles."""
     calls: list[dict[str, float]] = []
     for _ in range(1 + repeats):
         encoded = codec.encode(image, estimate=False)
@@ -160,7 +160,7 @@ def table(report: dict[str, Any]) -> str:
 
 
 def stand_in(height: int, width: int) -> np.ndarray:
-    """Something like a photograph: coarse shapes, finer ones, noise. uint8 [height, width, 3]."""
+    """A picture that resembles a photograph: coarse shapes, finer shapes, noise. uint8 [height, width, 3]."""
     rng = np.random.default_rng(0)
     image = np.zeros((height, width, 3))
     for step, amount in ((128, 110), (32, 50), (8, 20), (1, 6)):
@@ -170,7 +170,7 @@ def stand_in(height: int, width: int) -> np.ndarray:
 
 
 def main() -> None:
-    """Every preset's, as the codec runs it; rounds of 768x512 pixels."""
+    """Costs of every preset, as the codec runs it. Rounds are for 768x512 pixels."""
     heads = "rounds", "parameters", "of the entropy model", "its kMAC a pixel", "encoding in all", "decoding in all"
     print(f"| | {' | '.join(heads)} |")
     print("|---|---|---|---|---|---|---|")

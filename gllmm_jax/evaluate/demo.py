@@ -1,4 +1,4 @@
-"""A first look: the photographs that scikit-image brings along, compressed, decompressed and set beside JPEG."""
+"""A first look: the codec compresses and decompresses photographs of scikit-image, and compares them with JPEG."""
 
 import itertools
 import os
@@ -15,10 +15,10 @@ from gllmm_jax.peers import table
 from gllmm_jax.picture import picture
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
-"""Those that lie in scikit-image's own wheel: nothing is downloaded."""
+"""Photographs in scikit-image's own wheel: nothing is downloaded."""
 
 KINDS = ("png", "gllm", "decoded.png", "jpg", "comparison.png")
-"""What is left of each: NAME.png ..."""
+"""Files left for each photograph: NAME.png ..."""
 
 JPEG = ("jpeg-4:2:0", "jpeg-4:4:4")
 
@@ -41,11 +41,12 @@ def run(
 ) -> list[Row]:
     """Compress and decompress each photograph, print a table, leave files and comparisons in `out_dir` -> our rows.
 
-    `qualities` are from 0 to 100, None for the model's own. With several of them names of files end in the quality.
+    `qualities` are from 0 to 100, None for the model's own. With several qualities the names of files end in the
+    quality.
 
-    JPEG is optimised and progressive; of both chroma samplings, at the lowest quality whose file is as large as ours or
-    larger, the one of higher PSNR. Raises `zoo.WeightsError` without the model, `files.WriteError` where the disk
-    refuses or, unless `force`, a file is there already, `ImportError` where the `eval` extra is missing.
+    JPEG is optimised and progressive. For each chroma sampling it has the lowest quality whose file is at least as
+    large as ours. The sampling of higher PSNR is shown. Raises `zoo.WeightsError` without the model, `files.WriteError`
+    if the disk refuses or, unless `force`, a file exists already, `ImportError` if the `eval` extra is missing.
     """
     folder = files.make_folder(out_dir)
     names = {
@@ -73,7 +74,7 @@ def run(
 
 
 def _compare(codec: codecs.Codec, name: str, image: np.ndarray, folder: Path) -> tuple[Row, Row]:
-    """Our row and that of the better JPEG; writes the original, both files, what ours holds, and the comparison."""
+    """Our row and that of the better JPEG. Writes the original, both files, our reconstruction, and the comparison."""
     data = codec.compress(image)
     decoded = codec.decompress(data)
     row = measure(name, image, decoded, len(data), codec=codec.name, setting=codec.quality)

@@ -1,4 +1,4 @@
-"""Rate and distortion of real files: pictures are encoded, and decoded from the bytes of the file, by many codecs."""
+"""Rate and distortion of real files: many codecs encode pictures, and decode them from the bytes of the files."""
 
 import functools
 import itertools
@@ -22,9 +22,9 @@ Skip = Callable[[Exception], object]
 
 
 class Task(NamedTuple):
-    """One row to be: a picture by its path and its name in the row, and who encodes it.
+    """The task of one row: a picture by its path and its name in the row, and the codec that encodes it.
 
-    `out` is the file to leave, without its suffix, and `force` replaces what is there.
+    `out` is the file to leave, without its suffix. `force` replaces existing files.
     """
 
     contestant: Contestant
@@ -36,11 +36,11 @@ class Task(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """What tells its row from others."""
+        """The key that distinguishes its row from others."""
         return key(self.contestant.codec, self.contestant.setting, self.name)
 
     def outputs(self) -> tuple[Path, Path]:
-        """The file and the decoded picture."""
+        """Paths of the file and of the decoded picture."""
         assert self.out is not None
         suffixes = f".{self.contestant.suffix}", ".decoded.png"
         file, decoded = (self.out.with_name(self.out.name + suffix) for suffix in suffixes)
@@ -55,12 +55,12 @@ def tasks(
     convert: bool = False,
     force: bool = False,
 ) -> list[Task]:
-    """What can be measured: all contestants on all `pictures`, which are paths and names.
+    """All measurements: each contestant on each of the `pictures`, which are pairs of path and name.
 
-    With `out_dir`, made where missing, each task leaves NAME.gllm and NAME.decoded.png there, in a folder of the codec
-    and its setting where there are several; never in place of a picture, and in place of other files with `force`
-    alone. Names that two pictures share, or that would lead to one of the pictures, are counted up. Raises `ValueError`
-    without pictures, `files.WriteError` where the disk refuses.
+    With `out_dir`, made if it is missing, each task leaves NAME.gllm and NAME.decoded.png there. If there are several
+    contestants, each has a folder named after its codec and setting. A task never replaces a picture, and replaces
+    other files only with `force`. Names that two pictures share, or that would lead to one of the pictures, get a
+    number. Raises `ValueError` without pictures, `files.WriteError` if the disk refuses.
     """
     named = list(pictures)
     if not named:
@@ -79,11 +79,12 @@ def tasks(
 def evaluate(
     todo: Sequence[Task], *, jobs: int = 1, start: Callable[[], object] | None = None, skip: Skip | None = None
 ) -> Iterator[Row]:
-    """A generator of one row a task, as soon as it is measured: in order, or of several processes as they finish.
+    """A generator of one row per task, as soon as it is measured.
 
-    A task that fails raises, or with `skip` is left out after a call of that with the error, as are all others of a
-    picture that cannot be read. `start` is called in each of `jobs` processes first. Their seconds are those of a
-    machine that does other work. Raises `files.WriteError` where an output is there already.
+    One process gives the rows in order, several processes give them as they finish. If a task fails, its error is
+    raised. With `skip` that is called with the error, and the task is left out. If a picture cannot be read, all its
+    other tasks are left out too. Each of `jobs` processes calls `start` first. Their seconds are those of a machine
+    that does other work. Raises `files.WriteError` if an output exists already.
     """
     for output in itertools.chain.from_iterable(task.outputs() for task in todo if task.out):
         files.check_free(output, force=todo[0].force)
@@ -127,7 +128,7 @@ def evaluate(
 
 
 def _begin(start: Callable[[], object] | None) -> None:
-    """In a process that measures: it ends with the one that began it, even where that was killed."""
+    """Prepare a process that measures. It ends with the process that began it, even if that process was killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -160,19 +161,19 @@ def examine(task: Task) -> Row:
 
 @functools.lru_cache(maxsize=1)
 def _read(path: Path, convert: bool) -> np.ndarray:
-    """The picture of several tasks in turn."""
+    """The picture, for several tasks in turn."""
     return picture.read(path, convert=convert)
 
 
 def _folder(contestant: Contestant, contestants: Sequence[Contestant]) -> Path:
-    """Where its files go under the output: a colon is no letter of a folder everywhere."""
+    """The contestant's folder under the output. Some systems allow no colon in the name of a folder."""
     of_it = [other for other in contestants if other.codec == contestant.codec]
     path = Path(contestant.codec.replace(":", "")) if len(of_it) < len(contestants) else Path()
     return path / f"quality-{contestant.setting:g}" if len(of_it) > 1 else path
 
 
 def _names(pictures: list[tuple[Path, str]], folders: list[Path], suffixes: set[str]) -> list[str]:
-    """Names counted up until one is free, so that no row or output is another's, and no output a picture."""
+    """Names with numbers that make each free: no two rows or outputs share a name, and no output replaces a picture."""
     inputs = {path.resolve() for path, _ in pictures}
     names: dict[str, None] = {}
     for _, wanted in pictures:

@@ -1,6 +1,6 @@
-"""What a trained mixture says about one photograph: which family carries the probability where, and how well it fits.
+"""A trained mixture on one photograph: which family carries the probability at each place, and how well it fits.
 
-Everything here is the float model, as in training; nothing of it decides what a file holds.
+All of this is the float model, as in training. The float model decides nothing that a file holds.
 """
 
 import functools
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Fit(NamedTuple):
     """The latents of one photograph, `y_hat` [h, w, M] whole numbers, and the mixture of each, arrays [h, w, C, M].
 
-    `mixed` [h, w, 1] is where they are coded under it: all but the coarsest scale of a progressive model, 0 there.
+    `mixed` [h, w, 1] is 1 at positions that the mixture codes. It is 0 at the coarsest scale of a progressive model.
     """
 
     y_hat: np.ndarray
@@ -31,7 +31,7 @@ class Fit(NamedTuple):
 
     @property
     def families(self) -> tuple[str, ...]:
-        """Those of the mixture."""
+        """Families of the mixture."""
         return self.mixture.families
 
 
@@ -46,12 +46,12 @@ class ChannelFit(NamedTuple):
 
 
 def fit(codec: "Codec", image: np.ndarray) -> Fit:
-    """The latents that the codec chooses for uint8 [height, width, 3 or 1], and the distribution it gives each."""
+    """The latents that the codec chooses for uint8 [height, width, 3 or 1], and the distribution of each latent."""
     return fit_of(codec, *codec.analyse(image))
 
 
 def fit_of(codec: "Codec", y_hat: np.ndarray, z_hat: np.ndarray) -> Fit:
-    """The same for latents of `Codec.analyse`. Raises `ValueError` where the model has no mixture."""
+    """The fit for latents of `Codec.analyse`. Raises `ValueError` if the model has no mixture."""
     mixed = np.ones((*y_hat.shape[:2], 1), np.float32)
     if codec.config.entropy_model == "factorized":
         raise ValueError(f"'{codec.name}' has no mixture: the factorised prior codes all of its latents")
@@ -62,7 +62,7 @@ def fit_of(codec: "Codec", y_hat: np.ndarray, z_hat: np.ndarray) -> Fit:
 
 
 def family_weights(fit: Fit) -> np.ndarray:
-    """Weight of each family in the mixture, averaged over channels -> [h, w, families], summing to 1."""
+    """Weight of each family in the mixture, averaged over channels -> [h, w, families]. The weights sum to 1."""
     weights = jnp.exp(fit.mixture.log_weight)
     by_family = weights.reshape(*weights.shape[:2], len(fit.families), -1, weights.shape[-1])
     return np.asarray(by_family.sum(axis=3).mean(axis=-1))
@@ -71,8 +71,8 @@ def family_weights(fit: Fit) -> np.ndarray:
 def family_shares(fit: Fit) -> np.ndarray:
     """Share of each family in the probability of the latents that occurred -> [h, w, families], summing to `mixed`.
 
-    Averaged over channels by the bits each latent costs, so that the many latents that are surely zero do not drown the
-    few that are not.
+    The average over channels is weighted by the bits of each latent. So the many latents that are surely zero do not
+    hide the few others.
     """
     shares, bits = jax.nn.softmax(log_masses(fit), axis=-2), _bits(fit)
     whole = bits.sum(axis=-1, keepdims=True)
@@ -80,7 +80,7 @@ def family_shares(fit: Fit) -> np.ndarray:
 
 
 def bits_map(fit: Fit) -> np.ndarray:
-    """Bits that the latents of each position cost -> [h, w]."""
+    """Bits of the latents of each position -> [h, w]."""
     return np.asarray(_bits(fit).sum(axis=-1))
 
 
@@ -90,10 +90,10 @@ def busiest_channel(fit: Fit) -> int:
 
 
 def channel_fit(fit: Fit, channel: int, *, reach: int | None = None) -> ChannelFit:
-    """How often each whole number occurs in a channel, and how often its mixtures say it should.
+    """How often each whole number occurs in a channel, and how often the channel's mixtures expect it.
 
-    The numbers are those from the channel's smallest latent to its largest, or those within `reach` of zero.
-    `predicted` is the mean over positions of the mixture's probability, split by family.
+    The numbers go from the channel's smallest latent to its largest, or cover those within `reach` of zero. `predicted`
+    is the mean over positions of the mixture's probability, split by family.
     """
     here = fit.mixed[..., 0] > 0
     latents = fit.y_hat[here, channel]
@@ -108,7 +108,7 @@ def channel_fit(fit: Fit, channel: int, *, reach: int | None = None) -> ChannelF
 
 
 def log_masses(fit: Fit) -> jax.Array:
-    """Natural log of the probability that each family brings to each latent that occurred -> [h, w, families, M]."""
+    """Natural log of each family's probability for each latent that occurred -> [h, w, families, M]."""
     return _log_mass(jnp.asarray(fit.y_hat, jnp.float32), fit.mixture)
 
 
@@ -126,5 +126,5 @@ def _mixture(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Arra
 
 @jax.jit
 def _log_mass(v: jax.Array, mixture: Mixture) -> jax.Array:
-    """Natural log of the probability of `v` [..., n] that each family brings -> [..., families, n]."""
+    """Natural log of each family's probability of `v` [..., n] -> [..., families, n]."""
     return jnp.stack([log_mass(v, part) for part in mixture.by_family()], axis=-2)

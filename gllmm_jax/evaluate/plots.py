@@ -1,6 +1,6 @@
-"""Figures. Every function returns a Matplotlib `Figure`, which a notebook shows and `save` writes; no global state.
+"""Figures. Each function returns a Matplotlib `Figure`. A notebook shows it, and `save` writes it. No global state.
 
-Colours are those of Okabe and Ito, which people with any kind of colour vision can tell apart.
+Colours are those of Okabe and Ito. People with any kind of colour vision can tell them apart.
 """
 
 import itertools
@@ -46,10 +46,10 @@ def rate_distortion(
     quality: str = "PSNR (dB)",
     title: str = "",
 ) -> Figure:
-    """Rate-distortion curves, each named where it ends, in its colour; those in `ours` are bold.
+    """Rate-distortion curves. Each is named at its end, in its colour. Those in `ours` are bold.
 
-    With `max_bpp` curves that go on end there, so that names stand in their order. Up to eight others have colours and
-    markers of their own; further ones have them again with another line.
+    With `max_bpp`, longer curves end there, so that the names stand in the order of the curves. Up to eight others have
+    colours and markers of their own. Further curves repeat them with another line.
     """
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
@@ -77,9 +77,10 @@ def rate_distortion(
 
 
 def side_by_side(panels: Sequence[tuple[str, np.ndarray]], boxes: Sequence[Box]) -> Figure:
-    """Pictures of one size beside each other, uint8 [height, width, 3 or 1], and under each its crops, enlarged.
+    """Pictures of one size beside each other, uint8 [height, width, 3 or 1], and enlarged crops under each.
 
-    `panels` are captions and pictures, the original first; it shows where the crops are, each framed in a colour.
+    `panels` are captions and pictures, the original first. The original shows the places of the crops in coloured
+    frames.
     """
     height, width = panels[0][1].shape[:2]
     ratios = [height / width, *(box[2] / box[3] for box in boxes)]
@@ -98,9 +99,10 @@ def side_by_side(panels: Sequence[tuple[str, np.ndarray]], boxes: Sequence[Box])
 
 
 def interesting_boxes(image: np.ndarray, side: int = 88) -> list[Box]:
-    """Two crops of uint8 [height, width, C], chosen from it alone: where it has most detail, and a calm place.
+    """Two crops chosen from uint8 [height, width, C] alone: the place with most detail, and a calm place.
 
-    The calm one is at the lower tenth by detail, not the calmest: a flat sky shows nothing. A small picture has one.
+    The calm crop is at the lower tenth by detail, not at the lowest: a flat sky shows nothing. A small picture has one
+    crop.
     """
     height, width = image.shape[:2]
     tall, wide = min(side, height), min(3 * side // 2, width)
@@ -114,9 +116,9 @@ def interesting_boxes(image: np.ndarray, side: int = 88) -> list[Box]:
 
 
 def maps(image: np.ndarray, named: Mapping[str, np.ndarray], *, unit: str, stride: int = 16) -> Figure:
-    """A photograph, uint8 [height, width, C], beside maps of it, one value a latent [h, w], all on one scale.
+    """A photograph, uint8 [height, width, C], beside maps with one value per latent [h, w], all on one scale.
 
-    `stride`: pixels per latent, on each axis.
+    `stride` is the number of pixels per latent, on each axis.
     """
     height, width = image.shape[:2]
     figure = Figure(figsize=(3.4 * (1 + len(named)), 3.4 * height / width + 1.2), layout="constrained")
@@ -159,7 +161,7 @@ def fitted_channel(fit: ChannelFit) -> Figure:
 
 
 def lines(named: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, x: str, y: str, title: str = "") -> Figure:
-    """Lines through (x values, y values) by name, on axes that say `x` and `y`; families have their colours."""
+    """Lines through (x values, y values) by name, on axes labelled `x` and `y`. Families have their colours."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     colours = itertools.cycle(OTHERS)
@@ -173,7 +175,7 @@ def lines(named: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, x: st
 
 
 def stacked(shares: Mapping[str, Sequence[float]], *, x: str, y: str, title: str = "") -> Figure:
-    """A bar for each place, numbered from 1, of the shares of the families one above the other."""
+    """A bar for each place, numbered from 1, with the shares of the families one above the other."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     base = np.zeros(len(next(iter(shares.values()))))
@@ -187,7 +189,7 @@ def stacked(shares: Mapping[str, Sequence[float]], *, x: str, y: str, title: str
 
 
 def rounds(named: Mapping[str, np.ndarray]) -> Figure:
-    """Maps [h, w] of the round in which each position of the latents is coded, counted from 1."""
+    """Maps [h, w] of the round that codes each position of the latents, counted from 1."""
     figure = Figure(figsize=(4.2 * len(named), 3.4), layout="constrained")
     for axis, (name, values) in zip(figure.subplots(1, len(named), squeeze=False)[0], named.items(), strict=True):
         shown = axis.imshow(values, cmap="cividis", interpolation="nearest")
@@ -199,7 +201,7 @@ def rounds(named: Mapping[str, np.ndarray]) -> Figure:
 
 
 def _legend(axes: Any) -> None:
-    """Right of the plot, where it hides no data."""
+    """Put a legend right of the plot, where it hides no data."""
     axes.legend(frameon=False, bbox_to_anchor=(1.01, 1), loc="upper left", borderaxespad=0)
 
 

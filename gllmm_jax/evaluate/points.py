@@ -1,4 +1,4 @@
-"""Means of rows, setting by setting; stored and published points; and what one curve saves on another."""
+"""Means of rows by setting, stored and published points, and what one curve saves on another."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,17 +12,17 @@ from gllmm_jax.evaluate.rows import Row, mean_row
 from gllmm_jax.peers import published
 
 METRICS = {"PSNR": "psnr", "MS-SSIM": "msssim_db"}
-"""Column of each quality that curves are drawn of, in dB."""
+"""The column of each quality that curves show, in dB."""
 
 PUBLISHED = " (published)"
-"""What the names of published curves end in."""
+"""The end of the names of published curves."""
 
 KODAK_PIXELS = 512 * 768
 KODAK = frozenset(f"kodim{number:02}" for number in range(1, 25))
 
 
 class Against(NamedTuple):
-    """How a codec stands to the anchor, by one metric; the difference is None where one of the two is no curve."""
+    """A codec compared with the anchor, by one metric. The difference is None if one of the two is no curve."""
 
     codec: str
     anchor: str
@@ -31,7 +31,7 @@ class Against(NamedTuple):
 
 
 def means(rows: Iterable[Row]) -> list[Row]:
-    """A row of means for each codec and setting, in the order they came in."""
+    """A row of means for each codec and setting, in the order of their first rows."""
     groups: dict[tuple[str, float | None], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["codec"], row["setting"]), []).append(row)
@@ -39,7 +39,7 @@ def means(rows: Iterable[Row]) -> list[Row]:
 
 
 def complete(rows: Sequence[Row], *, warn: Callable[[str], object]) -> list[Row]:
-    """Without settings that lack a picture which others have: means over other pictures mislead. `warn` is told."""
+    """Drop settings that lack a picture which others have: means over other pictures mislead. `warn` is told."""
     have: dict[tuple[str, float | None], set[str]] = {}
     for row in rows:
         have.setdefault((row["codec"], row["setting"]), set()).add(row["image"])
@@ -54,7 +54,7 @@ def complete(rows: Sequence[Row], *, warn: Callable[[str], object]) -> list[Row]
 
 
 def curves(mean_rows: Iterable[Row], metric: str = "psnr") -> dict[str, Curve]:
-    """The curve of each codec through its means, by a column in dB; one point is a curve of one."""
+    """The curve of each codec through its means, by a column in dB. One point makes a curve of one."""
     points: dict[str, list[tuple[float, float | None]]] = {}
     for row in mean_rows:
         points.setdefault(row["codec"], []).append((row["bpp"], row[metric]))
@@ -62,9 +62,9 @@ def curves(mean_rows: Iterable[Row], metric: str = "psnr") -> dict[str, Curve]:
 
 
 def published_means(names: Iterable[str], images: Iterable[str]) -> list[Row]:
-    """Rows of means on Kodak as published; `images` must be named as the 24 pictures are.
+    """Published rows of means on Kodak. `images` must have the names of the 24 pictures.
 
-    Raises `ValueError` where they are not, and on a codec that has no published curve.
+    Raises `ValueError` if they do not, and for a codec without a published curve.
     """
     names = list(names)
     points: dict[str, list[published.Published]] = {}
@@ -85,9 +85,9 @@ def published_means(names: Iterable[str], images: Iterable[str]) -> list[Row]:
 def stored(
     path: Path, images: Iterable[str], measured: Collection[str] = (), *, warn: Callable[[str], object]
 ) -> list[Row]:
-    """Rows of other codecs from a file, of these pictures alone, but for codecs that are `measured` anew.
+    """Rows of other codecs from a file, for these pictures alone, without codecs that are `measured` anew.
 
-    Raises `ValueError` where it has none of these pictures.
+    Raises `ValueError` if the file has none of these pictures.
     """
     wanted = set(images)
     kept = [row for row in rowing.read(path, warn=warn) if row["image"] in wanted]
@@ -99,16 +99,16 @@ def stored(
 
 
 def anchor_of(ours: Sequence[str], others: Sequence[str], wanted: str | None) -> str:
-    """The codec to compare with: the one `wanted`, or the first of the `others`, or else of `ours`.
+    """The codec to compare with: `wanted`, or else the first of the `others`, or else of `ours`.
 
-    Raises `ValueError` where there is none of that name.
+    Raises `ValueError` if none has that name.
     """
     names = list(dict.fromkeys([*others, *ours]))
     return names[0] if wanted is None else _full([wanted], names, "there is no '{}' to compare with")[0]
 
 
 def against(mean_rows: Sequence[Row], anchor: str) -> list[Against]:
-    """Every other codec against the anchor, by PSNR and by MS-SSIM in dB; none where the anchor has no means."""
+    """Each other codec against the anchor, by PSNR and by MS-SSIM in dB. Empty if the anchor has no means."""
     found = []
     for metric, column in METRICS.items():
         its = curves(mean_rows, column)
@@ -122,7 +122,7 @@ def against(mean_rows: Sequence[Row], anchor: str) -> list[Against]:
 
 
 def plain(comparisons: Iterable[Against]) -> list[dict[str, Any]]:
-    """For JSON: a dictionary each, without NaN."""
+    """Dictionaries for JSON, without NaN."""
     found = []
     for one in comparisons:
         figures = {} if one.difference is None else one.difference._asdict()
@@ -132,7 +132,7 @@ def plain(comparisons: Iterable[Against]) -> list[dict[str, Any]]:
 
 
 def table(comparisons: Sequence[Against]) -> list[str]:
-    """Lines for people: what each saves on the anchor, and how far the two curves overlap."""
+    """Lines for people: the savings of each on the anchor, and how far the two curves overlap."""
     if not comparisons:
         return []
     width = max(len(one.codec) for one in comparisons)
@@ -156,7 +156,7 @@ def table(comparisons: Sequence[Against]) -> list[str]:
 
 
 def _full(names: Iterable[str], there: Collection[str], problem: str) -> list[str]:
-    """Full names: the one that is given, or the first that begins so. Raises `ValueError` with `problem` on others."""
+    """Full names: the given name, or the first that begins with it. Raises `ValueError` with `problem` for others."""
     found = []
     for name in names:
         full = [one for one in there if one == name] or [
@@ -174,6 +174,6 @@ def _some(names: Collection[str]) -> str:
 
 
 def gains(ours: Curve, others: Mapping[str, Curve], rates: Iterable[float]) -> dict[str, list[float]]:
-    """dB ahead of each other curve at each rate; NaN outside either."""
+    """dB ahead of each other curve at each rate. NaN outside either curve."""
     rates = list(rates)
     return {name: [psnr_at(ours, rate) - psnr_at(curve, rate) for rate in rates] for name, curve in others.items()}

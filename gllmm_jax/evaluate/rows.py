@@ -1,8 +1,7 @@
-"""What is measured of one picture: a row of figures, in tables for people and in files that a stopped run goes on with.
+"""Measurements of one picture: a row of figures, for tables, and for files that a stopped run continues.
 
-A file of rows is CSV, or JSON lines where its name ends in .jsonl. Each row is added whole as soon as it is known. Rows
-are told apart by codec, setting and name of the picture: other pictures, and other weights of one name, need another
-file.
+A file of rows is CSV, or JSON lines if its name ends in .jsonl. Each row is added whole as soon as it is known. Codec,
+setting and picture name distinguish rows. Other pictures, and other weights of one name, need another file.
 """
 
 import contextlib
@@ -23,11 +22,11 @@ from gllmm_jax import metrics
 class Row(TypedDict):
     """One picture through one codec at one setting.
 
-    `setting` is the quality of a model, from 0 to 100, None of one that has one alone, and another codec's own number.
-    `bytes` is the size of the file, `bpp` in bits per true pixel, `psnr` of RGB in dB, `msssim` in [0, 1] and
-    `msssim_db` the same as -10 log10(1 - MS-SSIM). Seconds are of the wall clock. `peak_mb` is the most memory that the
-    process took, in millions of bytes. A figure that does not exist is None: the PSNR of a perfect picture, the MS-SSIM
-    of one under 11 pixels, what a file of rows does not hold.
+    `setting` is the quality of a model, from 0 to 100, or None for a model with one quality. For another codec it is
+    the codec's own number. `bytes` is the size of the file, `bpp` in bits per true pixel, `psnr` of RGB in dB, `msssim`
+    in [0, 1] and `msssim_db` the same as -10 log10(1 - MS-SSIM). Seconds are wall-clock seconds. `peak_mb` is the most
+    memory that the process took, in millions of bytes. A figure that does not exist is None: the PSNR of a perfect
+    picture, the MS-SSIM of a picture under 11 pixels, or a figure that a file of rows does not hold.
     """
 
     codec: str
@@ -85,15 +84,15 @@ def measure(
 
 
 def decibels(msssim: float | None) -> float | None:
-    """MS-SSIM as -10 log10(1 - MS-SSIM); None of a perfect picture."""
+    """MS-SSIM as -10 log10(1 - MS-SSIM). None for a perfect picture."""
     return None if msssim is None or msssim >= 1 else -10 * math.log10(1 - msssim)
 
 
 def mean_row(rows: Sequence[Row]) -> Row:
     """Column means of rows of one codec at one setting, each over the pictures that have the figure.
 
-    With a perfect picture, whose PSNR is infinite, there is no mean PSNR. MS-SSIM in dB is that of the mean MS-SSIM, as
-    published figures are. Of the memory it is the most. The row is named "mean".
+    With a perfect picture, whose PSNR is infinite, there is no mean PSNR. MS-SSIM in dB is computed from the mean
+    MS-SSIM, as in published figures. `peak_mb` is the largest of the rows. The name of the row is "mean".
     """
     means = {name: _mean([row[name] for row in rows]) for name in _FIGURES}
     peaks = [row["peak_mb"] for row in rows if row["peak_mb"] is not None]
@@ -105,20 +104,19 @@ def mean_row(rows: Sequence[Row]) -> Row:
 
 
 def key(codec: str, setting: float | None, image: str) -> Key:
-    """What tells a row from all others."""
+    """The values that distinguish a row from all others."""
     return codec, "" if setting is None else f"{setting:g}", image
 
 
 def key_of(row: Row) -> Key:
-    """That of a row."""
+    """The key of a row."""
     return key(row["codec"], row["setting"], row["image"])
 
 
 def read(path: str | os.PathLike[str], *, warn: Callable[[str], object] | None = None) -> list[Row]:
-    """The rows of a file, the last of those that are about the same.
+    """The rows of a file. Of several rows with one key, the last counts.
 
-    Raises `ValueError` where a column that is needed is missing, or a line is damaged. `warn` is told of columns that
-    are not known.
+    Raises `ValueError` if a required column is missing or a line is damaged. `warn` is told of unknown columns.
     """
     return _rows(path, Path(path).read_bytes(), warn)
 
@@ -144,10 +142,10 @@ def _rows(path: str | os.PathLike[str], content: bytes, warn: Callable[[str], ob
 
 
 class File:
-    """A file of rows that grows. `rows` are those it has, in its order.
+    """A file of rows that grows. `rows` are its rows, in its order.
 
-    A last line that has no end is a row that a killed process was writing, and is removed. Raises `ValueError` on a
-    file that holds something else, and leaves it as it is; `OSError` where it cannot be written.
+    A last line without an end is a row that a killed process was writing, and is removed. Raises `ValueError` for a
+    file that holds something else, and leaves that file as it is; `OSError` if the file cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, warn: Callable[[str], object] | None = None) -> None:
@@ -168,7 +166,7 @@ class File:
             self._columns = tuple(next(csv.reader(file)))
 
     def add(self, row: Row) -> None:
-        """One more, on the disk when it returns."""
+        """Add one row. The row is on the disk when the call returns."""
         shown = {name: _rounded(value) for name, value in row.items()}
         if _is_json(self.path):
             line = json.dumps(shown) + "\n"
@@ -182,7 +180,7 @@ class File:
 
 
 def heading(codec: int, image: int) -> str:
-    """What `line` shows, for names of codecs and pictures of up to so many letters."""
+    """The heading of `line`, for names of codecs and pictures of up to so many letters."""
     left = f"{'codec':{codec}} {'setting':>7} {'image':{image}}"
     return (
         f"{left} {'bytes':>10} {'bpp':>7} {'PSNR':>6} {'MS-SSIM':>7} {'in dB':>6} {'encode':>8} {'decode':>8} {'MB':>6}"
@@ -190,7 +188,7 @@ def heading(codec: int, image: int) -> str:
 
 
 def line(row: Row, codec: int, image: int) -> str:
-    """The row as text for people; a dash for what there is not."""
+    """The row as text for people, with a dash for each absent figure."""
     setting = "" if row["setting"] is None else f"{row['setting']:g}"
     left = f"{row['codec']:{codec}} {setting:>7} {row['image']:{image}} {row['bytes']:>10,.0f} {row['bpp']:>7.3f}"
     shown = _shown(row["psnr"], "6.2f"), _shown(row["msssim"], "7.4f"), _shown(row["msssim_db"], "6.2f")

@@ -1,4 +1,4 @@
-"""What a call costs: seconds without compiling, and the most memory that its process took."""
+"""The cost of a call: seconds without compiling, and the most memory that its process took."""
 
 import contextlib
 import re
@@ -13,11 +13,11 @@ Result = TypeVar("Result")
 
 _COMPILE = "/jax/core/compile/backend_compile_duration"
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-_compiled: list[float] = []  # seconds of each compilation since the first call here
+_compiled: list[float] = []  # seconds of each compilation since the first call of this module
 
 
 def timed(call: Callable[[], Result]) -> tuple[Result, float]:
-    """What `call` gives, and the seconds it takes. Where JAX compiles on the way, it is called again for the time."""
+    """The result of `call`, and its seconds. If JAX compiles on the way, the call is repeated for the time."""
     if not _compiled:
         _compiled.append(0.0)
         jax.monitoring.register_event_duration_secs_listener(_listen)
@@ -30,13 +30,13 @@ def timed(call: Callable[[], Result]) -> tuple[Result, float]:
 
 
 def forget_peak() -> None:
-    """The most memory is counted anew from here on, where the system can (Linux)."""
+    """Start the count of the most memory anew, if the system can (Linux)."""
     with contextlib.suppress(OSError):
         _RESET.write_text("5")
 
 
 def peak_mb() -> float | None:
-    """The most memory that this process took since `forget_peak`, in millions of bytes; None where nobody tells."""
+    """The most memory that this process took since `forget_peak`, in millions of bytes. None if it is unknown."""
     try:
         found = re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(), flags=re.MULTILINE)
     except OSError:

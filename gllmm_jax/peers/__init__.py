@@ -1,1 +1,1 @@
-"""Other codecs: each a few lines over a library that is kept, behind one table; and curves that others published."""
+"""Other codecs, each a few lines over a maintained library, behind one table; and curves that others published."""

@@ -1,8 +1,8 @@
-"""One intra frame of HEVC or VVC, by the ffmpeg that imageio-ffmpeg brings: libx265 and libvvenc, 10 bits a sample.
+"""One intra frame of HEVC or VVC, by the ffmpeg of imageio-ffmpeg: libx265 and libvvenc, 10 bits a sample.
 
-libx265 takes 4:4:4. libvvenc takes 4:2:0 alone, as ffmpeg calls it. Pixels go through BT.601's YCbCr of full range,
-which gave both more PSNR than BT.709's. A frame is the picture continued to whole blocks of 8 pixels and to 64 on a
-side, since the encoders refuse smaller ones; whoever decodes says the size again.
+libx265 takes 4:4:4. As ffmpeg calls it, libvvenc takes only 4:2:0. Pixels go through BT.601's YCbCr of full range,
+which gave both codecs more PSNR than BT.709's. A frame is the picture continued to whole blocks of 8 pixels and to at
+least 64 pixels on a side, because the encoders refuse smaller frames. The caller of the decoder gives the size again.
 """
 
 import functools
@@ -13,7 +13,7 @@ import numpy as np
 from gllmm_jax.peers.peer import Peer, Shape
 
 LEAST, BLOCK = 64, 8
-"""Pixels on a side of a frame, at least, and what they are a multiple of."""
+"""Least number of pixels on a side of a frame, and the number that a side is a multiple of."""
 
 _EXACT = "flags=lanczos+accurate_rnd+full_chroma_int+full_chroma_inp"
 _TO_YUV = f"scale=out_color_matrix=bt470bg:out_range=full:{_EXACT},format="
@@ -24,13 +24,13 @@ ENCODERS = {
     "hevc": "-c:v libx265 -preset veryslow -tune psnr -x265-params qp={}:keyint=1:info=0:log-level=none",
     "vvc": "-c:v libvvenc -preset medium -qpa 0 -qp {}",
 }
-"""Options by format; a larger QP makes a smaller file."""
+"""Options by format. A larger QP makes a smaller file."""
 
 SAMPLES = {"hevc": "yuv444p10le", "vvc": "yuv420p10le"}
 
 
 def peers() -> dict[str, Peer]:
-    """By name."""
+    """The codecs by name."""
     return {
         "hevc-x265-4:4:4": _peer("hevc", range(51, -1, -1), tuple(range(48, 17, -3))),
         "vvc-vvenc-4:2:0": _peer("vvc", range(63, -1, -1), tuple(range(50, 16, -3))),
@@ -38,7 +38,7 @@ def peers() -> dict[str, Peer]:
 
 
 def encode(kind: str, image: np.ndarray, qp: int) -> bytes:
-    """A raw stream of one frame. Raises `ValueError` where ffmpeg refuses, `ImportError` where it is missing."""
+    """A raw stream of one frame. Raises `ValueError` if ffmpeg refuses, `ImportError` if ffmpeg is missing."""
     height, width, channels = image.shape
     tall, wide = (max(LEAST, -(-side // BLOCK) * BLOCK) for side in (height, width))
     frame = np.pad(np.repeat(image, 3 // channels, axis=-1), ((0, tall - height), (0, wide - width), (0, 0)), "edge")
@@ -48,7 +48,7 @@ def encode(kind: str, image: np.ndarray, qp: int) -> bytes:
 
 
 def decode(kind: str, data: bytes, shape: Shape) -> np.ndarray:
-    """The picture in such a stream. Raises as `encode` does."""
+    """The picture in such a stream. Raises the errors of `encode`."""
     height, width, channels = shape
     tall, wide = (max(LEAST, -(-side // BLOCK) * BLOCK) for side in (height, width))
     pixels = _run(["-f", kind, "-i", "-", "-vf", _TO_RGB, "-f", "rawvideo", "-"], data)
@@ -67,7 +67,7 @@ def missing(kind: str) -> str | None:
 
 @functools.cache
 def encoders() -> frozenset[str]:
-    """The names of all encoders that this ffmpeg has. Raises as `encode` does."""
+    """The names of all encoders of this ffmpeg. Raises the errors of `encode`."""
     lines = _run(["-encoders"], b"").decode(errors="replace").splitlines()
     return frozenset(words[1] for line in lines if len(words := line.split()) > 1)
 

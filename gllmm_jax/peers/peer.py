@@ -1,4 +1,4 @@
-"""What the table of other codecs knows about one."""
+"""The facts about a codec in the table of other codecs."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -6,14 +6,15 @@ from typing import NamedTuple
 import numpy as np
 
 Shape = tuple[int, ...]
-"""Of a picture: (height, width, 3 or 1)."""
+"""Shape of a picture: (height, width, 3 or 1)."""
 
 
 class Peer(NamedTuple):
-    """`encode` makes a file of uint8 [height, width, 3 or 1] at one of `qualities`; `decode` gives back such a picture.
+    """`encode` makes a file of uint8 [height, width, 3 or 1] at one of `qualities`. `decode` gives such a picture back.
 
-    `qualities` are the library's own numbers, from the smallest file to the largest; those of `curve` draw a curve.
-    `missing` tells what is to be installed, None where nothing is. `outside`: ffmpeg does the work, in its own process.
+    `qualities` are the library's own numbers, from the smallest file to the largest. Those of `curve` draw a curve.
+    `missing` tells what to install, or is None if nothing is missing. `outside` says that ffmpeg works in a process of
+    its own.
     """
 
     library: str

@@ -1,6 +1,6 @@
-"""Rate and distortion as others published them: means over a set of pictures, each point with its source.
+"""Published rates and distortions: means over a set of pictures, each point with its source.
 
-The points lie in `published.csv` beside this file. MS-SSIM is missing where the source has none.
+The points are in `published.csv` beside this file. MS-SSIM is absent if the source has none.
 """
 
 import csv
@@ -25,7 +25,7 @@ class Published(NamedTuple):
 
 
 def read(pictures: str | None = None) -> list[Published]:
-    """All points, or those of one set of `pictures`, by codec and rate."""
+    """All points, or the points of one set of `pictures`, in order of codec and rate."""
     with FILE.open(newline="") as file:
         rows = [
             Published(

@@ -1,4 +1,4 @@
-"""The table of other codecs, and what is done with any of them.
+"""The table of other codecs, and functions for each codec in it.
 
 >>> import numpy as np
 >>> from gllmm_jax.peers import table
@@ -19,17 +19,17 @@ PEERS: dict[str, Peer] = through_pillow.peers() | ffmpeg.peers()
 
 
 def available() -> list[str]:
-    """Names of those whose library is here."""
+    """Names of the codecs whose library is installed."""
     return [name for name in PEERS if missing(name) is None]
 
 
 def missing(name: str) -> str | None:
-    """What has to be installed for a codec, in a sentence; None where it is here."""
+    """What to install for a codec, in a sentence; None if it is installed."""
     return PEERS[name].missing()
 
 
 def named(names: Iterable[str]) -> list[str]:
-    """Full names: of "jpeg" all that begin so, up to a dash. Raises `ValueError` on a name that none has."""
+    """Full names. "jpeg" gives all names that begin so, up to a dash. Raises `ValueError` for a name that none has."""
     found: dict[str, None] = {}
     for name in names:
         its = [full for full in PEERS if full == name or full.startswith(f"{name}-")]
@@ -40,7 +40,7 @@ def named(names: Iterable[str]) -> list[str]:
 
 
 def encode(name: str, image: np.ndarray, quality: int) -> bytes:
-    """A file of the codec `name` from uint8 [height, width, 3 or 1]. Raises `ImportError` where it is missing."""
+    """A file of the codec `name` from uint8 [height, width, 3 or 1]. Raises `ImportError` if the codec is missing."""
     return PEERS[name].encode(image, quality)
 
 
@@ -50,9 +50,9 @@ def decode(name: str, data: bytes, shape: Shape) -> np.ndarray:
 
 
 def at_size(name: str, image: np.ndarray, size: int) -> tuple[int, bytes]:
-    """The lowest quality whose file has `size` bytes or more, and that file: the same size, in the peer's favour.
+    """The lowest quality whose file has at least `size` bytes, and that file: the same size, in the peer's favour.
 
-    Where even the best file is smaller, that one. Found by bisection: sizes rise with quality but for a few bytes.
+    If even the largest file is smaller, that file. The search is a bisection: sizes rise with quality, to a few bytes.
     """
     qualities = PEERS[name].qualities
     low, high = 0, len(qualities) - 1

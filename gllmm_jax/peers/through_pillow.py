@@ -19,7 +19,7 @@ _JPEG2000_CURVE = 300, 200, 130, 90, 64, 44, 32, 23, 17, 13, 10, 7
 
 
 def peers() -> dict[str, Peer]:
-    """By name. The number of JPEG 2000 is how many times smaller than its pixels a file is to be."""
+    """The codecs by name. JPEG 2000's number says how many times smaller than its pixels a file is to be."""
     return {
         "jpeg-4:2:0": _peer("JPEG", "jpg", range(1, 97), _JPEG_CURVE, _JPEG | {"subsampling": 2}),
         "jpeg-4:4:4": _peer("JPEG", "jpg", range(1, 97), _JPEG_CURVE, _JPEG | {"subsampling": 0}),

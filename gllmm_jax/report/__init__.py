@@ -1,1 +1,1 @@
-"""A run of `evaluate` as one page that needs no network: curves, BD-rates, pictures beside each other, all rows."""
+"""A run of `evaluate` as one page that needs no network: curves, BD-rates, pictures beside each other and all rows."""

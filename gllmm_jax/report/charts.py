@@ -1,4 +1,4 @@
-"""Charts of means, as Plotly draws them in the page: plain dictionaries, and the library's own text."""
+"""Charts of means for the page: plain dictionaries, as Plotly draws them, and the library's own text."""
 
 import html
 import itertools
@@ -10,7 +10,7 @@ from gllmm_jax.evaluate.rows import Row
 
 
 class Chart(NamedTuple):
-    """What is drawn over the rate: a `column` of rows, on an axis of that text and `scale`."""
+    """A chart over the rate: a `column` of rows on an axis with this text and `scale`."""
 
     title: str
     column: str
@@ -24,14 +24,14 @@ CHARTS = {
     "encoding": Chart("Encoding", "encode_seconds", "seconds a picture", "log"),
     "decoding": Chart("Decoding", "decode_seconds", "seconds a picture", "log"),
 }
-"""By the id of their places in the page."""
+"""Charts by the id of their place in the page."""
 
 _SYMBOLS = ("square", "diamond", "triangle-down", "triangle-up", "cross", "x", "star", "hexagon")
 _DASHES = ("solid", "dash", "dot")
 
 
 def library() -> str:
-    """JavaScript of the whole of Plotly. Raises `ImportError` where the package is missing."""
+    """The JavaScript of all of Plotly. Raises `ImportError` if the package is missing."""
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
@@ -40,7 +40,7 @@ def library() -> str:
 
 
 def figures(means: Sequence[Row], ours: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The charts of `CHARTS` whose column some row has, each with `data` and `layout`; codecs of `ours` are bold."""
+    """Charts of `CHARTS` for columns that some row has, each with `data` and `layout`. Codecs of `ours` are bold."""
     looks = dict(_looks(list(dict.fromkeys(row["codec"] for row in means)), ours))
     found = {}
     for place, chart in CHARTS.items():
@@ -52,7 +52,7 @@ def figures(means: Sequence[Row], ours: Sequence[str]) -> dict[str, dict[str, An
 
 
 def _looks(names: Sequence[str], ours: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Of each codec its line and marker: colours as in `evaluate.plots`, which everybody can tell apart."""
+    """Line and marker of each codec. The colours are those of `evaluate.plots`, which everybody can tell apart."""
     own = itertools.cycle(OURS)
     others = itertools.cycle(itertools.product(_DASHES, zip(OTHERS, _SYMBOLS, strict=True)))
     for name in names:

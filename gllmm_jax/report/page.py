@@ -1,7 +1,7 @@
-"""The page of a report: one HTML file with all that it shows, and a rule that lets the browser load nothing else.
+"""The page of a report: one HTML file with everything it shows, and a rule that lets the browser load nothing else.
 
-Whatever comes from a user, names above all, is escaped where it becomes text of the page. A browser runs the two
-scripts of the page alone, which it knows by their hashes.
+All text from users, such as names, is escaped where it becomes text of the page. A browser runs only the two scripts of
+the page, which it knows by their hashes.
 """
 
 import base64
@@ -20,10 +20,10 @@ from gllmm_jax.report.pictures import LONGEST, QUALITY, Shown, View
 
 
 class Report(NamedTuple):
-    """What a page shows.
+    """The contents of a page.
 
-    `rows` are of single pictures, `means` of each codec and setting, `ours` the names of our codecs. `anchor` is what
-    BD-rates are against until the reader chooses another. `pictures` may be empty.
+    `rows` are of single pictures, `means` of each codec and setting. `ours` are the names of our codecs. `anchor` is
+    the codec that BD-rates compare with, until the reader chooses another. `pictures` may be empty.
     """
 
     title: str
@@ -35,7 +35,7 @@ class Report(NamedTuple):
 
 
 def build(report: Report) -> str:
-    """The text of the HTML file. Raises `ImportError` where Plotly is missing."""
+    """The text of the HTML file. Raises `ImportError` if Plotly is missing."""
     figures = charts.figures(report.means, report.ours)
     library, script = charts.library(), _file("page.js") + _file("viewer.js")
     shown = [_shown(one) for one in report.pictures]
@@ -74,7 +74,7 @@ def _hash(script: str) -> str:
 
 
 def _data(value: Any) -> str:
-    """JSON that holds no letter of HTML."""
+    """JSON without the characters that HTML interprets."""
     text = json.dumps(value, allow_nan=False)
     return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
@@ -85,7 +85,7 @@ def _place(place: str) -> str:
 
 
 def _differences(report: Report) -> str:
-    """A choice of the anchor, and a table for each."""
+    """A choice of the anchor, and a table for each anchor."""
     names = dict.fromkeys(row["codec"] for row in report.means)
     if len(names) < 2:
         return "<p>There is one codec alone, and nothing to compare it with.</p>"
@@ -100,7 +100,7 @@ def _differences(report: Report) -> str:
 
 
 def _pictures(pictures: Sequence[Shown]) -> str:
-    """The viewer, what it shows, and both files of each picture."""
+    """The viewer, its pictures, and both files of each picture."""
     # a flat picture may be exact
     least = min(99.9, *(one.fidelity for one in pictures))
     note = f"The page holds AVIF 4:4:4 of quality {QUALITY}, which keeps decoded pixels at {least:.1f} dB or more."
@@ -110,7 +110,7 @@ def _pictures(pictures: Sequence[Shown]) -> str:
 
 
 def _shown(one: Shown) -> dict[str, Any]:
-    """For the viewer."""
+    """Facts of one picture for the viewer."""
     views = [{"caption": _caption(view), "avif": base64.b64encode(view.avif).decode()} for view in one.views]
     return {"name": one.name, "height": one.height, "width": one.width, "views": views}
 

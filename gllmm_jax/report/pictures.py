@@ -1,7 +1,7 @@
-"""Pictures of a report: the original, ours, and what another codec makes of as many bytes, as a browser shows them.
+"""Pictures of a report: the original, ours, and another codec's picture from as many bytes, as a browser shows them.
 
-A page holds them as AVIF of high quality, since lossless files would take three times as much. `Shown.fidelity` says
-how near that comes. Figures are those of the codecs' own files, and of the whole picture.
+A page holds them as AVIF of high quality, because lossless files would take three times as much. `Shown.fidelity` says
+how near AVIF comes. Figures are those of the codecs' own files, and of the whole picture.
 """
 
 import io
@@ -19,27 +19,27 @@ from gllmm_jax.peers import table
 from gllmm_jax.picture import picture
 
 QUALITY = 92
-"""Of the AVIF files, 4:4:4."""
+"""Quality of the AVIF files, which are 4:4:4."""
 
 LONGEST = 1024
-"""Pixels of a side. A larger picture is shown by its middle, pixel for pixel."""
+"""Pixels of a side. The page shows the middle of a larger picture, pixel for pixel."""
 
 
 JPEG = "jpeg-4:2:0"
 
 
 class View(NamedTuple):
-    """One picture as a codec has it: its row, None of the original, and the AVIF file that a browser shows."""
+    """One picture of a codec: its row, None for the original, and the AVIF file that a browser shows."""
 
     row: Row | None
     avif: bytes
 
 
 class Shown(NamedTuple):
-    """One picture: its name, the size of what is shown in pixels, and the views: original, ours, the other codec's.
+    """One picture: its name, the size of the shown part in pixels, and the views (original, ours, the other codec's).
 
-    `fidelity` is the PSNR in dB of the AVIF file that is farthest from its pixels. `middle` says that it is the middle
-    of a larger picture.
+    `fidelity` is the PSNR in dB of the AVIF file that is farthest from its pixels. `middle` says that the views show
+    the middle of a larger picture.
     """
 
     name: str
@@ -59,11 +59,11 @@ def duel(
     other: str | None = None,
     **places: str | None,
 ) -> tuple[Ours, str]:
-    """Who makes the pictures: a model at one quality, and another codec, by its full name.
+    """The makers of the pictures: a model at one quality, and another codec by its full name.
 
-    Unless they are given, it is the first model of `ours` that is installed, at the middle one of its settings in the
-    rows, and the first other codec of the rows whose library is here, or else JPEG. Raises `ValueError` where there is
-    no model, it has no such quality, or the other codec is missing; `zoo.WeightsError`.
+    By default the model is the first of `ours` that is installed, at the middle one of its settings in the rows. The
+    default of the other codec is the first other codec of the rows whose library is installed, or else JPEG. Raises
+    `ValueError` if there is no model, the model has no such quality, or the other codec is missing; `zoo.WeightsError`.
     """
     rows = list(rows)
     model = model or next((name for name in ours if name in zoo.names()), None)
@@ -89,7 +89,7 @@ def duel(
 def shown(ours: Contestant, other: str, path: Path, name: str, *, convert: bool = False) -> Shown:
     """A picture by `ours`, and by the `other` codec of `peers.table` at the same size or just above.
 
-    Raises `PictureError` on a file that is no picture, and what the codecs raise.
+    Raises `PictureError` for a file that is no picture, and the errors of the codecs.
     """
     image = picture.read(path, convert=convert)
     data = ours.encode(image)
@@ -110,7 +110,7 @@ def shown(ours: Contestant, other: str, path: Path, name: str, *, convert: bool 
 
 
 def _middle(pixels: np.ndarray) -> np.ndarray:
-    # [height, width, 3 or 1] -> at most LONGEST each way, in colour
+    # [height, width, 3 or 1] -> at most LONGEST pixels each way, in colour
     top, left = (max(0, size - LONGEST) // 2 for size in pixels.shape[:2])
     part = pixels[top : top + LONGEST, left : left + LONGEST]
     return np.broadcast_to(part, (*part.shape[:2], 3))

@@ -1,4 +1,4 @@
-"""Tables of a report as HTML, which the page sorts by any column. Names are escaped here."""
+"""Tables of a report as HTML. The page sorts them by any column. Names are escaped here."""
 
 import html
 import math
@@ -22,18 +22,18 @@ COLUMNS = {
     "decode_seconds": ("decoding, s", ".3f"),
     "peak_mb": ("memory, MB", ",.0f"),
 }
-"""Of `Row`, those that are shown: the heading of each, and how its numbers are written."""
+"""Columns of `Row` that the page shows: the heading of each, and the format of its numbers."""
 
 
 class Cell(NamedTuple):
-    """What a cell is sorted by, None of what there is not, and what it shows."""
+    """A cell's sort value, None for an absent figure, and the text that it shows."""
 
     value: str | float | None
     text: str
 
 
 def rows(its: Iterable[Row]) -> str:
-    """A line for each row; a column that is empty is left out."""
+    """A line for each row. Empty columns are left out."""
     its = list(its)
     columns = {name: how for name, how in COLUMNS.items() if any(row[name] not in (None, "") for row in its)}
     lines = [[_cell(row[name], form) for name, (_, form) in columns.items()] for row in its]
@@ -41,13 +41,13 @@ def rows(its: Iterable[Row]) -> str:
 
 
 def differences(means: Sequence[Row], anchor: str) -> str:
-    """How each other codec stands to the anchor, by each metric."""
+    """Each other codec compared with the anchor, by each metric."""
     heads = ("codec", "metric", "BD-rate, %", "BD-quality, dB", "overlap")
     return _table(heads, [_difference(one) for one in points.against(means, anchor)])
 
 
 def matched(pictures: Sequence[Shown]) -> str:
-    """Both files of each picture. Names are buttons, which show it."""
+    """Both files of each picture. The names are buttons that show it."""
     own, other = _both(pictures[0])
     heads = [f"{row['codec']}, {what}" for row in (own, other) for what in ("bytes", "dB")]
     return _table(["picture", *heads, "dB ahead"], [_pair(*_both(one)) for one in pictures], buttons=True)
@@ -84,7 +84,7 @@ def _cell(value: str | float | None, form: str = "") -> Cell:
 
 
 def _table(heads: Iterable[str], lines: Sequence[Sequence[Cell]], *, buttons: bool = False) -> str:
-    """The headings are buttons that sort. With `buttons` those of the first column show a picture by its number."""
+    """Headings are buttons that sort. With `buttons` the first column's buttons show a picture by its number."""
     top = "".join(f'<th scope="col"><button type="button">{html.escape(head)}</button></th>' for head in heads)
     body = []
     for number, (first, *others) in enumerate(lines):
@@ -100,7 +100,7 @@ def _data(cell: Cell) -> str:
 
 
 def _sorted_by(cell: Cell) -> str:
-    """Numbers by their value, names by what is shown."""
+    """Sort keys: numbers by their value, names by the shown text."""
     if isinstance(cell.value, str):
         return ""
     return ' data-value=""' if cell.value is None else f' data-value="{cell.value:.7g}"'
