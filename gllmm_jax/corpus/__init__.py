@@ -9,9 +9,9 @@
     >>> done = corpus.compress("photographs", packed.address, quality=50)  # doctest: +SKIP
     >>> print(done.pictures, done.bpp)  # doctest: +SKIP
 
-Pictures lie in a folder, in a bucket (any address that fsspec knows) or in the rows of Parquet files. Ray places one
-codec on each accelerator, or on each core where there is none, and repeats what a lost machine had begun. What a run
-leaves behind is whole, and the next run of the same call finishes the rest. Needs the extra `ray`.
+Pictures are in a folder, in a bucket (any address that fsspec knows) or in the rows of Parquet files. Ray places one
+codec on each accelerator, or on each core if there is none, and repeats the unfinished work of a lost machine. A run
+leaves only whole files, and the next run of the same call finishes the rest. It needs the extra `ray`.
 """
 
 from gllmm_jax.corpus.place import Place

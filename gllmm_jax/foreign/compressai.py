@@ -3,8 +3,8 @@
     config, params = read("mbt2018-mean-3.pth.tar", "mbt2018-mean")
     weights = codec.export.make_weights("mbt2018-mean-3", config, params, pictures, short=False)
 
-Every tensor has one place here (`_places`). What differs is the order of axes and channels, and that medians are folded
-into neighbouring layers (`nn.hyper` says why that is the same model).
+Every tensor has one place here (`_places`). The order of axes and channels differs, and medians are folded into
+neighbouring layers (`nn.hyper` says why the model is the same).
 
     >>> from gllmm_jax.foreign import compressai
     >>> list(compressai.MODELS)[2:]
@@ -39,7 +39,7 @@ MODELS = {
         ("cheng2020-attn", 128),
     )
 }
-"""By CompressAI's name: the config of one of its sizes; those of a checkpoint are read from it."""
+"""Config of one size of each model, by CompressAI's name. The sizes of a checkpoint are read from it."""
 
 _OLD = (
     (r"^module\.", ""),
@@ -48,7 +48,7 @@ _OLD = (
     (r"^entropy_bottleneck\._matri(ces\.|x)(\d)$", r"entropy_bottleneck.matrices.\2"),
     (r"^entropy_bottleneck\._factor(s\.)?(\d)$", r"entropy_bottleneck.factors.\2"),
 )
-"""Names of earlier versions, and of models that were trained on several devices."""
+"""Names in earlier versions, and in models trained on several devices."""
 
 _NOT_TRAINED = (
     r"reparam\.|\.bound$|\.mask$|^gaussian_conditional\.|bottleneck\.(_offset|_quantized_cdf|_cdf_length|target)$"
@@ -58,9 +58,9 @@ Tensors = Mapping[str, np.ndarray]
 
 
 def read(path: str | os.PathLike[str], model: str) -> tuple[ModelConfig, dict[str, Any]]:
-    """Config and parameters, as `nn.init_params` makes them, of a checkpoint or state dict of one of `MODELS`.
+    """Config and parameters, as from `nn.init_params`, of a checkpoint or state dict of one of `MODELS`.
 
-    Raises `ValueError` where there is no such model, or the file is not one of it; `OSError` where there is none.
+    Raises `ValueError` if there is no such model, or the file is not of that model; `OSError` if there is no file.
     """
     if model not in MODELS:
         raise ValueError(f"there is no model '{model}' of CompressAI's here: choose one of {', '.join(MODELS)}")
@@ -70,13 +70,13 @@ def read(path: str | os.PathLike[str], model: str) -> tuple[ModelConfig, dict[st
         params = parameters(config, tensors)
     except KeyError as error:
         raise TorchFileError(f"{os.fspath(path)} holds no {model}: {error.args[0]} is missing") from None
-    except (IndexError, ValueError) as error:  # of another number of axes
+    except (IndexError, ValueError) as error:  # an array has another number of axes
         raise TorchFileError(f"{os.fspath(path)} holds no {model}: {error}") from None
     return config, params
 
 
 def renamed(tensors: Tensors) -> dict[str, np.ndarray]:
-    """The trained tensors of a state dict, by the names of today."""
+    """The trained tensors of a state dict, by their current names."""
     found = {}
     for name, tensor in tensors.items():
         for old, new in _OLD:
@@ -98,7 +98,7 @@ def _config(model: str, tensors: Tensors) -> ModelConfig:
 def parameters(config: ModelConfig, tensors: Tensors) -> dict[str, Any]:
     """The parameter tree of the tensors that `renamed` gives.
 
-    Raises `KeyError` naming one that is missing, `ValueError` on one too many or of another shape.
+    Raises `KeyError` with the name of a missing tensor, `ValueError` for an extra tensor or another shape.
     """
     left, tree = dict(tensors), {}
     for path, theirs, form in _places(config):
@@ -110,9 +110,9 @@ def parameters(config: ModelConfig, tensors: Tensors) -> dict[str, Any]:
         kernel = kernel.transpose(2, 3, 0, 1)[::-1, ::-1] if form == "up" else kernel.transpose(2, 3, 1, 0)
         if form == "shuffle":
             kernel, bias = (np.moveaxis(_in_blocks(a), -3, -1).reshape(a.shape) for a in (kernel, bias))
-        if form in ("halves", "dense out"):  # scales come first there, and means here
+        if form in ("halves", "dense out"):  # scales come first there, means come first here
             kernel, bias = (np.roll(a, config.latents, axis=-1) for a in (kernel, bias))
-        if form == "dense in":  # phi comes first there, and the context here
+        if form == "dense in":  # phi comes first there, the context comes first here
             kernel = np.roll(kernel, config.context_features, axis=-2)
         place |= {"kernel": kernel[0, 0] if form.startswith("dense") else kernel, "bias": bias}
     if more := [name for name in left if not name.startswith("entropy_bottleneck.")]:
@@ -137,7 +137,7 @@ def _prior(config: ModelConfig, left: dict[str, np.ndarray], tree: dict[str, Any
 
 
 def _places(config: ModelConfig) -> Iterator[tuple[str, str, str]]:
-    """Where a layer is here, where it is there, and in which form it is there."""
+    """Name of a layer here, its name there, and its form there."""
     if config.transform == "balle":
         for i in range(3):
             yield f"g_a/down{i}", f"g_a.{2 * i}", "conv"
@@ -172,7 +172,7 @@ def _places(config: ModelConfig) -> Iterator[tuple[str, str, str]]:
 
 
 def _inner(part: str, name: str) -> Iterator[tuple[str, str, str]]:
-    """The layers of a block of Cheng's transforms, by what follows the names of the block."""
+    """The layers of a block of Cheng's transforms, by the ends of their names after the block's name."""
     kind = name.rstrip("0123456789")
     if kind == "last":
         yield ("", "", "conv") if part == "g_a" else ("", ".0", "shuffle")
@@ -195,7 +195,7 @@ def _inner(part: str, name: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _in_blocks(array: np.ndarray) -> np.ndarray:
-    """Channels [..., 4 C] as PyTorch's pixel shuffle has them, [..., C, 2, 2]."""
+    """Channels [..., 4 C] as in PyTorch's pixel shuffle, [..., C, 2, 2]."""
     return array.reshape(*array.shape[:-1], -1, 2, 2)
 
 

@@ -1,8 +1,8 @@
 """Networks of a trained codec as programs for others: StableHLO by `jax.export`, and ONNX by jax2onnx.
 
 The programs hold their parameters, calculate in float32, and take and give arrays in the layouts of `nn.model.Model`.
-StableHLO needs no Flax and nothing of this package: `jax.export.deserialize(bytearray(data)).call(x)`. It takes
-pictures of any size, on a CPU, a GPU or a TPU. ONNX is of one size.
+StableHLO needs neither Flax nor this package: `jax.export.deserialize(bytearray(data)).call(x)`. It takes pictures of
+any size, on a CPU, a GPU or a TPU. An ONNX program takes one size.
 
     >>> import gllmm_jax.zoo as zoo, jax, numpy as np
     >>> from gllmm_jax.foreign.networks import of_quality, stablehlo
@@ -11,7 +11,7 @@ pictures of any size, on a CPU, a GPU or a TPU. ONNX is of one size.
     >>> jax.export.deserialize(bytearray(data)).call(np.zeros((1, 8, 12, 320), np.float32)).shape
     (1, 2, 3, 64)
 
-These are the float networks. A `.gllm` file is decoded by the integer twin, which does not leave this package.
+These are the float networks. The integer twin decodes a `.gllm` file. It does not leave this package.
 """
 
 from collections.abc import Callable
@@ -29,17 +29,18 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 class Network(NamedTuple):
-    """A function of `Model`, and what it takes: each a pixel stride and a number of channels."""
+    """A function of `Model`, and its arguments, each a pixel stride and a number of channels."""
 
     method: Callable[..., Any]
     takes: tuple[tuple[int, int], ...]
 
 
 def networks(config: ModelConfig) -> dict[str, Network]:
-    """Those that a model has, by name.
+    """The networks of a model, by name.
 
-    `analysis` is x -> y, `synthesis` y_hat -> x_hat, `hyper_analysis` y -> z, `hyper_synthesis` z_hat -> phi, and
-    `distributions` y_hat and z_hat, or y_hat alone -> logarithms of the weights, means and scales of every mixture.
+    `analysis` is x -> y, `synthesis` y_hat -> x_hat, `hyper_analysis` y -> z, `hyper_synthesis` z_hat -> phi.
+    `distributions` takes y_hat and z_hat, or y_hat alone -> logarithms of the weights, means and scales of each
+    mixture.
     """
     y, z = (config.stride, config.latents), (config.stride * HYPER_STRIDE, config.hyper)
     found = {"analysis": Network(Model.analysis, ((1, 3),)), "synthesis": Network(Model.synthesis, (y,))}
@@ -53,7 +54,7 @@ def networks(config: ModelConfig) -> dict[str, Network]:
 
 
 def takes_any_size(config: ModelConfig, name: str) -> bool:
-    """Whether a program of a network can be for pictures of any size."""
+    """Whether the program of a network can take pictures of any size."""
     return name != "distributions" or (config.entropy_model != "progressive" and config.order != "checkerboard")
 
 
@@ -74,17 +75,17 @@ def _progression(model: Model, y_hat: jax.Array) -> tuple[jax.Array, ...]:
 
 
 def of_quality(weights: zoo.Weights, index: float = 0) -> Any:
-    """Parameters float32 of one quality, 0 ... 255, of a model that has several; else those that there are."""
+    """Float32 parameters of one quality, 0 ... 255, of a model with several; else the model's parameters."""
     params = jax.tree.map(jnp.asarray, zoo.single(weights.params))
     return params if weights.config.rate is None else at_quality(params, index)
 
 
 def stablehlo(config: ModelConfig, params: Any, name: str, *, size: tuple[int, int] | None = None) -> bytes:
-    """A network as `jax.export` writes it; `params` of one quality.
+    """A network in the format of `jax.export`. `params` are of one quality.
 
-    `size` (height, width), multiples of 64, is that of the pictures; without it any will do, as many as there are.
-    Raises `KeyError` where the model has no such network; `ValueError` where it needs a size, or another;
-    `ImportError` without the extra `networks`.
+    `size` (height, width), multiples of 64, is the size of the pictures. Without it, any size and any number of
+    pictures will do. Raises `KeyError` if the model has no such network; `ValueError` if it needs a size, or another
+    size; `ImportError` without the extra `networks`.
     """
     method, takes = networks(config)[name]
     if size is None and not takes_any_size(config, name):
@@ -108,10 +109,10 @@ def stablehlo(config: ModelConfig, params: Any, name: str, *, size: tuple[int, i
 
 
 def onnx(config: ModelConfig, params: Any, name: str, *, size: tuple[int, int]) -> bytes:
-    """A network in the format of ONNX, for one picture of `size` (height, width), multiples of 64.
+    """A network in ONNX format, for one picture of `size` (height, width), multiples of 64.
 
-    Raises `ImportError` without the extra `onnx`; `KeyError` as `stablehlo`; `ValueError` on other sizes, and where
-    jax2onnx fails, as it does on up-convolutions of Flax.
+    Raises `ImportError` without the extra `onnx`; `KeyError` as `stablehlo` does; `ValueError` for other sizes, and if
+    jax2onnx fails, as on up-convolutions of Flax.
     """
     try:
         from jax2onnx import to_onnx
@@ -123,6 +124,6 @@ def onnx(config: ModelConfig, params: Any, name: str, *, size: tuple[int, int]) 
     inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
     try:
         model = to_onnx(lambda *arrays: apply(config, params, *arrays, method=method), inputs)
-    except Exception as error:  # of any of its plugins
+    except Exception as error:  # an error of any jax2onnx plugin
         raise ValueError(f"jax2onnx cannot take {name}: {error}") from error
     return model.SerializeToString()

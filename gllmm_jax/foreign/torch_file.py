@@ -1,9 +1,9 @@
 """Tensors of a file that PyTorch's `torch.save` wrote, read without PyTorch. Nothing of the file is ever run.
 
-A file is a pickle beside the numbers. A pickle may call anything, so this one is read by an unpickler that knows ten
-names (`_KNOWN`) and calls nothing but functions of this module. It knows the opcodes alone that PyTorch writes
-(`_OPCODES`): others make room for whatever length they name. It is Python's own unpickler in Python, since that in C
-makes room for whatever memo number a pickle names. Keys are strings and whole numbers: to hash a tuple of tuples may
+A file is a pickle beside the numbers. A pickle may call anything, so an unpickler reads it that knows ten names
+(`_KNOWN`) and calls only functions of this module. It accepts only the opcodes that PyTorch writes (`_OPCODES`),
+because others make room for any length that they name. The unpickler is Python's own, in Python: the one in C makes
+room for any memo number that a pickle names. Keys are strings and whole numbers, because hashing a tuple of tuples may
 take for ever. Sizes are bounded before anything is read.
 
 Source: the layout as `torch.serialization` writes it, both the zip archive (1.6 and later) and the older sequence of
@@ -22,7 +22,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 LARGEST = 1 << 30
-"""Bytes that all numbers of a file may have together."""
+"""Most bytes that all numbers of a file may have together."""
 
 LARGEST_PICKLE = 1 << 20
 
@@ -40,7 +40,7 @@ _DTYPES = {
 
 
 class TorchFileError(ValueError):
-    """A file that is not read; the message is one sentence that says why."""
+    """A file that cannot be read. The message is one sentence that says why."""
 
 
 class _Storage(NamedTuple):
@@ -59,7 +59,7 @@ class _Tensor(NamedTuple):
 def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """All tensors of a state dict by name, or of the state dict that a checkpoint holds as "state_dict".
 
-    Arrays are read-only. Raises `TorchFileError` on any other file, `OSError` where there is none.
+    Arrays are read-only. Raises `TorchFileError` for any other file, `OSError` if there is no file.
     """
     with open(path, "rb") as file:
         try:
@@ -153,7 +153,7 @@ def _parameter(tensor: Any, *_: Any) -> Any:
     return tensor
 
 
-def _ordered() -> collections.OrderedDict:  # what is in it comes item by item, and never as a copy
+def _ordered() -> collections.OrderedDict:  # its items come one by one, never as a copy
     return collections.OrderedDict()
 
 
@@ -166,10 +166,10 @@ _KNOWN: dict[str, Any] = {
 
 
 _OPCODES = b"\x80.}])(Nt\x85\x86\x87JKMG\x8a\x88\x89XcRQbsuaeqrhj"
-"""Of protocol 2: containers, numbers, names, calls, storages, and the memo."""
+"""Opcodes of protocol 2: containers, numbers, names, calls, storages, and the memo."""
 
 
-_PYTHONS: Any = pickle._Unpickler  # which has no types
+_PYTHONS: Any = pickle._Unpickler  # it has no types
 
 
 def _text(value: Any) -> str:
@@ -182,7 +182,7 @@ class _Unpickler(_PYTHONS):
     dispatch: ClassVar[dict[int, Callable[..., Any]]] = {code: pickle._Unpickler.dispatch[code] for code in _OPCODES}
 
     def load_build(self) -> None:
-        self.stack.pop()  # attributes, which no tensor needs
+        self.stack.pop()  # attributes, which a tensor does not need
 
     def load_setitem(self) -> None:
         self._check_keys(self.stack[-2:-1])

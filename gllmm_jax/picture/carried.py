@@ -1,6 +1,6 @@
-"""What a picture carries beside its pixels: EXIF, XMP, a colour profile and transparency, in images and in chunks.
+"""Metadata of a picture (EXIF, XMP, colour profile) and its transparency, in images and in chunks.
 
-Chunks are optional ones of a `.gllm` file: whoever does not know them reads on.
+The chunks are optional chunks of a `.gllm` file: a reader that does not know them reads on.
 
 | chunk | holds |
 | --- | --- |
@@ -25,57 +25,57 @@ from PIL import ExifTags, Image, ImageOps
 from gllmm_jax.errors import BitstreamError, PictureError
 
 ALONE = threading.RLock()
-"""Held while Pillow's limit or Python's warnings are changed, which are the whole process's."""
+"""Lock for changes of Pillow's limit or of Python's warnings, which belong to the whole process."""
 
 MOST = 1 << 22
-"""Bytes of EXIF, of XMP and of a profile that are kept: a small file may deflate to any size."""
+"""Most bytes of EXIF, of XMP and of a profile that are kept: a small file may inflate to any size."""
 
 NAMES = {"exif": "EXIF", "xmp": "XMP", "icc": "colour profile"}
-"""For people, by the field of `Picture`."""
+"""Names for people, by the field of `Picture`."""
 
 _CHUNKS = {"exif": "exif", "xmp": "xmpx", "icc": "iccp"}
 ALPHA = "alph"
 
 _PREFIX = b"Exif\0\0"
-"""What JPEG has before EXIF's own header."""
+"""JPEG's prefix of EXIF's own header."""
 
 _TIFF_TAGS = (
     ExifTags.Base.ImageDescription, ExifTags.Base.Make, ExifTags.Base.Model, ExifTags.Base.Orientation,
     ExifTags.Base.XResolution, ExifTags.Base.YResolution, ExifTags.Base.ResolutionUnit, ExifTags.Base.Software,
     ExifTags.Base.DateTime, ExifTags.Base.Artist, ExifTags.Base.Copyright,
 )  # fmt: skip
-"""Of a TIFF, what tells of the picture and not of the file. Source: EXIF 2.32, 4.6.4."""
+"""TIFF tags that describe the picture and not the file. Source: EXIF 2.32, 4.6.4."""
 
 _XMP_ORIENTATION = re.compile(rb'(tiff:Orientation(?:="|>))[2-8]')
 
 Warn = Callable[[str], object]
-"""Told what is left out, in a sentence."""
+"""Takes a sentence about what is left out."""
 
 
 class Picture(NamedTuple):
-    """Pixels, upright and in sRGB, and what comes with them."""
+    """Upright sRGB pixels, with metadata and transparency."""
 
     pixels: np.ndarray  # uint8 [height, width, 3 or 1]
     alpha: np.ndarray | None = None  # uint8 [height, width], 255 is opaque
     exif: bytes = b""  # from its TIFF header on
     xmp: bytes = b""
-    icc: bytes = b""  # where the pixels are RGB, of sRGB by whatever name
-    mode: str = ""  # Pillow's, of the file that was read: P and 1 are drawings of few colours
+    icc: bytes = b""  # profile of sRGB, by any name, if the pixels are RGB
+    mode: str = ""  # Pillow's mode of the file that was read; P and 1 are drawings of few colours
 
 
 def upright(image: Image.Image) -> tuple[Image.Image, bytes, bytes]:
-    """A loaded image turned as its orientation says, its EXIF and its XMP, which say from then on
-    that it stands upright."""
+    """A loaded image, turned as its orientation says, with its EXIF and XMP, which then say that
+    the image stands upright."""
     raw = image.info.get("exif")
     try:
         exif = image.getexif()
-    except Exception:  # as parsers do: the picture is whole
+    except Exception:  # parsers raise errors of many types, and the picture is whole
         image.info.pop("exif", None)
         exif = Image.Exif()
     turned = exif.get(ExifTags.Base.Orientation) in range(2, 9)
     if raw is None and hasattr(image, "tag_v2"):
         raw = of_the_picture(exif)
-    elif raw is None and "Raw profile type exif" in image.info:  # of an old PNG
+    elif raw is None and "Raw profile type exif" in image.info:  # from an old PNG
         raw = exif.tobytes()
     image = ImageOps.exif_transpose(image)
     if turned and raw:
@@ -89,7 +89,7 @@ def upright(image: Image.Image) -> tuple[Image.Image, bytes, bytes]:
 
 @contextlib.contextmanager
 def no_limit() -> Iterator[None]:
-    """Without Pillow's limit of pixels. To be used while `ALONE` is held."""
+    """A context without Pillow's limit of pixels. Hold `ALONE` for its duration."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         yield
@@ -98,7 +98,7 @@ def no_limit() -> Iterator[None]:
 
 
 def of_the_picture(exif: Image.Exif) -> bytes:
-    """EXIF of what tells of the picture, without what a TIFF says of its own layout."""
+    """The EXIF that describes the picture, without what a TIFF says about its own layout."""
     kept = Image.Exif()
     for tag in _TIFF_TAGS:
         if tag in exif:
@@ -110,14 +110,14 @@ def of_the_picture(exif: Image.Exif) -> bytes:
 
 
 def with_prefix(exif: bytes) -> bytes:
-    """EXIF as Pillow takes it for every format."""
+    """EXIF in the form that Pillow takes for every format."""
     return _PREFIX + exif
 
 
 def to_chunks(picture: Picture, *, strip: bool = False, warn: Warn) -> dict[str, bytes]:
-    """Chunks of a file by name; with `strip` transparency alone.
+    """Chunks of a file by name. With `strip`, only transparency.
 
-    Raises `PictureError` on transparency that is not uint8 of the picture's size.
+    Raises `PictureError` if transparency is not uint8 of the picture's size.
     """
     check_alpha(picture)
     chunks = {}
@@ -137,7 +137,7 @@ def to_chunks(picture: Picture, *, strip: bool = False, warn: Warn) -> dict[str,
 
 
 def check_alpha(picture: Picture) -> None:
-    """Raises `PictureError` on transparency that is not uint8 of the picture's size."""
+    """Raises `PictureError` if transparency is not uint8 of the picture's size."""
     alpha = picture.alpha
     if alpha is not None and (alpha.shape != picture.pixels.shape[:2] or alpha.dtype != np.uint8):
         size = picture.pixels.shape[:2]
@@ -147,17 +147,17 @@ def check_alpha(picture: Picture) -> None:
 def from_chunks(
     pixels: np.ndarray, chunks: Mapping[str, bytes], *, size: tuple[int, int] | None = None, warn: Warn
 ) -> Picture:
-    """Inverse of `to_chunks`, for decoded pixels. Raises `BitstreamError` on transparency that cannot be read.
+    """Inverse of `to_chunks`, for decoded pixels. Raises `BitstreamError` if transparency cannot be read.
 
-    Transparency is of the whole picture's `size`, height and width, that of the pixels unless given. What else is
-    damaged, or larger than `MOST` once it is inflated, is left out.
+    Transparency has the whole picture's `size`, height and width. The default is the size of the pixels. Other chunks
+    are left out if they are damaged, or larger than `MOST` after inflation.
     """
     alpha = _alpha(chunks[ALPHA], size or pixels.shape[:2]) if ALPHA in chunks else None
     return Picture(pixels, alpha)._replace(**beside(chunks, warn=warn))
 
 
 def beside(chunks: Mapping[str, bytes], *, warn: Warn) -> dict[str, bytes]:
-    """EXIF, XMP and profile of chunks, by the fields of `Picture`."""
+    """EXIF, XMP and profile from chunks, by the fields of `Picture`."""
     fields = {}
     for field, name in _CHUNKS.items():
         if name in chunks:
@@ -171,7 +171,7 @@ def beside(chunks: Mapping[str, bytes], *, warn: Warn) -> dict[str, bytes]:
 
 
 def _check(field: str, data: bytes) -> None:
-    # not all of Pillow's writers take damaged EXIF, and programs that read their files may trust it
+    # some of Pillow's writers refuse damaged EXIF, and programs that read their files may trust it
     if len(data) > MOST:
         raise ValueError(f"it has more than {MOST:,} bytes")
     if field != "exif":
@@ -185,7 +185,7 @@ def _check(field: str, data: bytes) -> None:
             for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
                 dict(exif.get_ifd(ifd))
             dict(exif)
-    except Exception as error:  # as parsers do
+    except Exception as error:  # parsers raise errors of many types
         raise ValueError("it is damaged") from error
 
 

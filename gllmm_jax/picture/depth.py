@@ -1,4 +1,4 @@
-"""Pictures of more than 8 bits a sample: told from others, and cut to the upper 8."""
+"""Pictures of more than 8 bits a sample: this file tells them from others, and cuts them to the upper 8 bits."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from PIL import Image, ImageFile, TiffImagePlugin
 from gllmm_jax.errors import PictureError
 
 _SIZ = b"\xff\x4f\xff\x51"  # JPEG 2000: start of codestream, then the marker of the sizes
-_SIZ_COMPONENTS = 42  # from the start of the codestream to its components, whose number precedes them in two bytes
+_SIZ_COMPONENTS = 42  # bytes from the codestream's start to its components, whose number is in the two bytes before
 _SIZ_BYTES = 3  # for each component: its bits less one with the sign on top, and two steps
 
 _AV1C = re.compile(rb"av1C\x81.(.)", re.DOTALL)  # AVIF: marker and version, profile and level, then flags
@@ -17,10 +17,10 @@ _HIGH_BITDEPTH = 0x40
 
 
 def sample_bits(image: ImageFile.ImageFile, path: str | os.PathLike[str]) -> int:
-    """Bits a sample of an image not loaded yet: at most 8, or how many the numbers have that Pillow makes of gray.
+    """Bits a sample of an image that is not loaded yet. It is at most 8, or the bits that Pillow's gray numbers have.
 
-    Of deep RGB, Pillow keeps 8 bits and tells only its decoder. Raises `PictureError` on samples whose upper 8 bits are
-    not known: floats, signed numbers and those of more than 16 bits.
+    Of deep RGB Pillow keeps 8 bits, and only its decoder knows. Raises `PictureError` for samples whose upper 8 bits
+    are unknown: floats, signed numbers and numbers of more than 16 bits.
     """
     bits, kind = _bits(image), None
     if image.mode == "F":
@@ -35,7 +35,7 @@ def sample_bits(image: ImageFile.ImageFile, path: str | os.PathLike[str]) -> int
 
 
 def mend_transparency(image: ImageFile.ImageFile) -> None:
-    """Bring the transparent level or colour of a PNG, which Pillow leaves as in the file, to the pixels' levels."""
+    """Scale the transparent level or colour of a PNG, which Pillow leaves as in the file, to the pixels' levels."""
     clear = image.info.get("transparency")
     unit = {"L;2": 85, "L;4": 17}.get(str(image.tile[0][3]) if image.format == "PNG" and image.tile else "", 1)
     if isinstance(clear, int):
@@ -45,9 +45,9 @@ def mend_transparency(image: ImageFile.ImageFile) -> None:
 
 
 def upper_bits(image: Image.Image, bits: int) -> Image.Image:
-    """8 bits a sample, of an image that has `bits`: of RGB Pillow keeps only those, gray comes whole.
+    """An image of `bits` a sample, at 8 bits a sample. Of RGB Pillow keeps only 8 bits; gray comes whole.
 
-    The one transparent level a gray PNG may name becomes white, as transparency does.
+    The one transparent level that a gray PNG may name becomes white, as transparency does.
     """
     if not image.mode.startswith("I"):
         return image
@@ -75,7 +75,7 @@ def _bits(image: ImageFile.ImageFile) -> int:
 
 
 def _content(image: ImageFile.ImageFile) -> bytes:
-    # through the open file: that of a pipe cannot be opened again
+    # reads the open file, because the file of a pipe cannot be opened again
     assert image.fp is not None
     place = image.fp.tell()
     image.fp.seek(0)
@@ -85,7 +85,7 @@ def _content(image: ImageFile.ImageFile) -> bytes:
 
 
 def _jpeg2000_bits(data: bytes) -> int:
-    """Most bits a sample that the codestream announces. Source: ITU-T T.800, A.5.1."""
+    """Most bits a sample in the codestream's header. Source: ITU-T T.800, A.5.1."""
     found = data.find(_SIZ)
     start = found + _SIZ_COMPONENTS
     count = int.from_bytes(data[start - 2 : start], "big")

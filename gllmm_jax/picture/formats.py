@@ -1,4 +1,4 @@
-"""Formats that pictures are written in, and what each of them keeps."""
+"""Formats for pictures that are written, and what each format keeps."""
 
 import io
 import itertools
@@ -14,13 +14,13 @@ from gllmm_jax.picture import profile
 from gllmm_jax.picture.carried import NAMES, Picture, Warn, of_the_picture, with_prefix
 
 WRITTEN = frozenset({"PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM", "AVIF", "JPEG2000"})
-"""Formats that hold 24 bits a pixel. Pillow would cut colours or sizes in silence for others."""
+"""Formats that hold 24 bits a pixel. For others Pillow would silently cut colours or sizes."""
 
 LOSSY = ("JPEG", "WEBP", "AVIF")
-"""Formats that take a quality."""
+"""Formats with a quality setting."""
 
 _READ_ALONE = {"GIF", "TGA", "MPO"}
-"""Others that folders are searched for."""
+"""Other formats that folders are searched for."""
 
 _TRANSPARENT = ("PNG", "WEBP", "TIFF", "AVIF", "JPEG2000")
 _COLOURED = ("WEBP", "AVIF")  # gray becomes RGB
@@ -31,14 +31,14 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"lossless": True, "exact": True},
     "AVIF": {"quality": 95, "subsampling": "4:4:4"},
 }
-"""Where a format may lose something, lose little: the picture has been through one codec already."""
+"""Settings for formats that may lose something. They lose little: the picture has been through one codec already."""
 
-_XMP_TAG = 700  # of TIFF
-_XMP_KEY = "XML:com.adobe.xmp"  # of PNG
+_XMP_TAG = 700  # TIFF tag
+_XMP_KEY = "XML:com.adobe.xmp"  # PNG key
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
-    """Pillow's name of the format a suffix stands for. Raises `PictureError` on one not written here."""
+    """Pillow's name for the format of a suffix. Raises `PictureError` if this package does not write the format."""
     suffix = Path(path).suffix.lower()
     known = Image.registered_extensions()  # the first call also fills Image.SAVE
     kind = known.get(suffix, "") if suffix else "PNG"
@@ -48,12 +48,12 @@ def format_of(path: str | os.PathLike[str]) -> str:
 
 
 def is_picture(path: str | os.PathLike[str]) -> bool:
-    """Whether a file has a suffix of the formats that folders are searched for: those written here, GIF, TGA, MPO."""
+    """Whether a file's suffix is of a format that folders are searched for: a written format, GIF, TGA or MPO."""
     return Image.registered_extensions().get(Path(path).suffix.lower(), "") in WRITTEN | _READ_ALONE
 
 
 def check_quality(kind: str, quality: float | None) -> None:
-    """Raises `PictureError` on a quality where the format takes none."""
+    """Raises `PictureError` if there is a quality and the format takes none."""
     if quality is not None and kind not in LOSSY:
         raise PictureError(f"{kind} has no quality to choose: JPEG, WebP and AVIF have")
     if quality is not None and quality not in range(1, 101):
@@ -61,10 +61,10 @@ def check_quality(kind: str, quality: float | None) -> None:
 
 
 def encode(picture: Picture, kind: str, *, quality: float | None = None, warn: Warn) -> bytes:
-    """A file of the format that `format_of` names, with what it keeps of what the picture carries.
+    """A file of the format that `format_of` names, with the metadata that the format keeps.
 
-    `quality` is from 1 to 100, of JPEG, WebP and AVIF; unless given, little or nothing is lost. Raises `PictureError`
-    where the format does not take the picture or a quality.
+    `quality` is from 1 to 100, for JPEG, WebP and AVIF. By default little or nothing is lost. Raises `PictureError` if
+    the format does not take the picture or the quality.
     """
     check_quality(kind, quality)
     if kind in _COLOURED and picture.icc and picture.pixels.shape[-1] == 1:
@@ -75,14 +75,14 @@ def encode(picture: Picture, kind: str, *, quality: float | None = None, warn: W
         warn(f"{kind} holds no {_or(carried)}")
         carried = []
     options = dict(_SAVE_OPTIONS.get(kind, {})) if quality is None else {"quality": int(quality)}
-    # what does not fit or is damaged is left out, as little as possible
+    # leaves out what does not fit or is damaged, as little as possible
     for count in range(len(carried) + 1):
         for left_out in itertools.combinations(carried, count):
             kept = picture._replace(**dict.fromkeys({*NAMES} - ({*carried} - {*left_out}), b""))
             try:
                 buffer = io.BytesIO()
                 image.save(buffer, format=kind, **options, **_carrying(kept, kind))
-            except Exception as error:  # parsers of what anybody's file carries
+            except Exception as error:  # parsers of any file's metadata raise errors of many types
                 if count == len(carried):
                     raise PictureError(f"{kind} does not take this picture ({error})") from error
                 continue
@@ -93,7 +93,7 @@ def encode(picture: Picture, kind: str, *, quality: float | None = None, warn: W
 
 
 def as_image(picture: Picture) -> Image.Image:
-    """L, LA, RGB or RGBA."""
+    """The image of L, LA, RGB or RGBA."""
     pixels = picture.pixels
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     if picture.alpha is not None:
@@ -110,7 +110,7 @@ def _image(picture: Picture, kind: str, warn: Warn) -> Image.Image:
 
 
 def _in_colour(picture: Picture, kind: str, warn: Warn) -> Picture:
-    """Gray with a profile of gray, which would not fit the RGB of its file -> sRGB."""
+    """A gray picture with a gray profile, which would not fit the RGB of its file -> sRGB."""
     try:
         image = profile.to_srgb(Image.fromarray(picture.pixels[..., 0]), picture.icc, "the picture")
     except PictureError:
@@ -127,7 +127,7 @@ def on_white(image: Image.Image) -> Image.Image:
 
 
 def _carrying(picture: Picture, kind: str) -> dict[str, Any]:
-    """Pillow's options for what the picture carries."""
+    """Pillow's options for the metadata of the picture."""
     options: dict[str, Any] = {"icc_profile": picture.icc} if picture.icc else {}
     if kind == "TIFF" and (picture.exif or picture.xmp):
         found, exif = Image.Exif(), Image.Exif()

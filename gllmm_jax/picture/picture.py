@@ -1,7 +1,7 @@
-"""Pictures on disk: read whole or as arrays, and written.
+"""Pictures on disk, read whole or as arrays, and written.
 
-Arrays are uint8 [height, width, 3] (RGB) or [height, width, 1] (gray). Whatever can become such an array without losing
-anything does so silently; the rest needs `convert=True`.
+Arrays are uint8 [height, width, 3] (RGB) or [height, width, 1] (gray). A picture that can become such an array without
+loss does so silently. All others need `convert=True`.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from gllmm_jax.picture import carried, depth, formats, profile
 from gllmm_jax.picture.carried import Picture
 
 MAX_PIXELS = 200_000_000
-"""What a picture may announce unless the caller allows more."""
+"""Most pixels that a picture may announce unless the caller allows more."""
 
 _COMPRESSED = b"\x8aGLM"  # how `container` begins
 
@@ -33,15 +33,15 @@ def load(
     max_pixels: int | None = MAX_PIXELS,
     file: BinaryIO | None = None,
 ) -> Picture:
-    """The picture in a file, upright, with what it carries. With `file`, that is read and `path` its name.
+    """The picture in a file, upright, with its metadata. With `file` that file is read, and `path` is its name.
 
-    Palettes, bilevel and YCbCr pictures become RGB or gray, since nothing is lost; alpha that is opaque everywhere
-    goes. With `convert` also 9 to 16 bits a sample (the upper 8), CMYK, RGB of another colour profile than sRGB, and
-    the first frame of an animation. A profile is kept where it is that of the pixels: sRGB by whatever name, or of
-    gray. Raises `PictureError`.
+    Palettes, bilevel and YCbCr pictures become RGB or gray, because nothing is lost. Alpha that is opaque everywhere is
+    dropped. With `convert` also 9 to 16 bits a sample (the upper 8), CMYK, RGB of another profile than sRGB, and the
+    first frame of an animation are taken. A profile is kept if it is that of the pixels: sRGB by any name, or a profile
+    of gray. Raises `PictureError`.
     """
     with _opened(path, file, max_pixels) as opened:
-        moving = getattr(opened, "is_animated", False) and opened.format != "MPO"  # MPO: a photograph with extras
+        moving = getattr(opened, "is_animated", False) and opened.format != "MPO"  # an MPO is a photograph with extras
         if moving and not convert:
             raise PictureError(f"{path} has several frames; to keep only the first: {_CONVERT}")
         bits, icc, mode = depth.sample_bits(opened, path), opened.info.get("icc_profile"), opened.mode
@@ -58,15 +58,15 @@ def load(
 
 
 def announced(path: str | os.PathLike[str], *, file: BinaryIO | None = None) -> tuple[int, int]:
-    """(height, width) as the header of a picture tells, before it is turned upright. Raises `PictureError`."""
+    """(height, width) in the header of a picture, before it is turned upright. Raises `PictureError`."""
     with _opened(path, file, None) as opened:
         return opened.height, opened.width
 
 
 def read(path: str | os.PathLike[str], *, convert: bool = False, max_pixels: int | None = MAX_PIXELS) -> np.ndarray:
-    """The pixels of `load` alone: uint8 [height, width, 3 or 1]. With `convert` transparency is laid on white.
+    """The pixels of `load`: uint8 [height, width, 3 or 1]. With `convert` transparency is laid on white.
 
-    Raises `PictureError`, on transparency too.
+    Raises `PictureError`, also for transparency.
     """
     picture = load(path, convert=convert, max_pixels=max_pixels)
     if picture.alpha is None:
@@ -77,18 +77,18 @@ def read(path: str | os.PathLike[str], *, convert: bool = False, max_pixels: int
 
 
 def write(path: str | os.PathLike[str], pixels: np.ndarray) -> None:
-    """Write uint8 [height, width, 3 or 1], whole or not at all, in the format of the suffix: PNG where there is none.
+    """Write uint8 [height, width, 3 or 1], whole or not at all, in the format of the suffix. No suffix means PNG.
 
-    Raises `PictureError` on a suffix that `formats.format_of` refuses, `files.WriteError` where the disk refuses.
+    Raises `PictureError` for a suffix that `formats.format_of` refuses, `files.WriteError` if the disk refuses.
     """
     data = formats.encode(Picture(pixels), formats.format_of(path), warn=warnings.warn)
     files.write(path, data)
 
 
 def flattened(image: Image.Image, name: object, *, convert: bool) -> tuple[Image.Image, np.ndarray | None]:
-    """RGB or L of an image of any mode with 8 bits a sample, and its alpha where that is not opaque.
+    """RGB or L of an image of any mode with 8 bits a sample, and its alpha if the alpha is not opaque everywhere.
 
-    Raises `PictureError` on colours that only come near, unless `convert`.
+    Raises `PictureError` for colours that only come near, unless `convert`.
     """
     if image.mode in ("CMYK", "LAB", "HSV") and not convert:
         raise PictureError(f"{name} is in {image.mode} colours; to turn them into RGB approximately: {_CONVERT}")
@@ -105,9 +105,9 @@ def flattened(image: Image.Image, name: object, *, convert: bool) -> tuple[Image
 
 
 def in_srgb(image: Image.Image, icc: bytes | None, name: object, *, convert: bool) -> tuple[Image.Image, bytes]:
-    """An RGB or L image and the profile it has then: sRGB by whatever name, one of gray, or none.
+    """An RGB or L image and its new profile: sRGB by any name, a profile of gray, or none.
 
-    Raises `PictureError` on another profile of RGB, unless `convert`.
+    Raises `PictureError` for another profile of RGB, unless `convert`.
     """
     if not icc or not profile.fits(icc, image.mode):
         return image, b""
@@ -123,14 +123,14 @@ def in_srgb(image: Image.Image, icc: bytes | None, name: object, *, convert: boo
 def _opened(
     path: str | os.PathLike[str], file: BinaryIO | None, max_pixels: int | None
 ) -> Iterator[ImageFile.ImageFile]:
-    """Pillow's many ways to fail, as one."""
+    """The open image. Pillow's many errors become one."""
     try:
         with carried.ALONE, warnings.catch_warnings(), carried.no_limit():
-            warnings.simplefilter("ignore")  # odd metadata
+            warnings.simplefilter("ignore")  # remarks on odd metadata
             if file is None and os.path.isfile(path) and is_compressed(path):  # a pipe can be read only once
                 raise PictureError(f"{path} is compressed already")
             with Image.open(path if file is None else file) as image:
-                if image.format == "GLLM":  # from a pipe, where Pillow has learned to open such files
+                if image.format == "GLLM":  # from a pipe, if Pillow has learned to open such files
                     raise PictureError(f"{path} is compressed already")
                 if max_pixels is not None and image.width * image.height > max_pixels:
                     raise PictureError(
@@ -156,7 +156,7 @@ def _opened(
 
 
 def is_compressed(path: str | os.PathLike[str]) -> bool:
-    """Whether it is a `.gllm` file: asked before Pillow, which may have learned to open such files.
+    """Whether it is a `.gllm` file. It is asked before Pillow, which may have learned to open such files.
 
     Raises `PictureError` as `readable` does.
     """
@@ -166,7 +166,7 @@ def is_compressed(path: str | os.PathLike[str]) -> bool:
 
 @contextlib.contextmanager
 def readable(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file to read, as bytes. Raises `PictureError` on whatever the system refuses."""
+    """A file to read, as bytes. Raises `PictureError` for everything that the system refuses."""
     try:
         with open(path, "rb") as file:
             yield file

@@ -1,4 +1,4 @@
-"""Colour profiles of pictures: sRGB is what arrays hold, others are told and turned into it."""
+"""Colour profiles of pictures. Arrays hold sRGB; other profiles are recognised and turned into sRGB."""
 
 import io
 
@@ -8,10 +8,10 @@ from PIL import Image, ImageCms
 from gllmm_jax.errors import PictureError
 
 _SPACE = slice(16, 20)
-"""Where a profile names its colour space. Source: ICC.1, profile header."""
+"""Place of the colour space's name in a profile. Source: ICC.1, profile header."""
 
 _TOLERANCE = 3
-"""Levels of 255 that a profile may be off: makers round the curve and the primaries of sRGB in many ways."""
+"""Levels of 255 that a profile may differ: makers round sRGB's curve and primaries in many ways."""
 
 _COLOURS = np.stack(np.meshgrid(*[np.linspace(0, 255, 16, dtype=np.uint8)] * 3), axis=-1).reshape(64, 64, 3)
 
@@ -21,7 +21,7 @@ _MODES = {b"RGB ": "RGB", b"GRAY": "L"}
 
 
 def fits(icc: bytes, mode: str) -> bool:
-    """Whether a profile can be read and is of an image of that mode."""
+    """Whether a profile can be read and is for images of that mode."""
     try:
         _parsed(icc)
     except _UNREADABLE:
@@ -30,7 +30,7 @@ def fits(icc: bytes, mode: str) -> bool:
 
 
 def foreign(icc: bytes) -> str | None:
-    """Name of an RGB profile other than sRGB; None for sRGB by whatever name, and for one that cannot be read."""
+    """Name of an RGB profile other than sRGB. None for sRGB by any name, and for a profile that cannot be read."""
     try:
         name = " ".join(ImageCms.getProfileDescription(_parsed(icc)).split())
     except _UNREADABLE:
@@ -49,7 +49,7 @@ def _is_srgb(icc: bytes) -> bool:
 
 
 def to_srgb(image: Image.Image, icc: bytes, name: object) -> Image.Image:
-    """RGB or L of the profile `icc` -> RGB in sRGB. Raises `PictureError` where the profile does not allow it."""
+    """RGB or L of the profile `icc` -> RGB in sRGB. Raises `PictureError` if the profile does not allow it."""
     try:
         return _turn(image, icc, ImageCms.Intent.PERCEPTUAL)
     except _UNREADABLE as error:
@@ -58,7 +58,7 @@ def to_srgb(image: Image.Image, icc: bytes, name: object) -> Image.Image:
 
 def _turn(image: Image.Image, icc: bytes, intent: ImageCms.Intent) -> Image.Image:
     turned = ImageCms.profileToProfile(image, _parsed(icc), ImageCms.createProfile("sRGB"), intent, "RGB")
-    assert turned is not None  # only where it works in place
+    assert turned is not None  # it is None only if the image is turned in place
     return turned
 
 
