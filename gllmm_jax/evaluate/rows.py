@@ -162,7 +162,7 @@ class File:
             return
         if not self.path.exists() or not self.path.stat().st_size:
             self.path.write_text(",".join(COLUMNS) + "\n")
-        with self.path.open(newline="") as file:
+        with self.path.open(newline="", encoding="utf-8") as file:
             self._columns = tuple(next(csv.reader(file)))
 
     def add(self, row: Row) -> None:
@@ -174,7 +174,7 @@ class File:
             text = io.StringIO()
             csv.DictWriter(text, self._columns, extrasaction="ignore", lineterminator="\n").writerow(shown)
             line = text.getvalue()
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(line)
         self.rows.append(row)
 
@@ -226,7 +226,7 @@ def _is_json(path: str | os.PathLike[str]) -> bool:
 def _named(path: str | os.PathLike[str], problem: str):
     try:
         yield
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path} is damaged: {problem}") from error
 
 

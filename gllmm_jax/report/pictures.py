@@ -106,7 +106,7 @@ def shown(ours: Contestant, other: str, path: Path, name: str, *, convert: bool 
     fidelity = min(_psnr(pixels, avif) for pixels, avif in zip(middles, files, strict=True))
     original, own, their = map(View, rows, files)
     height, width = middles[0].shape[:2]
-    return Shown(name, height, width, middles[0].size < image.size, fidelity, (original, own, their))
+    return Shown(name, height, width, middles[0].shape[:2] != image.shape[:2], fidelity, (original, own, their))
 
 
 def _middle(pixels: np.ndarray) -> np.ndarray:

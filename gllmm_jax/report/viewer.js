@@ -65,7 +65,7 @@ function view(pictures) {
     byId("sides").hidden = beside;
     figures.forEach((figure, i) => {
       figure.hidden = !beside && !sides.includes(i);
-      figure.classList.toggle("left", !beside && i === sides[0]);
+      figure.classList.toggle("left", !beside && i === sides[0] && sides[0] !== sides[1]);
     });
     draw();
   }
