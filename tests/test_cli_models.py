@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gllmm_jax import zoo
-from gllmm_jax.cli import EXAMPLES, _parser, main, models
+from gllmm_jax.cli import EXAMPLES, command_line, main, models
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,7 @@ def test_every_help_has_examples_that_can_be_given(capsys):
         assert lines and all(line.startswith(f"  gllmm-jax {command}") for line in lines), command
         for line in lines:
             if "--help" not in line:
-                assert _parser().parse_args(line.split()[1:]).run
+                assert command_line().parse_args(line.split()[1:]).run
 
 
 def test_what_files_say_cannot_steer_a_terminal(mu_weights, tmp_path, capsys):

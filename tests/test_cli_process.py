@@ -90,7 +90,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from gllmm_jax import __main__, cli
 from gllmm_jax.train import loop
 def train():
-    with loop._stop_requests():
+    with loop.stop_requests():
         for _ in range(9):
             try:
                 signal.raise_signal(signal.{})

@@ -58,7 +58,7 @@ EXAMPLES = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command -> exit status."""
     try:
-        parser = _parser()
+        parser = command_line()
         if not (sys.argv[1:] if argv is None else argv):
             parser.print_help()
             return 0
@@ -127,7 +127,8 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """The parser of all commands."""
     parser = _Parser(prog=PROGRAM, description="Learned image compression: photographs to .gllm files and back.")
     text = "versions of this program, Python and JAX, the device, and the models there are"
     parser.add_argument("--version", action=_Version, help=text)

@@ -13,17 +13,17 @@ Result = TypeVar("Result")
 
 _COMPILE = "/jax/core/compile/backend_compile_duration"
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-_compiled: list[float] = []  # seconds of each compilation since the first call of this module
+compiled: list[float] = []  # seconds of each compilation since the first call of this module
 
 
 def timed(call: Callable[[], Result]) -> tuple[Result, float]:
     """The result of `call`, and its seconds. If JAX compiles on the way, the call is repeated for the time."""
-    if not _compiled:
-        _compiled.append(0.0)
+    if not compiled:
+        compiled.append(0.0)
         jax.monitoring.register_event_duration_secs_listener(_listen)
-    before, start = len(_compiled), time.perf_counter()
+    before, start = len(compiled), time.perf_counter()
     result = call()
-    if len(_compiled) > before:
+    if len(compiled) > before:
         start = time.perf_counter()
         result = call()
     return result, time.perf_counter() - start
@@ -46,4 +46,4 @@ def peak_mb() -> float | None:
 
 def _listen(event: str, duration_secs: float, **_: object) -> None:
     if event == _COMPILE:
-        _compiled.append(duration_secs)
+        compiled.append(duration_secs)

@@ -62,7 +62,7 @@ def train(
     held_out = validation_images(validation_files, crop=train_config.crop)
 
     with (
-        _stop_requests() as stop,
+        stop_requests() as stop,
         locked(folder) if chief else contextlib.nullcontext(),
         Checkpoints(folder) as checkpoints,
     ):
@@ -119,7 +119,7 @@ def _explain(error: NonFiniteError, checkpoints: Checkpoints) -> str:
 
 
 @contextlib.contextmanager
-def _stop_requests() -> Iterator[list[str]]:
+def stop_requests() -> Iterator[list[str]]:
     """A list that gets the name of the first SIGINT or SIGTERM. The second SIGINT or SIGTERM interrupts at once."""
     received: list[str] = []
     if threading.current_thread() is not threading.main_thread():

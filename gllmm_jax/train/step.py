@@ -53,7 +53,7 @@ def loss_fn(
     """
     lmbda, weight = cast(float, config.lmbda), 1.0
     if config.compute == "bfloat16":
-        params = _bfloat16(params)
+        params = in_bfloat16(params)
     if model.rate is not None:
         if quality is None:
             if key is None:
@@ -85,7 +85,7 @@ The attention that ends some g_a calculates in float32 too.
 """
 
 
-def _bfloat16(params: Any) -> Any:
+def in_bfloat16(params: Any) -> Any:
     def narrow(path: Any, leaf: jax.Array) -> jax.Array:
         names = [entry.key for entry in path]
         single = not set(SINGLE).isdisjoint(names) or names[:2] == ["g_a", "attention1"]

@@ -60,13 +60,13 @@ def _with_context(config, layers, y_hat, z_hat, key, limit) -> dict[str, np.ndar
         x = np.pad(x, ((0, 0), (0, 0), (0, 1)), constant_values=1)
     for name in names:
         taken[name] = x
-        x = (_upsample if form(name) == "up" else _conv)(x, layers[name])
+        x = (upsample if form(name) == "up" else conv)(x, layers[name])
         x = _depth_to_space(x) if form(name) == "sub" else x
-        x = x if name == names[-1] else _leaky(x, slope)
+        x = x if name == names[-1] else leaky(x, slope)
     if config.direct:
         return taken
     positions = key.choice(h * w, min(h * w, limit), replace=False)
-    return taken | _entropy(config, layers, y_hat, x[:h, :w].reshape(h * w, -1), positions)
+    return taken | entropy_inputs(config, layers, y_hat, x[:h, :w].reshape(h * w, -1), positions)
 
 
 def _progressive(config, layers, y_hat, key, limit) -> dict[str, np.ndarray]:
@@ -76,23 +76,24 @@ def _progressive(config, layers, y_hat, key, limit) -> dict[str, np.ndarray]:
         if not x.size:
             continue
         kernel, bias = layers["first"]
-        x = _leaky(_conv(x.reshape(*x.shape[:2], -1), (kernel, bias[row(msp, call)])))
+        x = leaky(conv(x.reshape(*x.shape[:2], -1), (kernel, bias[row(msp, call)])))
         stream = [x]
         for i in range(msp.depth):
-            branch = _leaky(_conv(x, layers[f"block{i}a"]))
+            branch = leaky(conv(x, layers[f"block{i}a"]))
             samples.setdefault(f"block{i}b", []).append(branch.reshape(-1, branch.shape[-1]))
-            x = _leaky(x + _conv(branch, layers[f"block{i}b"]))
+            x = leaky(x + conv(branch, layers[f"block{i}b"]))
             stream.append(x)
         kernel, bias = layers["place"]
-        hidden = _leaky(_affine(x.reshape(-1, x.shape[-1]), (kernel[call.place], bias[call.place])))
+        hidden = leaky(affine(x.reshape(-1, x.shape[-1]), (kernel[call.place], bias[call.place])))
         samples.setdefault("stream", []).extend(a.reshape(-1, a.shape[-1]) for a in stream)
         samples.setdefault("dense1", []).append(hidden)
-        samples.setdefault("dense2", []).append(_leaky(_affine(hidden, layers["dense1"])))
+        samples.setdefault("dense2", []).append(leaky(affine(hidden, layers["dense1"])))
     whole = {name: np.concatenate(found) for name, found in samples.items()}
     return {name: a[key.choice(len(a), min(len(a), limit), replace=False)] for name, a in whole.items()}
 
 
-def _entropy(config, layers, y_hat, phi, positions) -> dict[str, np.ndarray]:
+def entropy_inputs(config, layers, y_hat, phi, positions) -> dict[str, np.ndarray]:
+    """What each layer of the entropy net takes at `positions` of y_hat [h, w, M], with phi [h w, F]."""
     if config.order == "none":
         return _dense(layers, phi[positions], SLOPES[config.design])
     _h, w, m = y_hat.shape
@@ -100,7 +101,7 @@ def _entropy(config, layers, y_hat, phi, positions) -> dict[str, np.ndarray]:
     rows = (positions // w + 2) * (w + 4) + positions % w + 2
     taps = plane[rows[:, None] + np.array([dy * (w + 4) + dx for dy, dx in TAPS[config.order]])]
     x = taps.reshape(len(positions), -1).astype(np.float32)
-    x = _affine(x, layers["context"])
+    x = affine(x, layers["context"])
     if config.order == "checkerboard":
         x[(positions // w + positions % w) % 2 == 0] = 0
     return _dense(layers, np.concatenate([x, phi[positions]], axis=1), SLOPES[config.design])
@@ -109,26 +110,30 @@ def _entropy(config, layers, y_hat, phi, positions) -> dict[str, np.ndarray]:
 def _dense(layers, x, slope) -> dict[str, np.ndarray]:
     taken = {"dense0": x}
     for name, following in (("dense0", "dense1"), ("dense1", "dense2")):
-        x = taken[following] = _leaky(_affine(x, layers[name]), slope)
+        x = taken[following] = leaky(affine(x, layers[name]), slope)
     return taken
 
 
-def _leaky(x, slope=SLOPES["gllmm"]):
+def leaky(x, slope=SLOPES["gllmm"]):
+    """The leaky ReLU."""
     return np.where(x < 0, np.float32(slope) * x, x)
 
 
-def _affine(x, layer):
+def affine(x, layer):
+    """A layer (kernel, bias) at each position of x [..., taps in]."""
     kernel, bias = (a.astype(np.float32) for a in layer)
     return x @ kernel.reshape(-1, kernel.shape[-1]) + bias
 
 
-def _conv(x, layer):
+def conv(x, layer):
+    """A 3x3 convolution of x [h, w, in]."""
     h, w, _ = x.shape
     x = np.pad(x, ((1, 1), (1, 1), (0, 0)))
-    return _affine(np.concatenate([x[i : i + h, j : j + w] for i in range(3) for j in range(3)], axis=-1), layer)
+    return affine(np.concatenate([x[i : i + h, j : j + w] for i in range(3) for j in range(3)], axis=-1), layer)
 
 
-def _upsample(x, layer):
+def upsample(x, layer):
+    """An up-convolution of x [h, w, in] to [2h, 2w, out]."""
     h, w, _ = x.shape
     kernel, bias = (a.astype(np.float32) for a in layer)
     side = math.isqrt(len(kernel))

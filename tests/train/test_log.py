@@ -1,5 +1,6 @@
 """The CSV file, the TensorBoard folder and what is said on stderr."""
 
+import contextlib
 import csv
 import os
 import shutil
@@ -106,11 +107,19 @@ def test_a_log_that_cannot_be_opened_is_told(tmp_path):
         Log(tmp_path, step=0, progress=0.0, show=False)
 
 
+def leads_to(fd, path):
+    """Whether a file of this process is the one of that path."""
+    with contextlib.suppress(OSError):  # the listing itself
+        return os.readlink(f"/proc/self/fd/{fd}") == str(path)
+    return False
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full device here")
 def test_a_full_disk_is_told(tmp_path):
     log = CsvLog(tmp_path / "log.csv", step=0)
     full = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(full, log._file.fileno())  # from now on the file has no room
+    (own,) = [int(fd) for fd in os.listdir("/proc/self/fd") if leads_to(fd, tmp_path / "log.csv")]
+    os.dup2(full, own)  # from now on the file has no room
     os.close(full)
     with pytest.raises(WriteError, match=r"cannot write .*log.csv: the disk is full"):
         log.write("train", 3, 1.25, FIGURES)

@@ -124,7 +124,7 @@ def test_bfloat16_is_near_and_its_gradients_are_single(params, images):
 def test_the_last_layer_of_the_analysis_stays_single(preset):
     """y is float32 as it comes, and not made so after it was rounded. Nothing is calculated."""
     config, x = PRESETS[preset], jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.bfloat16)
-    half = jax.eval_shape(step._bfloat16, shapes(config))
+    half = jax.eval_shape(step.in_bfloat16, shapes(config))
     y = jax.eval_shape(lambda params, x: apply(config, params, x, method=Model.ungained), half, x)
     assert y.dtype == jnp.float32
 
