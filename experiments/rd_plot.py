@@ -85,7 +85,8 @@ def main() -> None:
         print(f"| {peer} | {saved:+.1f} % | {' | '.join(map(decibels, ahead))} |")
     if arguments.plot:
         drawn = {peer: curve for peer, curve in curves.items() if peer in (arguments.drawn or curves)}
-        plots.save(plots.rate_distortion(drawn | {name: ours}, ours=[name], max_bpp=1.5), arguments.plot)
+        figure = plots.rate_distortion(drawn | {name: ours}, ours=[name], max_bpp=1.5)
+        plots.save(figure, arguments.plot, made_of=arguments.points)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The pages a reader starts with: their code runs, as a reader would paste it, and what they name is there."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from gllmm_jax import zoo
+from gllmm_jax.evaluate.plots import MADE_OF
 from gllmm_jax.presets import PRESETS
 from tests.test_architecture import LEAVES
 
@@ -42,6 +44,16 @@ def test_the_map_of_rooms_is_the_folder_list():
         assert f"`{room}`" in text, f"README does not name the folder {room}"
     for module in LEAVES:
         assert f"`{module}`" in text, f"README does not name the module {module}"
+
+
+def test_stored_plots_show_the_stored_figures():
+    """Draw a plot again (`experiments/rd_plot.py`, `training_plot.py`) when its figures have changed."""
+    drawn = sorted((README.parent / "experiments" / "results").glob("*.png"))
+    assert len(drawn) >= 3
+    for plot in drawn:
+        with Image.open(plot) as image:
+            made_of = getattr(image, "text", {}).get(MADE_OF)
+        assert made_of == hashlib.sha256(plot.with_suffix(".csv").read_bytes()).hexdigest(), plot.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)

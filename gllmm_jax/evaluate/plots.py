@@ -3,9 +3,11 @@
 Colours are those of Okabe and Ito. People with any kind of colour vision can tell them apart.
 """
 
+import hashlib
 import itertools
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,10 +34,20 @@ Box = tuple[int, int, int, int]
 """Top, left, height, width, in pixels."""
 
 
-def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 130) -> None:
-    """Write a figure as PNG, whole or not at all. Raises `files.WriteError`."""
+MADE_OF = "Made of"
+"""Field of a PNG file: the SHA-256 of the file of figures that it was drawn from."""
+
+
+def save(
+    figure: Figure, path: str | os.PathLike[str], *, dpi: int = 130, made_of: str | os.PathLike[str] | None = None
+) -> None:
+    """Write a figure as PNG, whole or not at all. Raises `files.WriteError`.
+
+    `made_of` is the file of figures that it was drawn from; the PNG file then tells whether that file has changed.
+    """
+    text = {} if made_of is None else {MADE_OF: hashlib.sha256(Path(made_of).read_bytes()).hexdigest()}
     with files.replacing(path) as file:
-        figure.savefig(file, format="png", dpi=dpi)
+        figure.savefig(file, format="png", dpi=dpi, metadata=text)
 
 
 def rate_distortion(
