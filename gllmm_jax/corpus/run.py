@@ -227,7 +227,8 @@ def _by_size(cluster: _Cluster, source: Place, todo: list[tuple[str, str]]) -> A
     rows = [{"name": name, "output": output} for name, output in todo]
     blocks = max(-(-len(rows) // BLOCK), min(len(rows), SHARES * cluster.workers))
     data = cluster.data.from_items(rows, override_num_blocks=blocks)
-    return data.map(functools.partial(with_size, source)).sort(["height", "width"])
+    # sorted rows lie in a block for each size, however many there are: without new blocks one worker would do all
+    return data.map(functools.partial(with_size, source)).sort(["height", "width"]).repartition(blocks)
 
 
 def _of_rows(cluster: _Cluster, source: Place, columns: tuple[str, str], done: set[str]) -> Any:

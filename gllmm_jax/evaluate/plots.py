@@ -34,18 +34,12 @@ Box = tuple[int, int, int, int]
 """Top, left, height, width, in pixels."""
 
 
-MADE_OF = "Made of"
-"""Field of a PNG file: the SHA-256 of the file of figures that it was drawn from."""
+MADE_OF = "Made of"  # field of a PNG file: the SHA-256 of the file of figures that it was drawn from
 
 
-def save(
-    figure: Figure, path: str | os.PathLike[str], *, dpi: int = 130, made_of: str | os.PathLike[str] | None = None
-) -> None:
-    """Write a figure as PNG, whole or not at all. Raises `files.WriteError`.
-
-    `made_of` is the file of figures that it was drawn from; the PNG file then tells whether that file has changed.
-    """
-    text = {} if made_of is None else {MADE_OF: hashlib.sha256(Path(made_of).read_bytes()).hexdigest()}
+def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 130, made_of: Path | None = None) -> None:
+    """Write a figure, `made_of` a file of figures, as PNG, whole or not at all. Raises `files.WriteError`."""
+    text = {} if made_of is None else {MADE_OF: hashlib.sha256(made_of.read_bytes()).hexdigest()}
     with files.replacing(path) as file:
         figure.savefig(file, format="png", dpi=dpi, metadata=text)
 
