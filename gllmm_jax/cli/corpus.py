@@ -41,7 +41,7 @@ def add_commands(commands: Any) -> dict[str, Any]:
     parser.add_argument("--into-rows", action="store_true", help="keep the .gllm files in the rows alone")
     text = "columns of Parquet files with the name of a picture and its bytes (name bytes unless given)"
     parser.add_argument("--columns", nargs=2, default=("name", "bytes"), metavar=("NAME", "BYTES"), help=text)
-    text = "do not decode each file to measure its PSNR: half the time"
+    text = "do not decode each file to measure its PSNR, which saves that time"
     parser.add_argument("--no-psnr", dest="psnr", action="store_false", help=text)
     add_convert(parser)
     add_max_pixels(parser)

@@ -124,7 +124,7 @@ def _checked(source: Place | None, packed: Place, ray_address: str | None, worke
         known = {one["output"] for one in found}
         alone = (name for name in packed.names(".gllm") if name not in known)
         failed += [table.row(name, error="no row tells of this file") for name in alone]
-    if len(found) == sum(bool(one["error"]) for one in found):
+    if all(one["error"] for one in found):
         return table.summed(failed or [table.row(packed.address, error="it holds no rows")])
     table.remove(packed, EVALUATION)
     with _Cluster(ray_address, workers) as cluster:

@@ -1,5 +1,6 @@
 """What a worker of a corpus does with a batch of rows. It holds a codec, and knows nothing of Ray."""
 
+import abc
 import dataclasses
 import io
 import math
@@ -28,7 +29,7 @@ class Job:
     threads: int = 1  # pictures in one worker at once
 
 
-class Worker:
+class Worker(abc.ABC):
     """One codec, and a batch of rows after the other."""
 
     def __init__(self, job: Job) -> None:
@@ -47,9 +48,9 @@ class Worker:
         except Exception as error:
             return table.row(str(given["name"]), error=" ".join(str(error).split()) or type(error).__name__)
 
+    @abc.abstractmethod
     def work(self, given: dict[str, Any]) -> dict[str, Any]:
         """The row that a row becomes. What it raises becomes the row's `error`."""
-        raise NotImplementedError
 
     def pixels(self, name: str, data: bytes | None) -> Any:
         """A picture of the source, or of a row's own bytes, with what it carries."""

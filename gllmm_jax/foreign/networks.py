@@ -49,7 +49,7 @@ def networks(config: ModelConfig) -> dict[str, Network]:
         found["hyper_synthesis"] = Network(Model.hyper_synthesis, (z,))
         found["distributions"] = Network(_distributions, (y, z))
     if config.msp is not None:
-        found["distributions"] = Network(_progression, (y,))
+        found["distributions"] = Network(_distributions, (y,))
     return found
 
 
@@ -64,13 +64,8 @@ def _check(config: ModelConfig, size: tuple[int, int] | None) -> None:
         raise ValueError(f"the sides of a picture must be multiples of {side} pixels here, not {size}")
 
 
-def _distributions(model: Model, y_hat: jax.Array, z_hat: jax.Array) -> tuple[jax.Array, ...]:
-    mixture = model.distributions(y_hat, z_hat)
-    return mixture.log_weight, mixture.mean, mixture.scale
-
-
-def _progression(model: Model, y_hat: jax.Array) -> tuple[jax.Array, ...]:
-    mixture = model.progression(y_hat)
+def _distributions(model: Model, y_hat: jax.Array, z_hat: jax.Array | None = None) -> tuple[jax.Array, ...]:
+    mixture = model.progression(y_hat) if z_hat is None else model.distributions(y_hat, z_hat)
     return mixture.log_weight, mixture.mean, mixture.scale
 
 
