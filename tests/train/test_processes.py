@@ -95,13 +95,16 @@ def close(found, expected):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_killed_at_any_moment_it_goes_on_to_the_same_weights(folder, tmp_path, start):
-    """Ten times, each at a random moment after its next checkpoint; what was saved before is not done again."""
+    """Ten times, each at a random moment after its next checkpoint; what was saved before is not done again.
+
+    A kill while Orbax removes an old checkpoint leaves a part of the checkpoint, and Orbax warns of that part.
+    """
     rng, steps = np.random.default_rng(), 500
     for _ in range(10):
         before = saved(tmp_path / "killed")
         process = start(folder, tmp_path / "killed", steps)
         assert process.stderr is not None
-        assert f" at step {before} in " in process.stderr.readline()
+        assert f" at step {before} in " in next(line for line in process.stderr if not line.startswith("WARNING:absl:"))
         deadline = time.monotonic() + 200
         while saved(tmp_path / "killed") == before:
             assert process.poll() is None and time.monotonic() < deadline, "no checkpoint to go on from"
