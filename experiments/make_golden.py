@@ -47,6 +47,9 @@ MODELS = {name: config for name, config in PRESETS.items() if name not in BASELI
             ("mu-cheng2020", "cheng2020-gmm-128", 16),
         )
     },
+    "mu-elic2022": dataclasses.replace(
+        BASELINES["elic2022-320"], preset="mu-elic2022", hyper=16, features=None, splits=(4, 8), **MU
+    ),
 }
 """The presets but the baselines, and a small model of each entropy model that none of them has."""
 

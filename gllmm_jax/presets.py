@@ -49,6 +49,17 @@ def _cheng(name: str, n: int, attention: bool, components: int) -> ModelConfig:
     return _balle(name, n, n, attention=attention, components=components, **cheng)
 
 
+ELIC: dict[str, Any] = {
+    "transform": "elic",
+    "attention": True,
+    "design": "elic",
+    "features": 384,
+    "hidden": (224, 128),
+    "order": "checkerboard",
+    "splits": (16, 32, 64, 128),
+}
+
+
 BASELINES: dict[str, ModelConfig] = {
     config.preset: config
     for config in (
@@ -59,6 +70,7 @@ BASELINES: dict[str, ModelConfig] = {
         *(_cheng(f"cheng2020-anchor-{n}", n, False, 1) for n in (128, 192)),
         *(_cheng(f"cheng2020-attn-{n}", n, True, 1) for n in (128, 192)),
         *(_cheng(f"cheng2020-gmm-{n}", n, True, 3) for n in (128, 192)),
+        _balle("elic2022-320", 192, 320, **ELIC),
     )
 }
 """Models that were published before, at the sizes that CompressAI has them in; the number in a name is M.

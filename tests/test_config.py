@@ -13,7 +13,8 @@ from gllmm_jax.presets import PRESETS
 COUNT = "a whole number above zero"
 WIDTH = "a whole number from 1 to 8192"
 LMBDA = "finite and above zero, or two such numbers, the lower one first"
-DESIGN = "gllmm or balle or minnen or cheng, with what `config.design` allows"
+SPLITS = "whole numbers that grow, from 1 to 15, on a checkerboard"
+DESIGN = "gllmm or balle or minnen or cheng or elic, with what `config.design` allows"
 
 
 @pytest.mark.parametrize("config", [*PRESETS.values(), TrainConfig(data="d", steps=1)])
@@ -24,7 +25,7 @@ def test_json_and_back(config):
 @pytest.mark.parametrize(
     ("field", "wrong", "wanted"),
     [
-        ("transform", "wavelet", "paper or light or residual or balle or cheng"),
+        ("transform", "wavelet", "paper or light or residual or balle or cheng or elic"),
         ("widths", (16, 16, 16), f"a tuple of 1, each {WIDTH}"),
         ("widths", (0,), f"a tuple of 1, each {WIDTH}"),
         ("widths", 16, f"a tuple of 1, each {WIDTH}"),
@@ -39,6 +40,7 @@ def test_json_and_back(config):
         ("block", "crm4", "plain or leaky or crm2 or crm3"),
         ("design", "bellard", DESIGN),
         ("design", "balle", DESIGN),  # which has no context
+        ("splits", (4,), SPLITS),  # in raster order
     ],
 )
 def test_models_that_cannot_be(field, wrong, wanted):
@@ -59,6 +61,17 @@ def test_models_that_cannot_be(field, wrong, wanted):
 def test_published_designs_are_what_they_are(preset, change):
     with pytest.raises(ValueError, match=f"^design must be {DESIGN}"):
         dataclasses.replace(PRESETS[preset], **change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"splits": (4, 4)}, {"splits": (0,)}, {"splits": (16,)}, {"splits": 4}, {"hyper": 0}, {"msp": Progressive()}],
+)
+def test_splits_part_the_channels_of_a_checkerboard(change):
+    board = dataclasses.replace(PRESETS["mu"], order="checkerboard", splits=(4, 8))
+    assert board.groups == [(0, 4), (4, 8), (8, 16)]
+    with pytest.raises(ValueError, match=f"^splits must be {SPLITS}"):
+        dataclasses.replace(board, **change)
 
 
 def test_the_light_transforms_take_three_widths():

@@ -40,10 +40,10 @@ def make_weights(
     if not pictures:
         raise ValueError("the integer twin is calibrated on pictures: give at least one")
     stored = zoo.half(_short(params) if short else params)
-    if "context" in stored:
-        stored["context"]["kernel"] *= context_mask(config.order).astype(
-            np.float16
-        )  # closed taps are noise: zeros cost no bytes
+    for part, layer in (stored | stored.get("space_channel", {})).items():
+        if part.startswith("context"):
+            # closed taps are noise: zeros cost no bytes
+            layer["kernel"] *= context_mask(config.order).astype(np.float16)
     floats = zoo.single(stored)
     twin = make_twin(config, floats, _calibration(config, floats, pictures))
     return zoo.Weights(zoo.check_name(name), config, stored, twin.arrays, dict(provenance or {}))

@@ -16,7 +16,7 @@ from gllmm_jax.config import HYPER_STRIDE, ModelConfig
 from gllmm_jax.layers.extent import within
 from gllmm_jax.nn import progressive
 from gllmm_jax.nn.model import Model, apply
-from gllmm_jax.nn.reach import reach, reach_of_blocks
+from gllmm_jax.nn.transforms import reach, reach_of_blocks
 from gllmm_jax.order.windows import HYPER_REACH, HYPER_SIDE, Slices, scaled, windows
 from gllmm_jax.programs import latest, trim
 from gllmm_jax.progress import Tick, silent

@@ -6,6 +6,7 @@
 | `balle` | Balle et al. 2018, "factorized" | scale hyperprior of the same paper | |
 | `minnen` | the same | mean and scale hyperprior, Minnen et al. 2018 | joint model of the same paper |
 | `cheng` | the same | | Cheng et al. 2020 |
+| `elic` | the same | | ELIC, He et al. 2022, with `ModelConfig.splits` |
 
 All but `gllmm` are as in CompressAI, whose weights can be read (`foreign.compressai`). Their scales are bounded by 0.11
 and not absolute. A prior has four hidden stages. An `offset` moves what the prior coded before a network sees it.
@@ -13,9 +14,9 @@ and not absolute. A prior has four hidden stages. An `offset` moves what the pri
 
 from typing import Literal
 
-Design = Literal["gllmm", "balle", "minnen", "cheng"]
+Design = Literal["gllmm", "balle", "minnen", "cheng", "elic"]
 
-SLOPES: dict[Design, float] = {"gllmm": 0.2, "balle": 0.0, "minnen": 0.01, "cheng": 0.01}
+SLOPES: dict[Design, float] = {"gllmm": 0.2, "balle": 0.0, "minnen": 0.01, "cheng": 0.01, "elic": 0.0}
 """Slopes of the ReLUs in the networks of the entropy model."""
 
 ORDERS_OF: dict[Design, tuple[str, ...]] = {
@@ -23,5 +24,6 @@ ORDERS_OF: dict[Design, tuple[str, ...]] = {
     "balle": ("none",),
     "minnen": ("raster", "checkerboard", "none"),
     "cheng": ("raster", "checkerboard"),
+    "elic": ("checkerboard",),
 }
 """Orders that a design can have with hyper-latents."""

@@ -1,6 +1,7 @@
 """The config of a model."""
 
 import dataclasses
+import itertools
 import math
 from typing import Any, Literal, get_args
 
@@ -19,13 +20,13 @@ Search = Literal["greedy", "straight-through", "gumbel"]  # of latents, for `lof
 TRANSFORMS = ("g_a", "g_s")
 """The parts of a model that know pixels. The other parts are its entropy model."""
 
-PARTS = ("g_a", "g_s", "h_a", "h_s", "context", "entropy", "progressive", "prior", "gain")
-"""Networks by their names in the parameters: `h_a h_s context entropy`, or `progressive`; `gain` with a rate."""
+PARTS = ("g_a", "g_s", "h_a", "h_s", "context", "entropy", "space_channel", "progressive", "prior", "gain")
+"""Networks by their names in the parameters. A model has those of its entropy model, and `gain` with a rate."""
 
 QUALITIES = 256
 """Number of qualities of a model with a variable rate. 0 gives the smallest files, 255 the best pictures."""
 
-STRIDES = {"paper": 16, "light": 16, "residual": 8, "balle": 16, "cheng": 16}
+STRIDES = {"paper": 16, "light": 16, "residual": 8, "balle": 16, "cheng": 16, "elic": 16}
 """Pixels per latent on each axis, for each kind of transforms."""
 
 HYPER_STRIDE = 4
@@ -44,7 +45,7 @@ TAPS: dict[str, tuple[tuple[int, int], ...]] = {
 On a checkerboard only latents at odd row + column have a context. Latents at even row + column form it.
 """
 
-_WIDTHS = {"paper": 1, "light": 3, "residual": 1, "balle": 1, "cheng": 1}
+_WIDTHS = {"paper": 1, "light": 3, "residual": 1, "balle": 1, "cheng": 1, "elic": 1}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,21 +85,22 @@ class ModelConfig:
     transforms go with any entropy model. Raises `ValueError` if the fields make no model.
 
     Source: GLLMM, IEEE TIP 2023, and its authors' published test code. For `residual` and `msp` see `nn.residual` and
-    `nn.progressive`; for `balle`, `minnen` and `cheng` see `config.design`. `light` and `mu` are ours.
+    `nn.progressive`; for `balle`, `minnen`, `cheng` and `elic` see `config.design`. `light` and `mu` are ours.
     """
 
     preset: str
-    transform: Literal["paper", "light", "residual", "balle", "cheng"] = "paper"
+    transform: Literal["paper", "light", "residual", "balle", "cheng", "elic"] = "paper"
     widths: tuple[int, ...] = (128,)
     latents: int = 128  # M, channels of y
     hyper: int = 128  # N, channels of z and of the hyper networks; 0: no z, and the factorised prior codes y
     features: int | None = None  # F, channels of the context and of phi; 2M unless given
-    hidden: tuple[int, int] = (640, 1280)  # entropy-parameter net
+    hidden: tuple[int, int] = (640, 1280)  # entropy-parameter net; with splits, networks of earlier channels
     families: tuple[Family, ...] = FAMILIES
     components: int = 3  # per family
     block: Block = "crm2"
     attention: bool = True
     order: Order = "raster"
+    splits: tuple[int, ...] = ()  # first channels of later groups, each decoded on a checkerboard after those before
     msp: Progressive | None = None  # if given, hyper and order have no meaning
     rate: VariableRate | None = None  # if given, one model serves every quality
     analysis_widths: tuple[int, ...] | None = None  # widths of the `light` g_a alone, if it is wider than g_s
@@ -124,6 +126,7 @@ class ModelConfig:
                 self.msp is None or (isinstance(self.msp, Progressive) and self.msp.edges(0)[-2] < self.latents),
                 "a Progressive whose seeds and splits are below the number of latents, or None",
             ),
+            splits=(self._can_split(), f"whole numbers that grow, from 1 to {self.latents - 1}, on a checkerboard"),
             rate=(self.rate is None or isinstance(self.rate, VariableRate), "a VariableRate or None"),
             analysis_widths=(
                 self.analysis_widths is None
@@ -136,6 +139,11 @@ class ModelConfig:
             ),
             design=(self.design in SLOPES and self._fits(), f"{' or '.join(SLOPES)}, with what `config.design` allows"),
         )
+
+    def _can_split(self) -> bool:
+        inside = isinstance(self.splits, tuple) and all(map(is_width, self.splits))
+        grow = inside and all(a < b for a, b in itertools.pairwise((0, *self.splits, self.latents)))
+        return grow and (not self.splits or (self.order == "checkerboard" and self.hyper > 0 and self.msp is None))
 
     def _fits(self) -> bool:
         if self.design == "gllmm":
@@ -151,17 +159,19 @@ class ModelConfig:
 
     @property
     def entropy_model(self) -> str:
-        """The kind of the entropy model: "progressive", "context", "hyperprior" or "factorized"."""
+        """The kind of the entropy model: a key of `order.models.MODELS`."""
         if self.msp is not None:
             return "progressive"
         if self.hyper == 0:
             return "factorized"
+        if self.splits:
+            return "space-channel"
         return "hyperprior" if self.order == "none" else "context"
 
     @property
     def has_hyperprior(self) -> bool:
         """Whether the codec codes z before y."""
-        return self.entropy_model in ("context", "hyperprior")
+        return self.entropy_model in ("context", "space-channel", "hyperprior")
 
     @property
     def direct(self) -> bool:
@@ -172,6 +182,11 @@ class ModelConfig:
     def centred(self) -> bool:
         """Whether the model rounds and codes y less its mean."""
         return self.design == "minnen" and self.direct
+
+    @property
+    def groups(self) -> list[tuple[int, int]]:
+        """First and last channel (not included) of each group of channels, in the order of decoding."""
+        return list(itertools.pairwise((0, *self.splits, self.latents)))
 
     @property
     def coarsest(self) -> int:
@@ -190,6 +205,7 @@ class ModelConfig:
         """Names of the model's networks, from PARTS."""
         networks = {
             "context": ("h_a", "h_s", "context", "entropy"),
+            "space-channel": ("h_a", "h_s", "space_channel"),
             "hyperprior": ("h_a", "h_s") if self.direct else ("h_a", "h_s", "entropy"),
             "progressive": ("progressive",),
             "factorized": (),

@@ -16,6 +16,7 @@ from gllmm_jax.config import HYPER_STRIDE, TAPS, TRANSFORMS, ModelConfig
 from gllmm_jax.nn.model import Model, apply, init_params
 from gllmm_jax.nn.progressive import calls
 from gllmm_jax.nn.quality import at_quality
+from gllmm_jax.nn.space_channel import features
 from gllmm_jax.order.schedule import wavefront
 from gllmm_jax.presets import PRESETS
 
@@ -58,7 +59,8 @@ def _multiply_adds(jaxpr: Any) -> int:
 def costs(config: ModelConfig) -> dict[str, float]:
     """kMAC per pixel of every network of `nn.model.Model`, by the name of its method, at 256x256 pixels.
 
-    The count leaves out the closed taps in the context's product. `progression` is the sum of all calls.
+    The count leaves out the closed taps in the context's product. `progression` is the sum of all calls, `mixture` that
+    of all groups of channels.
     """
     side, m, n = 256 // config.stride, config.latents, config.hyper
     y = (1, side, side, m)
@@ -68,7 +70,7 @@ def costs(config: ModelConfig) -> dict[str, float]:
         hyper = {Model.hyper_analysis: [y], Model.hyper_synthesis: [(1, side // HYPER_STRIDE, side // HYPER_STRIDE, n)]}
         context = {Model.context: [y]} if config.entropy_model == "context" else {}
         net = {} if config.direct else {Model.parameters: [numbers if context else None, numbers]}
-        inputs |= {**hyper, **context, **net}
+        inputs |= {**hyper, **({Model.mixture: [y, numbers]} if config.splits else context | net)}
     elif config.msp is not None:
         inputs |= {Model.progression: [y]}
     inputs |= {Model.synthesis: [y]}
@@ -82,6 +84,10 @@ def costs(config: ModelConfig) -> dict[str, float]:
     if config.entropy_model == "context":
         rows = {"raster": 3, "checkerboard": 5}[config.order]
         found["context"] *= len(TAPS[config.order]) / (5 * rows)
+    if config.splits:
+        open_taps = len(TAPS[config.order])
+        sums = sum(features(first, last) * (last - first) for first, last in config.groups)
+        found["mixture"] -= (25 - open_taps) * sums / config.stride**2 / 1e3
     return found
 
 
@@ -104,9 +110,11 @@ def rounds(config: ModelConfig, size: tuple[int, int]) -> int:
     if config.msp is not None:
         return len(calls(config.msp, config.latents))
     h, w = (-(-side // config.stride) for side in size)
-    if config.entropy_model != "context":
+    if config.entropy_model not in ("context", "space-channel"):
         return int(config.has_hyperprior)
-    return min(2, h * w) if config.order == "checkerboard" else len(wavefront(h, w).counts)
+    if config.order == "checkerboard":
+        return len(config.groups) * min(2, h * w)
+    return len(wavefront(h, w).counts)
 
 
 def stages(config: ModelConfig, seconds: dict[str, float] | None = None) -> list[Stage]:

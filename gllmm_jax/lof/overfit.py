@@ -22,7 +22,7 @@ from gllmm_jax.lof.judge import Judge
 from gllmm_jax.lof.loss import Latents, Picture
 from gllmm_jax.lof.refined import Cost, Point, Refined
 from gllmm_jax.lof.relaxed import Gumbel, StraightThrough, unrounded
-from gllmm_jax.nn.reach import reach
+from gllmm_jax.nn.transforms import reach
 from gllmm_jax.order.windows import Slices, Window, scaled, windows
 from gllmm_jax.progress import Progress, silent
 from gllmm_jax.walk import latents

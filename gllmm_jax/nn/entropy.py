@@ -118,7 +118,7 @@ class MaskedContext(Layer):
 
 
 class EntropyParameters(Layer):
-    """Three 1x1 layers from the context and phi, F channels each, to the raw mixture numbers [..., P M].
+    """Three 1x1 layers from the context [..., C] and phi [..., F] to the raw mixture numbers [..., P M].
 
     Without a context they take phi alone. They calculate in the dtype of phi unless `dtype` is given.
     `prob.mixture.split` makes a mixture of the numbers. Raises `ValueError` if there is no such family.
@@ -135,7 +135,7 @@ class EntropyParameters(Layer):
 
     @nn.compact
     def __call__(
-        self, context: Float[Array, "*batch F"] | None, phi: Float[Array, "*batch F"]
+        self, context: Float[Array, "*batch C"] | None, phi: Float[Array, "*batch F"]
     ) -> Float[Array, "*batch PM"]:
         given = [phi] if context is None else [context, phi]
         x = jnp.concatenate([a.astype(self.dtype or phi.dtype) for a in given], axis=-1)

@@ -7,7 +7,7 @@ Both are the same model: the last bias of h_a subtracts m, the density of the pr
 before h_s. The bias of h_s's first convolution cannot add m, since this convolution sees zeros beyond the edges. In a
 model without z the same holds for y, g_a and g_s.
 
-Source: Balle et al. 2018, Minnen et al. 2018, Cheng et al. 2020, all as in CompressAI.
+Source: Balle et al. 2018, Minnen et al. 2018, Cheng et al. 2020, He et al. 2022, all as in CompressAI.
 """
 
 import functools
@@ -84,7 +84,7 @@ def hyper_networks(c: ModelConfig) -> tuple[nn.Module, nn.Module]:
         return HyperAnalysis(n, rate=c.rate), HyperSynthesis(n, f)
     if c.design == "cheng":
         return HyperAnalysis(n, slope=slope), SubpixelHyperSynthesis(n, f, slope)
-    widths = (n, n) if c.design == "balle" else (m, m * 3 // 2)
+    widths = {"balle": (n, n), "elic": (n, n * 3 // 2)}.get(c.design, (m, m * 3 // 2))
     return StridedHyperAnalysis(n, slope, c.design == "balle"), TransposedHyperSynthesis(widths, f, slope)
 
 

@@ -6,8 +6,9 @@
                     |                           |
                     z -- round -- z_hat -- h_s --
 
-A config with `msp` has no z: one network (`nn.progressive`) replaces h_a, h_s, context and entropy net. A `direct`
-config has no entropy net. A `centred` model codes y less `means`; its methods for rates expect that difference as y.
+A config with `msp` has no z: one network (`nn.progressive`) replaces h_a, h_s, context and entropy net. With `splits`
+one network (`nn.space_channel`) replaces context and entropy net. A `direct` config has no entropy net. A `centred`
+model codes y less `means`; its methods for rates expect that difference as y.
 
 `apply(config, params, x, method=Model.analysis)` calls a method as a pure function of the parameters. A model with
 `config.rate` takes parameters of one quality (`nn.quality.at_quality`). Every layer calculates in the dtype of its
@@ -25,23 +26,13 @@ from jaxtyping import Array, Bool, Float, Int
 
 from gllmm_jax.config import HYPER_STRIDE, SLOPES, ModelConfig
 from gllmm_jax.nn import entropy, hyper
-from gllmm_jax.nn.balle import BalleAnalysis, BalleSynthesis
-from gllmm_jax.nn.light import LightAnalysis, LightSynthesis
-from gllmm_jax.nn.paper import PaperAnalysis, PaperSynthesis
 from gllmm_jax.nn.progressive import Call, ProgressiveNet, known, subsampled
 from gllmm_jax.nn.quality import Gains
-from gllmm_jax.nn.residual import ResidualAnalysis, ResidualSynthesis
+from gllmm_jax.nn.space_channel import SpaceChannel
+from gllmm_jax.nn.transforms import TRANSFORMS
 from gllmm_jax.prob import factorized, mixture
 from gllmm_jax.prob.mixture import Mixture, at_least_single
 from gllmm_jax.prob.quantize import add_noise, is_batch_of_keys, round_straight_through
-
-TRANSFORMS = {
-    "paper": (PaperAnalysis, PaperSynthesis),
-    "light": (LightAnalysis, LightSynthesis),
-    "residual": (ResidualAnalysis, ResidualSynthesis),
-    "balle": (BalleAnalysis, BalleSynthesis),
-    "cheng": (PaperAnalysis, PaperSynthesis),
-}
 
 Images = Float[Array, "B H W 3"]  # in [0, 1]
 Latents = Float[Array, "B h w M"]
@@ -77,6 +68,9 @@ class Model(nn.Module):
         if not c.has_hyperprior:
             return
         self.h_a, self.h_s = hyper.hyper_networks(c)
+        if c.splits:
+            self.space_channel = SpaceChannel(c)
+            return
         if c.entropy_model == "context":
             form = {"features": c.context_features, "order": c.order, "name": "context"}
             self.context_net = entropy.MaskedContext(c.latents, **form)
@@ -126,8 +120,13 @@ class Model(nn.Module):
     def mixture(self, y_hat: Latents, phi: Float[Array, "B h w F"]) -> Mixture:
         """The distribution of every latent given those before it, for all latents at once: arrays [B, h, w, C, M]."""
         c = self.config
-        context = self.context(y_hat) if c.entropy_model == "context" else None
-        raw = hyper.without_means(phi, c.latents) if c.direct else self.parameters(context, phi)
+        match c.entropy_model:
+            case "space-channel":
+                raw = self.space_channel(y_hat, phi)
+            case "context":
+                raw = self.parameters(self.context(y_hat), phi)
+            case _:
+                raw = hyper.without_means(phi, c.latents) if c.direct else self.parameters(None, phi)
         return mixture.split(raw, c.families, c.components, bounded=c.design != "gllmm")
 
     def means(self, z_hat: HyperLatents) -> Float[Array, "B 4*hz 4*wz M"]:

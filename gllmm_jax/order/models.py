@@ -8,11 +8,13 @@ from gllmm_jax.order.factorized import Factorized
 from gllmm_jax.order.hyper import hyper_size
 from gllmm_jax.order.hyperprior import HyperpriorAlone
 from gllmm_jax.order.progressive import Progression
+from gllmm_jax.order.space_channel import SpaceChannel
 from gllmm_jax.order.stage import EntropyModel
 from gllmm_jax.twin.integer import Twin
 
 MODELS: dict[str, Callable[[Twin, tuple[int, int]], EntropyModel]] = {
     "context": Context,
+    "space-channel": SpaceChannel,
     "progressive": Progression,
     "hyperprior": HyperpriorAlone,
     "factorized": Factorized,

@@ -13,7 +13,7 @@ from gllmm_jax.twin import levels, observe
 from gllmm_jax.twin.integer import Twin
 from gllmm_jax.twin.precision import MARGIN, Input, choose_input, quantise
 from gllmm_jax.twin.prior import prior_tables
-from gllmm_jax.twin.wiring import EACH, LEVELS, Spec, blocks, by_quality, has_offset, specs
+from gllmm_jax.twin.wiring import EACH, LEVELS, Spec, base, blocks, by_quality, channels, group, has_offset, specs
 
 
 def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observe.Latents]) -> Twin:
@@ -69,18 +69,18 @@ class _Plan:
         seen = observe.activations(config, dict(layers), calibration)
         self._y_limit = np.minimum(np.ceil(seen["y"].peak * MARGIN) + 1, tables.Y_LIMIT).astype(np.int32)
         z_limit = np.append(np.maximum(-low, high), np.ones(int(has_offset(config)), np.int32))
-        forms = {"y": Input(0, self._y_limit), "z": Input(0, z_limit)}
+        limits = {name: self._y_limit[part] for name, part in channels(config).items()} | {"z": z_limit}
         self._inputs, outputs = {}, {}
         for tensor, consumers in _consumers(wiring).items():
-            form = forms.get(tensor)
-            if form is None:
-                form = choose_input([(name, layers[name][0]) for name in consumers], seen[tensor])
-            for name in consumers:
-                repeated = np.tile(form.limit, wiring[name].kernel[1] // len(form.limit))
-                self._inputs[name] = Input(form.exponent, repeated)
+            if tensor in limits:
+                forms = [Input(0, np.concatenate([limits[given] for given in wiring[n].inputs])) for n in consumers]
+            else:
+                forms = choose_input([(name, layers[name][0], seen.get(name) or seen["stream"]) for name in consumers])
+            for name, form in zip(consumers, forms, strict=True):
+                self._inputs[name] = form
                 makers = {maker: wiring[maker] for maker in wiring[name].inputs if maker in wiring}
-                outputs |= _shared_out(self._inputs[name], makers)
-        self._outputs = {name: outputs[name] if name in outputs else output_format(config) for name in layers}
+                outputs |= _shared_out(form, makers)
+        self._outputs = {name: outputs[name] if name in outputs else output_format(config, name) for name in layers}
         self._fine = {name: self._quantised(name, None)[0] for name in layers}
 
     def _quantised(self, name: str, whole: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, dict]:
@@ -112,20 +112,16 @@ def _shared_out(form: Input, makers: Mapping[str, Spec]) -> dict[str, Input]:
 
 
 def _consumers(wiring: Mapping[str, Spec]) -> dict[str, list[str]]:
-    """The layers that read each tensor. A tensor has one form, and the name of the first layer that reads it.
+    """The layers that read each tensor. A tensor has one form, and the name of the last layer that makes it.
 
-    The stream to which residual blocks add is a single tensor called "stream".
+    The stream to which residual blocks add is a single tensor called "stream". The inputs of all layers that take phi
+    are one tensor too.
     """
     found: dict[str, list[str]] = {}
     for name, spec in wiring.items():
-        (first, *_), whole = spec.inputs, len(set(spec.inputs)) == 1
-        if first in ("y", "z"):
-            tensor = first
-        elif whole and (first == "first" or (first.startswith("block") and first.endswith("b"))):
-            tensor = "stream"
-        else:
-            tensor = name
-        found.setdefault(tensor, []).append(name)
+        last = spec.inputs[-1]
+        stream = last == "first" or (last.startswith("block") and last.endswith("b"))
+        found.setdefault("stream" if stream else last, []).append(name)
     return found
 
 
@@ -139,7 +135,7 @@ def float_layers(config: ModelConfig, params: Mapping) -> dict[str, tuple[np.nda
     for name, spec in specs(config).items():
         kernel = np.asarray(leaves[name]["kernel"], np.float64)
         kernel = kernel.reshape(-1, *kernel.shape[-2:])
-        if name == "context":
+        if base(name) == "context":
             kernel = kernel[context_mask(config.order).ravel() > 0]
         if has_offset(config) and spec.inputs == ("z",):
             offset = np.asarray(leaves["offset"]["offset"], np.float64)
@@ -147,14 +143,16 @@ def float_layers(config: ModelConfig, params: Mapping) -> dict[str, tuple[np.nda
         bias = np.asarray(leaves[name].get("bias", np.zeros(kernel.shape[-1])), np.float64)
         if name in by_quality(config):
             bias = bias + np.asarray(interpolate(rows[name], np.arange(QUALITIES)), np.float64)
-        layers[name] = kernel, bias
         assert kernel.shape == spec.kernel, name
-    if "dense2" in layers:
-        layers["dense2"] = tuple(_regrouped(config, a) for a in layers["dense2"])
+        layers[name] = kernel, bias
+        if base(name) == "dense2":
+            layers[name] = tuple(_regrouped(config, a) for a in layers[name])
     return layers
 
 
 def _leaves(config: ModelConfig, params: Mapping) -> dict[str, Mapping]:
+    if config.splits:
+        return _space_channel(config, params)
     if config.msp is None:
         leaves = {**params.get("h_s", {}), "context": params.get("context"), **params.get("entropy", {})}
         return {name: leaves[name] for name in (*specs(config), *(["offset"] if has_offset(config) else []))}
@@ -168,18 +166,31 @@ def _leaves(config: ModelConfig, params: Mapping) -> dict[str, Mapping]:
     return found | {"dense2": {"kernel": net["out"], "bias": net["out_bias"]}}
 
 
+def _space_channel(config: ModelConfig, params: Mapping) -> dict[str, Mapping]:
+    leaves, net = dict(params["h_s"]), params["space_channel"]
+    for k in range(len(config.groups)):
+        far = {f"{k}far{i}": net[f"channels{k}"][f"conv{i}"] for i in range(3 if k else 0)}
+        leaves |= {f"{k}context": net[f"context{k}"], **far}
+        leaves |= {f"{k}dense{i}": net[f"entropy{k}"][f"dense{i}"] for i in range(3)}
+    return leaves
+
+
 def _rows(config: ModelConfig, params: Mapping) -> dict[str, Any]:
     """By layer, what a quality adds to the bias, as rows of the anchors."""
     if config.rate is None:
         return {}
     if config.msp is not None:
         return {"dense1": params["progressive"]["level"]["rows"]}
-    return {name: params["entropy"][f"level{name[-1]}"]["rows"] for name in by_quality(config)}
+    net = params["space_channel"] if config.splits else params
+    return {
+        name: net[f"entropy{group(name) if config.splits else ''}"][f"level{name[-1]}"]["rows"]
+        for name in by_quality(config)
+    }
 
 
 def _regrouped(config: ModelConfig, array: np.ndarray) -> np.ndarray:
     order = output_order(config)
-    array = array.reshape(*array.shape[:-1], len(order), config.latents)[..., order, :]
+    array = array.reshape(*array.shape[:-1], len(order), -1)[..., order, :]
     array[..., 2 * config.components * len(config.families) :, :] *= np.log2(np.e)
     return array.reshape(*array.shape[:-2], -1)
 
@@ -194,8 +205,11 @@ def output_order(config: ModelConfig) -> list[int]:
     return [c + width - 2 for c in first] + [c + width - 1 for c in first] + logits + tail
 
 
-def output_format(config: ModelConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Exponent and limit of every output of the last layer: dense2 [groups * M] in `output_order`, or phi."""
+def output_format(config: ModelConfig, name: str = "dense2") -> tuple[np.ndarray, np.ndarray]:
+    """Exponent and limit of every output of a layer that ends the network.
+
+    These are dense2, [numbers * channels of its group] in `output_order`, and phi of a `direct` model.
+    """
     if config.direct:
         means = np.full(config.context_features - config.latents, tables.MEAN_LIMIT)
         limit = np.append(means, np.full(config.latents, tables.SCALE_HIGH))
@@ -203,4 +217,5 @@ def output_format(config: ModelConfig) -> tuple[np.ndarray, np.ndarray]:
     c, groups = len(config.families) * config.components, len(output_order(config))
     exponent = [tables.FRACTION] * 2 * c + [tables.LOGIT_FRACTION] * (groups - 2 * c)
     limit = [tables.MEAN_LIMIT] * c + [tables.SCALE_HIGH] * c + [1 << 14] * (groups - 2 * c)
-    return np.repeat(exponent, config.latents), np.repeat(limit, config.latents)
+    first, last = config.groups[group(name)]
+    return np.repeat(exponent, last - first), np.repeat(limit, last - first)

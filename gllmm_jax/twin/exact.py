@@ -75,29 +75,57 @@ def _inside(shape: tuple[int, ...], size: tuple[jax.Array, jax.Array]) -> jax.Ar
 
 
 def parameters(
-    config: ModelConfig, net: Nets, taps: jax.Array | None, phi: jax.Array, sees: jax.Array | None = None
+    config: ModelConfig,
+    net: Nets,
+    taps: jax.Array | None,
+    phi: jax.Array,
+    sees: jax.Array | None = None,
+    far: jax.Array | None = None,
+    group: int = 0,
 ) -> IntegerMixture:
-    """Distributions of the latents at P positions.
+    """Distributions of the latents at P positions, or of one group of their channels.
 
     Args:
-      taps: int32 [P, 12, M], the neighbours in the order of `config.TAPS`, zero outside the picture;
-        None without a context.
+      taps: int32 [P, 12, M], the neighbours in the order of `config.TAPS`, zero outside the picture, in the channels of
+        the group; None without a context.
       phi: [P, F] from `hyper_synthesis`. A `direct` model uses nothing else.
       sees: bool [P], which positions have a context; all by default.
+      far: [P, X] from `earlier_channels`, which all groups but the first have.
+      group: the number of the group, where the config has `splits`.
 
-    Returns: fields int32 [P, C, M].
+    Returns: fields int32 [P, C, M], or of the group's channels.
     """
     x, leak = phi, LEAKS[config.design]
     if config.direct:
         scale = jnp.maximum(phi[:, None, -config.latents :].astype(jnp.int32), tables.SCALE_BOUND)
         return tables.mixture(jnp.zeros_like(scale), scale, jnp.full_like(scale, 1 << tables.WEIGHT_BITS))
+    (first, last), number = config.groups[group], group if config.splits else ""
     if taps is not None:
-        taps = jnp.clip(taps, -net.y_limit[None, None, :], net.y_limit[None, None, :])
-        x = dense(taps.astype(jnp.float32).reshape(taps.shape[0], -1), net.layers["context"], leak=None)
-        x = jnp.concatenate([x if sees is None else jnp.where(sees[:, None], x, 0.0), phi], axis=-1)
+        limit = net.y_limit[None, None, first:last]
+        taps = jnp.clip(taps, -limit, limit)
+        x = dense(taps.astype(jnp.float32).reshape(taps.shape[0], -1), net.layers[f"{number}context"], leak=None)
+        x = x if sees is None else jnp.where(sees[:, None], x, 0.0)
+        x = jnp.concatenate([x, *([] if far is None else [far]), phi], axis=-1)
     for name in ("dense0", "dense1", "dense2"):
-        x = dense(x, net.layers[name], leak=None if name == "dense2" else leak)
-    return split(config, net, x.astype(jnp.int32).reshape(len(x), -1, config.latents))
+        x = dense(x, net.layers[f"{number}{name}"], leak=None if name == "dense2" else leak)
+    return split(config, net, x.astype(jnp.int32).reshape(len(x), -1, last - first))
+
+
+def earlier_channels(config: ModelConfig, net: Nets, y_hat: jax.Array, inside: jax.Array, group: int) -> jax.Array:
+    """What a group sees of the channels before it: integer-valued float32 [h, w, X], zero outside the picture.
+
+    Args:
+      y_hat: int32 [h, w, M], on a plane that may be larger than the picture.
+      inside: bool [h, w, 1], which positions belong to the picture.
+      group: the number of the group, which is not the first.
+    """
+    first, _ = config.groups[group]
+    limit = net.y_limit[None, None, :first]
+    x = jnp.where(inside, jnp.clip(y_hat[..., :first], -limit, limit), 0).astype(jnp.float32)
+    for i in range(3):
+        leak = None if i == 2 else LEAKS[config.design]
+        x = jnp.where(inside, conv(x, net.layers[f"{group}far{i}"], leak=leak), 0.0)
+    return x
 
 
 def split(config: ModelConfig, net: Nets, raw: jax.Array) -> IntegerMixture:

@@ -88,6 +88,8 @@ def fingerprint(twin: Twin) -> bytes:
     }
     if config.design != "gllmm":
         wiring["design"] = config.design
+    if config.splits:
+        wiring["splits"] = config.splits
     digest = hashlib.sha256(json.dumps(wiring).encode())
     for name in sorted(twin.arrays):
         array = twin.arrays[name]

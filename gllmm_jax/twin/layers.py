@@ -71,16 +71,18 @@ def dense(x: jax.Array, layer: Layer, *, leak: float | None) -> jax.Array:
 
 
 def conv(x: jax.Array, layer: Layer, *, leak: float | None, plus: jax.Array | None = None) -> jax.Array:
-    """3x3 convolution of [h, w, in] with a border of zeros -> [h, w, out]; `requantise` adds `plus`."""
-    h, w, channels = x.shape
-    x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
+    """Convolution of [h, w, in] by a square kernel, with a border of zeros -> [h, w, out]; `requantise` adds `plus`."""
+    (h, w, channels), taps = x.shape, len(layer.kernel)
+    side = math.isqrt(taps)
+    edge = (side // 2, side // 2)
+    x = jnp.pad(x, (edge, edge, (0, 0)))
 
-    # in a loop, since nine products side by side take twice as long to compile, and the memory of nine windows
+    # in a loop, since products side by side take twice as long to compile, and the memory of all windows
     def tap(t: jax.Array, total: jax.Array) -> jax.Array:
-        window = lax.dynamic_slice(x, (lax.div(t, _INT(3)), lax.rem(t, _INT(3)), _INT(0)), (h, w, channels))
+        window = lax.dynamic_slice(x, (lax.div(t, _INT(side)), lax.rem(t, _INT(side)), _INT(0)), (h, w, channels))
         return total + dot(window, layer.kernel[t])
 
-    total = lax.fori_loop(_INT(0), _INT(9), tap, jnp.zeros((h, w, layer.kernel.shape[-1]), jnp.float32))
+    total = lax.fori_loop(_INT(0), _INT(taps), tap, jnp.zeros((h, w, layer.kernel.shape[-1]), jnp.float32))
     return requantise(total, layer, leak=leak, plus=plus)
 
 

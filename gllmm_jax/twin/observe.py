@@ -66,6 +66,8 @@ def _with_context(config, layers, y_hat, z_hat, key, limit) -> dict[str, np.ndar
     if config.direct:
         return taken
     positions = key.choice(h * w, min(h * w, limit), replace=False)
+    if config.splits:
+        return taken | _space_channel(config, layers, y_hat, x[:h, :w].reshape(h * w, -1), positions)
     return taken | entropy_inputs(config, layers, y_hat, x[:h, :w].reshape(h * w, -1), positions)
 
 
@@ -96,21 +98,40 @@ def entropy_inputs(config, layers, y_hat, phi, positions) -> dict[str, np.ndarra
     """What each layer of the entropy net takes at `positions` of y_hat [h, w, M], with phi [h w, F]."""
     if config.order == "none":
         return _dense(layers, phi[positions], SLOPES[config.design])
+    x = _context(config, layers["context"], y_hat, positions)
+    return _dense(layers, np.concatenate([x, phi[positions]], axis=1), SLOPES[config.design])
+
+
+def _context(config, layer, y_hat, positions) -> np.ndarray:
     _h, w, m = y_hat.shape
     plane = np.pad(y_hat, ((2, 2), (2, 2), (0, 0))).reshape(-1, m)
     rows = (positions // w + 2) * (w + 4) + positions % w + 2
     taps = plane[rows[:, None] + np.array([dy * (w + 4) + dx for dy, dx in TAPS[config.order]])]
-    x = taps.reshape(len(positions), -1).astype(np.float32)
-    x = affine(x, layers["context"])
+    x = affine(taps.reshape(len(positions), -1).astype(np.float32), layer)
     if config.order == "checkerboard":
         x[(positions // w + positions % w) % 2 == 0] = 0
-    return _dense(layers, np.concatenate([x, phi[positions]], axis=1), SLOPES[config.design])
+    return x
 
 
-def _dense(layers, x, slope) -> dict[str, np.ndarray]:
-    taken = {"dense0": x}
+def _space_channel(config, layers, y_hat, phi, positions) -> dict[str, np.ndarray]:
+    taken, slope = {}, SLOPES[config.design]
+    for k, (first, last) in enumerate(config.groups):
+        seen = [_context(config, layers[f"{k}context"], y_hat[..., first:last], positions)]
+        if first:
+            x = y_hat[..., :first].astype(np.float32)
+            for i in range(3):
+                taken[f"{k}far{i}"] = x
+                x = conv(x, layers[f"{k}far{i}"])
+                x = x if i == 2 else leaky(x, slope)
+            seen.append(x.reshape(-1, x.shape[-1])[positions])
+        taken |= _dense(layers, np.concatenate([*seen, phi[positions]], axis=1), slope, str(k))
+    return taken
+
+
+def _dense(layers, x, slope, group="") -> dict[str, np.ndarray]:
+    taken = {f"{group}dense0": x}
     for name, following in (("dense0", "dense1"), ("dense1", "dense2")):
-        x = taken[following] = leaky(affine(x, layers[name]), slope)
+        x = taken[f"{group}{following}"] = leaky(affine(x, layers[f"{group}{name}"]), slope)
     return taken
 
 
@@ -126,10 +147,11 @@ def affine(x, layer):
 
 
 def conv(x, layer):
-    """A 3x3 convolution of x [h, w, in]."""
-    h, w, _ = x.shape
-    x = np.pad(x, ((1, 1), (1, 1), (0, 0)))
-    return affine(np.concatenate([x[i : i + h, j : j + w] for i in range(3) for j in range(3)], axis=-1), layer)
+    """A convolution of x [h, w, in] by a square kernel."""
+    (h, w, _), side = x.shape, math.isqrt(len(layer[0]))
+    edge = (side // 2, side // 2)
+    x, places = np.pad(x, (edge, edge, (0, 0))), range(side)
+    return affine(np.concatenate([x[i : i + h, j : j + w] for i in places for j in places], axis=-1), layer)
 
 
 def upsample(x, layer):

@@ -19,24 +19,27 @@ class Input(NamedTuple):
     limit: np.ndarray
 
 
-def choose_input(consumers: Sequence[tuple[str, np.ndarray]], seen: observe.Range) -> Input:
-    """The precision of activations with the least error in the layers that read them.
+def choose_input(consumers: Sequence[tuple[str, np.ndarray, observe.Range]]) -> list[Input]:
+    """The precision of activations with the least error in the layers that read them, as each layer's input.
 
-    Finer activations leave fewer bits for the weights. `consumers` are names and kernels of these layers.
+    Finer activations leave fewer bits for the weights. `consumers` are names, kernels and inputs of these layers, which
+    have inputs in common.
     """
-    top = max(float(seen.peak.max()), 2.0**-4)  # an input that is always zero leaves room for the bias too
+    # an input that is always zero leaves room for the bias too
+    top = max(2.0**-4, *(float(seen.peak.max()) for _, _, seen in consumers))
     best, choice = np.inf, None
     for bits in PRECISIONS:
         exponent = bits - int(np.ceil(np.log2(top)))
-        limit = np.ceil(np.maximum(MARGIN * seen.peak, 0.05 * top) * 2.0**exponent) + 1
-        total = 0.0
-        for name, kernel in consumers:
+        total, limits = 0.0, []
+        for name, kernel, seen in consumers:
+            limit = np.ceil(np.maximum(MARGIN * seen.peak, 0.05 * top) * 2.0**exponent) + 1
+            limits.append(limit)
             step = 2.0 ** np.ceil(np.log2(np.maximum(reach(name, kernel, limit), 1e-30) / BUDGET))
             # variances of the outputs by rounding: of the weights, and of the activations
             noise = step**2 * seen.power.sum() * len(kernel) + (kernel**2).sum((0, 1)) * 4.0**-exponent
             total += noise.sum()
         if total < best:
-            best, choice = total, Input(exponent, limit.astype(np.int32))
+            best, choice = total, [Input(exponent, limit.astype(np.int32)) for limit in limits]
     if choice is None:
         raise ValueError(f"layer {consumers[0][0]}: weights or activations are not finite")
     return choice

@@ -3,15 +3,20 @@
 A model with a context has hyper-synthesis, context and entropy net. The name of a layer of the hyper-synthesis says
 what it does (`form`): "conv2" is a convolution, "up1" an up-convolution, "sub1" a convolution and depth to space. If
 the design has an offset on z (`nn.hyper`), the first layer has one more input channel. This channel is one inside the
-picture and zero outside, and its weights are those of z times the offset. So z itself stays whole. A progressive model
-has the network of `nn.progressive`, whose residual blocks `block0a block0b ...` add to one stream, which begins at
-`first` and ends at `place`.
+picture and zero outside, and its weights are those of z times the offset. So z itself stays whole.
+
+A model with splits has a context, a network of the earlier channels (`far0 far1 far2`) and an entropy net for each
+group of channels. The number of the group begins their names, as in "2dense0". A progressive model has the network of
+`nn.progressive`, whose residual blocks `block0a block0b ...` add to one stream, which begins at `first` and ends at
+`place`.
 """
 
+import itertools
 import math
 from typing import NamedTuple
 
 from gllmm_jax.config import QUALITIES, TAPS, Design, ModelConfig, Progressive
+from gllmm_jax.nn import space_channel
 from gllmm_jax.nn.progressive import ORDERS
 from gllmm_jax.prob.mixture import numbers_per_latent
 
@@ -20,10 +25,17 @@ HYPER: dict[Design, tuple[str, ...]] = {
     "balle": ("up0", "up1", "conv2"),
     "minnen": ("up0", "up1", "conv2"),
     "cheng": ("conv0", "sub1", "conv2", "sub3", "conv4"),
+    "elic": ("up0", "up1", "conv2"),
 }
 """Layers of the hyper-synthesis, in order."""
 
-LEAKS: dict[Design, float] = {"gllmm": 205 / 1024, "balle": 0.0, "minnen": 164 / 2**14, "cheng": 164 / 2**14}
+LEAKS: dict[Design, float] = {
+    "gllmm": 205 / 1024,
+    "balle": 0.0,
+    "minnen": 164 / 2**14,
+    "cheng": 164 / 2**14,
+    "elic": 0.0,
+}
 """Slopes of the ReLUs, near `config.SLOPES`; times an activation of 16 bits the numerators stay below 2^24."""
 
 LEVELS = 16
@@ -44,7 +56,7 @@ class Spec(NamedTuple):
     """One layer."""
 
     kernel: tuple[int, int, int]  # taps, in, out
-    inputs: tuple[str, ...]  # layers whose outputs it takes, side by side; "y" and "z" are latents
+    inputs: tuple[str, ...]  # layers whose outputs it takes, side by side; "z" and those of `channels` are latents
     biases: int = 0  # rows of biases to choose one from; 0 for a single bias vector
 
 
@@ -52,7 +64,26 @@ def by_quality(config: ModelConfig) -> tuple[str, ...]:
     """Layers that have a bias for each quality."""
     if config.rate is None:
         return ()
-    return {"progressive": ("dense1",), "factorized": ()}.get(config.entropy_model, ("dense0", "dense1"))
+    if config.msp is not None:
+        return ("dense1",)
+    return tuple(name for name in specs(config) if base(name) in ("dense0", "dense1"))
+
+
+def base(name: str) -> str:
+    """The name of a layer without the number of its group."""
+    return name.lstrip("0123456789")
+
+
+def group(name: str) -> int:
+    """The number of a layer's group of channels."""
+    return int(name.removesuffix(base(name)) or 0)
+
+
+def channels(config: ModelConfig) -> dict[str, slice]:
+    """What layers may take of y: all channels as "y", or those of each group as "y0", "y1" ..."""
+    if not config.splits:
+        return {"y": slice(0, config.latents)}
+    return {f"y{k}": slice(first, last) for k, (first, last) in enumerate(config.groups)}
 
 
 def specs(config: ModelConfig) -> dict[str, Spec]:
@@ -66,6 +97,8 @@ def specs(config: ModelConfig) -> dict[str, Spec]:
     taps, rows, hyper = len(TAPS[config.order]), _rows(config), _hyper(config)
     if config.direct:
         return hyper
+    if config.splits:
+        return hyper | _space_channel(config)
     seen = {"context": Spec((taps, m, f), ("y",))} if taps else {}
     return {
         **hyper,
@@ -76,12 +109,28 @@ def specs(config: ModelConfig) -> dict[str, Spec]:
     }
 
 
+def _space_channel(config: ModelConfig) -> dict[str, Spec]:
+    found, latents = {}, list(channels(config))
+    numbers, rows, f = numbers_per_latent(config.families, config.components), _rows(config), config.context_features
+    for k, (first, last) in enumerate(config.groups):
+        seen, wide = space_channel.features(first, last), space_channel.hidden(config, first, last)
+        found[f"{k}context"] = Spec((len(TAPS[config.order]), last - first, seen), (latents[k],))
+        given, far = [f"{k}context"], (first, *config.hidden, seen)
+        for i, shape in enumerate(itertools.pairwise(far) if first else ()):
+            found[f"{k}far{i}"] = Spec((25, *shape), (f"{k}far{i - 1}",) if i else tuple(latents[:k]))
+        given += [f"{k}far2"] * bool(first)
+        found[f"{k}dense0"] = Spec((1, seen * len(given) + f, wide[0]), (*given, HYPER[config.design][-1]), rows)
+        found[f"{k}dense1"] = Spec((1, *wide), (f"{k}dense0",), rows)
+        found[f"{k}dense2"] = Spec((1, wide[1], numbers * (last - first)), (f"{k}dense1",))
+    return found
+
+
 def _hyper(config: ModelConfig) -> dict[str, Spec]:
     m, n, wide, f = config.latents, config.hyper, 3 * config.hyper // 2, config.context_features
-    outs = {"gllmm": (n, n, wide, wide, f), "balle": (n, n, f), "minnen": (m, 3 * m // 2, f)}
+    outs = {"gllmm": (n, n, wide, wide, f), "balle": (n, n, f), "minnen": (m, 3 * m // 2, f), "elic": (n, wide, f)}
     given, before, found = n + has_offset(config), "z", {}
     for name, out in zip(HYPER[config.design], outs.get(config.design, outs["gllmm"]), strict=True):
-        taps = 25 if config.design in ("balle", "minnen") and form(name) == "up" else 9
+        taps = 25 if config.design in ("balle", "minnen", "elic") and form(name) == "up" else 9
         found[name] = Spec((taps, given, blocks(name) * out), (before,))
         given, before = out, name
     return found

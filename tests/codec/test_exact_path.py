@@ -16,7 +16,7 @@ from jax import lax
 from gllmm_jax.entropy import rans
 from gllmm_jax.twin.integer import twin_from_arrays
 from gllmm_jax.walk import traceable
-from tests.codec.twins import ALONE, BOARD, FAST, MU, PLAIN, SEEDS, STATIC, carried, twin
+from tests.codec.twins import ALONE, BOARD, ELIC, FAST, MU, PLAIN, SEEDS, STATIC, carried, twin
 
 SIZE, LANES = (8, 12), 4
 
@@ -57,7 +57,7 @@ def faults(function: Callable[..., Any], *arguments: Any) -> set[str]:
     return found
 
 
-CONFIGS = [MU, PLAIN, BOARD, FAST, SEEDS, ALONE, STATIC]
+CONFIGS = [MU, PLAIN, BOARD, FAST, SEEDS, ALONE, STATIC, ELIC]
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.preset)

@@ -1,6 +1,7 @@
 """Latents to bytes and back: exact at any size, close to the model's own estimate, and safe on damaged bytes."""
 
 import functools
+import itertools
 from typing import Any
 
 import jax
@@ -15,13 +16,19 @@ from gllmm_jax.order import hyper
 from gllmm_jax.order.context import Context
 from gllmm_jax.walk import interleaved, loops, walk
 from gllmm_jax.walk.latents import clamp_latents, decode_latents, encode_latents, estimated_bits, prepare
-from tests.codec.twins import ALONE, BOARD, FAST, MU, PLAIN, SEEDS, STATIC, carried, twin
+from tests.codec.twins import ALONE, BOARD, ELIC, FAST, MU, PLAIN, SEEDS, STATIC, carried, twin
 
 SIZES = [(1, 1), (1, 5), (5, 1), (7, 3), (16, 24)]
 
 
-@pytest.mark.parametrize("config", [MU, PLAIN, BOARD, FAST, SEEDS, ALONE, STATIC], ids=lambda c: c.preset)
-@pytest.mark.parametrize("size", SIZES)
+CONFIGS = [MU, PLAIN, BOARD, FAST, SEEDS, ALONE, STATIC]
+
+
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [*itertools.product(CONFIGS, SIZES), (ELIC, (1, 1)), (ELIC, (7, 3))],
+    ids=lambda value: getattr(value, "preset", None),
+)
 def test_round_trip_and_rate(config, size):
     y, z = carried(config, *size)
     data = encode_latents(twin(config), y, z)
@@ -60,7 +67,7 @@ def test_large_planes_are_worked_on_in_parts(monkeypatch):
         assert counts == [(i, len(counts) - 1) for i in range(len(counts))] and len(counts) > least
 
 
-@pytest.mark.parametrize("config", [MU, BOARD, FAST, SEEDS, ALONE, STATIC], ids=lambda c: c.preset)
+@pytest.mark.parametrize("config", [MU, BOARD, FAST, SEEDS, ALONE, STATIC, ELIC], ids=lambda c: c.preset)
 def test_decoder_parameters_equal_the_encoders(config, monkeypatch):
     """A decoder that sees only what it has decoded gets the numbers of an encoder that saw everything."""
     y, z = carried(config, 9, 6)

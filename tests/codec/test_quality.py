@@ -16,7 +16,7 @@ from gllmm_jax.errors import BitstreamError
 from gllmm_jax.twin import integer, levels
 from gllmm_jax.twin.wiring import EACH, LEVELS, by_quality
 from gllmm_jax.walk import latents
-from tests.codec.twins import FAST, MU, draw, twin
+from tests.codec.twins import FAST, MU, PARTED, draw, twin
 
 WEIGHTS = Path(__file__).parent.parent / "golden" / "light-vr-golden.npz"
 RATE = VariableRate(0.002, 0.05, anchors=3)
@@ -33,7 +33,7 @@ def test_the_mapping_is_a_promise():
             index_of(wrong)
 
 
-@pytest.mark.parametrize("config", [MANY, MANY_FAST], ids=lambda config: config.preset)
+@pytest.mark.parametrize("config", [MANY, MANY_FAST, PARTED], ids=lambda config: config.preset)
 def test_latents_come_back_at_every_quality(config):
     streams = set()
     for index in (0, 1, 100, 254, 255):

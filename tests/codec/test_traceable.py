@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gllmm_jax.walk import latents, traceable
-from tests.codec.twins import ALONE, BOARD, FAST, MU, STATIC, carried, twin
+from tests.codec.twins import ALONE, BOARD, ELIC, FAST, MU, STATIC, carried, twin
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ from tests.codec.twins import ALONE, BOARD, FAST, MU, STATIC, carried, twin
         (MU, (1, 1)),
         (MU, (7, 10)),
         (BOARD, (7, 10)),
+        (ELIC, (7, 3)),
         (FAST, (1, 1)),
         (FAST, (3, 5)),
         (ALONE, (7, 10)),

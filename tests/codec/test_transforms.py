@@ -33,6 +33,7 @@ NARROW = {"widths": (4, 4, 4), "latents": 4}
         ("msp-fast", {}),
         ("mbt2018-mean-192", NARROW | {"widths": (4,)}),
         ("cheng2020-attn-128", NARROW | {"widths": (4,)}),
+        ("elic2022-320", NARROW | {"widths": (4,), "splits": ()}),
     ],
 )
 def test_transforms_see_as_far_as_is_said(preset, change, random_params):
@@ -50,13 +51,14 @@ def test_transforms_see_as_far_as_is_said(preset, change, random_params):
     assert max(shown, np.abs(np.argwhere(np.isnan(latents)) - middle).max()) == reach
 
 
-@pytest.mark.parametrize("preset", ["mu", "mbt2018-192", "cheng2020-anchor-128"])
+@pytest.mark.parametrize("preset", ["mu", "mbt2018-192", "cheng2020-anchor-128", "elic2022-320"])
 def test_no_hyper_network_sees_farther_than_is_said(preset, random_params):
     """The same of h_a, and of the bits of a latent, which h_s and the context lead to.
 
     Operation by operation: in one program, what is no number may be lost where bits are kept above zero.
     """
     change = {} if preset == "mu" else {"latents": 4, "hyper": 4, "hidden": (8, 8), "widths": (4,)}
+    change |= {"splits": (1,)} if PRESETS[preset].splits else {}
     config = dataclasses.replace(PRESETS[preset], **change)
     params, middle, side = jax.tree.map(jnp.asarray, random_params(config)), HYPER_REACH + 1, 2 * HYPER_REACH + 3
     y = jnp.zeros((1, HYPER_STRIDE * side, HYPER_STRIDE * side, config.latents), np.float32)

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from gllmm_jax.config import ModelConfig, Progressive
+from gllmm_jax.config import ModelConfig, Progressive, VariableRate
 from gllmm_jax.nn.progressive import ORDERS
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.twin.calibrate import make_twin
@@ -33,17 +33,21 @@ SCALE = dataclasses.replace(
 MEAN = dataclasses.replace(SCALE, preset="mean", design="minnen")
 JOINT = dataclasses.replace(MEAN, preset="joint", order="raster")
 CHENG = dataclasses.replace(JOINT, preset="cheng", transform="cheng", block="leaky", design="cheng", components=3)
+ELIC = dataclasses.replace(JOINT, preset="elic", transform="elic", design="elic", order="checkerboard", splits=(2, 3))
+PARTED = dataclasses.replace(
+    BOARD, preset="parted", splits=(5,), features=10, components=2, rate=VariableRate(0.002, 0.05, anchors=3)
+)
 BALLE = dataclasses.replace(SCALE, preset="balle", hyper=0)
 
 
 def tree(config: ModelConfig, seed: int = 0) -> dict:
     """Parameters of everything but the transforms and h_a, with rows of all anchors where the rate is variable.
 
-    Of a design of others, all parameters.
+    Of a design of others, and of a model with splits, these are all parameters.
     """
-    if config.design != "gllmm":
+    if config.design != "gllmm" or config.splits:
         params = random_params(config, seed)
-        if config.has_hyperprior:
+        if config.design != "gllmm" and config.has_hyperprior:
             params["h_s"]["offset"]["offset"] += 2  # so that it is missed where it is not
         return params
     made = _tree(dataclasses.replace(config, rate=None), seed)

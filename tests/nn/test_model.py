@@ -139,6 +139,37 @@ def test_context_sees_what_is_decoded_before(config, at, seen):
     np.testing.assert_array_equal(moved, expected)
 
 
+NARROW = {"widths": (4,), "latents": 8, "hyper": 4, "features": None, "hidden": (16, 16), "splits": (2, 5)}
+ELIC = dataclasses.replace(PRESETS["elic2022-320"], **NARROW)
+
+
+@pytest.mark.parametrize("group", range(3))
+def test_a_group_of_channels_sees_what_is_decoded_before(group):
+    """All groups before it, and half of its own positions around one of the other half."""
+    keys, (first, last) = jax.random.split(jax.random.key(1)), ELIC.groups[group]
+    y, phi = jax.random.normal(keys[0], (1, 9, 9, 8)), jax.random.normal(keys[1], (1, 9, 9, 16))
+
+    def moved(row, column):
+        def numbers(y):
+            mixture = apply(ELIC, params(ELIC), y, phi, method=Model.mixture)
+            return sum(jnp.abs(a[0, row, column, :, first:last]).sum() for a in jax.tree.leaves(mixture))
+
+        return np.abs(np.asarray(jax.grad(numbers)(y)))[0] > 0
+
+    for column, around in ((4, 0), (5, 12)):
+        seen = moved(4, column)
+        assert seen[..., :first].any(axis=(0, 1)).all() and not seen[..., last:].any()
+        own = np.argwhere(seen[..., first:last].any(axis=-1))
+        assert len(own) == around and not (own.sum(axis=1) % 2).any()
+
+
+def test_gradients_reach_every_group_of_channels():
+    y, z = jax.random.normal(jax.random.key(1), (1, 8, 8, 8)), jax.random.normal(jax.random.key(2), (1, 2, 2, 4))
+    gradient = jax.grad(lambda p: apply(ELIC, p, y, z, method=Model.bits)[0].sum())(params(ELIC))
+    assert len(gradient["space_channel"]) == 3 * 3 - 1
+    assert all(np.any(leaf) for leaf in jax.tree.leaves(gradient["space_channel"]))
+
+
 @pytest.mark.parametrize("config", [MU, LIGHT], ids=["mu", "light"])
 def test_forward_and_gradient(config):
     x = jax.random.uniform(jax.random.key(2), (2, 64, 128, 3))

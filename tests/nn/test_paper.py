@@ -2,13 +2,14 @@
 
 import dataclasses
 import functools
+import itertools
 
 import jax
 import numpy as np
 import pytest
 
 from gllmm_jax.config import ModelConfig
-from gllmm_jax.evaluate.cost import costs
+from gllmm_jax.evaluate.cost import costs, rounds
 from gllmm_jax.nn.model import Model, init_params
 from gllmm_jax.presets import PRESETS
 from tests.compiled import apply
@@ -62,6 +63,25 @@ def test_costs_of_a_model_without_entropy_net():
     ends = 25 / 1e3 * (3 * 128 / 4 + 128**2 / 16 + 128**2 / 64 + 128 * 192 / 256)
     ends += 128**2 / 1e3 * (1 / 4 + 1 / 16 + 1 / 64)
     assert found["analysis"] == pytest.approx(ends, rel=1e-6) and found["synthesis"] == pytest.approx(ends, rel=1e-6)
+
+
+def test_costs_of_groups_of_channels():
+    """By hand: 12 open taps around, three 5x5 kernels on earlier channels, and widths on a straight line."""
+    config = PRESETS["elic2022-320"]
+    whole = 12 * 2 * (16**2 + 16**2 + 32**2 + 64**2 + 192**2)
+    whole += sum(
+        25 * (first * 224 + 224 * 128 + 128 * 2 * n) for first, n in ((16, 16), (32, 32), (64, 64), (128, 192))
+    )
+    for widths in (
+        (416, 384, 384, 32),
+        (448, 384, 384, 32),
+        (512, 384, 384, 64),
+        (640, 469, 384, 128),
+        (1152, 896, 640, 384),
+    ):
+        whole += sum(a * b for a, b in itertools.pairwise(widths))
+    assert costs(config)["mixture"] == pytest.approx(whole / 256 / 1e3, rel=1e-6)
+    assert rounds(config, (512, 768)) == 10 and rounds(config, (16, 16)) == 5
 
 
 def test_costs_of_variants():

@@ -1,8 +1,22 @@
-"""How far networks see, and so by how much the windows of a large picture must overlap."""
+"""The transforms by name, and how far networks see: by so much the windows of a large picture must overlap."""
 
 import math
 
 from gllmm_jax.config import Block, ModelConfig, Progressive
+from gllmm_jax.nn.light import LightAnalysis, LightSynthesis
+from gllmm_jax.nn.paper import PaperAnalysis, PaperSynthesis
+from gllmm_jax.nn.residual import ResidualAnalysis, ResidualSynthesis
+from gllmm_jax.nn.strided import BalleAnalysis, BalleSynthesis, ElicAnalysis, ElicSynthesis
+
+TRANSFORMS = {
+    "paper": (PaperAnalysis, PaperSynthesis),
+    "light": (LightAnalysis, LightSynthesis),
+    "residual": (ResidualAnalysis, ResidualSynthesis),
+    "balle": (BalleAnalysis, BalleSynthesis),
+    "cheng": (PaperAnalysis, PaperSynthesis),
+    "elic": (ElicAnalysis, ElicSynthesis),
+}
+"""g_a and g_s by `ModelConfig.transform`."""
 
 BLOCKS: dict[Block, int] = {"plain": 2, "leaky": 2, "crm2": 4, "crm3": 6}
 """Number of 3x3 convolutions in a row in each residual block."""
@@ -31,6 +45,8 @@ def _analysis(config: ModelConfig) -> int:
         return 1 + 2 + 2 * 2 + (2 + 4) + 2 * 4 + 4
     if config.transform == "balle":
         return 2 * (1 + 2 + 4 + 8)
+    if config.transform == "elic":
+        return 2 * (1 + 2 + 4 + 8) + 3 * (2 + 4 + 8) + (ATTENTION * (4 + 16) if config.attention else 0)
     if config.transform == "light":
         return 4 + 2 * 4 + config.analysis_depth * block * (8 + 16) + 16
     attention = ATTENTION * (4 + 16) if config.attention else 0
@@ -43,6 +59,8 @@ def _synthesis(config: ModelConfig) -> int:
         return 2 * 8 + (8 + 4) + 2 * 4 + (4 + 2) + 2 * 2 + 2
     if config.transform == "balle":
         return 16 + 8 + 4 + 2
+    if config.transform == "elic":
+        return 16 + 8 + 4 + 2 + 3 * (8 + 4 + 2) + (ATTENTION * (16 + 4) if config.attention else 0)
     if config.transform == "light":
         return 16 + block * (16 + 8) + 4 + 2 * 4 + 4
     attention = ATTENTION * (16 + 4) if config.attention else 0
