@@ -146,6 +146,30 @@ def mu_file(mu_weights, tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def install(monkeypatch) -> Callable[..., None]:
+    """The function (folder, default=None): the models in `folder` are the installed ones, `default` among them."""
+
+    def install(folder: Path, default: str | None = None) -> None:
+        monkeypatch.setattr(zoo, "FOLDER", folder)
+        if default is not None:
+            monkeypatch.setattr(zoo, "DEFAULT", default)
+
+    return install
+
+
+@pytest.fixture
+def only_mu(mu_file, install) -> None:
+    """`mu-random` is installed and the default, and the only model."""
+    install(mu_file.parent, default="mu-random")
+
+
+@pytest.fixture
+def no_cache(monkeypatch) -> None:
+    """The command line leaves the compilation cache as it is."""
+    monkeypatch.setenv("GLLMM_JAX_CACHE", "")
+
+
 @pytest.fixture(scope="session")
 def pieces() -> dict[str, np.ndarray]:
     """Photographs uint8 [112, 112, 3] by name: four scenes, two views of each (`rocket_001` and `rocket_001b`)."""

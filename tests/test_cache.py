@@ -11,10 +11,7 @@ from jax._src.lru_cache import LRUCache
 
 from gllmm_jax import cache
 
-
-@pytest.fixture(autouse=True)
-def no_cache(monkeypatch):
-    monkeypatch.setenv("GLLMM_JAX_CACHE", "")
+pytestmark = pytest.mark.usefixtures("no_cache")
 
 
 def python(code: str, **environment: str) -> str:

@@ -1,6 +1,7 @@
 """The command line: JSON as promised, one line for every problem, nothing half-written."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -18,17 +19,7 @@ COMPRESS_KEYS |= {"refined", "seconds"}
 DECOMPRESS_KEYS = {"height", "width", "latents_crc32", "seconds"}
 
 
-@pytest.fixture(autouse=True)
-def no_cache(monkeypatch):
-    monkeypatch.setenv("GLLMM_JAX_CACHE", "")
-
-
-@pytest.fixture
-def folder(mu_file, monkeypatch):
-    """`mu-random` is installed, and the only model."""
-    monkeypatch.setattr(zoo, "FOLDER", mu_file.parent)
-    monkeypatch.setattr(zoo, "DEFAULT", "mu-random")
-    return mu_file.parent
+pytestmark = pytest.mark.usefixtures("no_cache")
 
 
 def fails(capsys, *arguments) -> str:
@@ -48,7 +39,7 @@ def report(capsys, *arguments):
     return json.loads(out)
 
 
-def test_there_and_back(capsys, folder, photo, tmp_path):
+def test_there_and_back(capsys, only_mu, photo, tmp_path):
     there = report(capsys, "compress", photo, "--model", "mu-random", "--json")
     assert set(there) == COMPRESS_KEYS
     assert there["bytes"] == (tmp_path / "photo.gllm").stat().st_size
@@ -70,7 +61,7 @@ def test_a_weights_file_stands_for_its_model(capsys, mu_file, photo, tmp_path):
     assert (tmp_path / "x.png").exists()
 
 
-def test_info_and_models(capsys, folder, mu_file, photo, tmp_path):
+def test_info_and_models(capsys, only_mu, mu_file, photo, tmp_path):
     report(capsys, "compress", photo, "--model", "mu-random", "--json")
     facts = report(capsys, "info", tmp_path / "photo.gllm", "--json")
     assert facts["kind"] == "picture"
@@ -84,13 +75,13 @@ def test_info_and_models(capsys, folder, mu_file, photo, tmp_path):
         assert "mu-random" in capsys.readouterr().out
 
 
-def test_other_weights_of_the_same_name(capsys, folder, mu_weights, photo, tmp_path, monkeypatch):
+def test_other_weights_of_the_same_name(capsys, only_mu, install, mu_weights, photo, tmp_path):
     packed = tmp_path / "photo.gllm"
     report(capsys, "compress", photo, "--json")
     (tmp_path / "other").mkdir()
     tables = {**mu_weights.tables, "y.limit": np.maximum(mu_weights.tables["y.limit"], 1) - 1}
     zoo.save(tmp_path / "other" / "mu-random.npz", mu_weights._replace(tables=tables))
-    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "other")
+    install(tmp_path / "other")
     assert report(capsys, "info", packed, "--json")["found"] is None
     line = fails(capsys, "decompress", packed, "-o", tmp_path / "out.png")
     assert line.startswith(f"{packed}: it needs the weights 'mu-random' with the fingerprint ")
@@ -118,7 +109,9 @@ def test_export(capsys, monkeypatch, tmp_path, photograph, random_params):
         assert weights.name == ("mine" if extra else "mu-0.0200")
         assert (weights.provenance["lmbda"], weights.provenance["data"]) == (0.02, "photos")
         assert capsys.readouterr().err == ""
-    monkeypatch.setattr(zoo, "names", lambda: ["mine"])
+    (tmp_path / "installed").mkdir()
+    shutil.copy(tmp_path / "w.npz", tmp_path / "installed" / "mine.npz")
+    monkeypatch.setenv(zoo.PLACES, str(tmp_path / "installed"))
     taken = ("export", tmp_path, "-o", tmp_path / "w.npz", "--name", "mine")
     assert fails(capsys, *taken) == f"{tmp_path / 'w.npz'} is there already: --force replaces it"
     assert main([*map(str, taken), "--force"]) == 0
@@ -126,7 +119,7 @@ def test_export(capsys, monkeypatch, tmp_path, photograph, random_params):
     assert fails(capsys, "export", tmp_path / "none", "-o", "w.npz") == f"there is no folder {tmp_path / 'none'}"
 
 
-def test_problems_of_the_input(capsys, folder, photo, tmp_path):
+def test_problems_of_the_input(capsys, only_mu, photo, tmp_path):
     compress = ("compress", photo, "--model", "mu-random", "-o")
     assert fails(capsys, "compress", tmp_path / "no.png") == f"there is no file {tmp_path / 'no.png'}"
     assert fails(capsys, "decompress", tmp_path / "no.gllm") == f"there is no file {tmp_path / 'no.gllm'}"
@@ -140,7 +133,7 @@ def test_problems_of_the_input(capsys, folder, photo, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
-def test_unusable_folders(capsys, folder, photo, tmp_path):
+def test_unusable_folders(capsys, only_mu, photo, tmp_path):
     why = f"cannot make the folder {photo}: there is a file of that name"
     assert fails(capsys, "evaluate", photo, "-o", photo) == why
     assert fails(capsys, "demo", "-o", photo) == why
@@ -149,7 +142,7 @@ def test_unusable_folders(capsys, folder, photo, tmp_path):
     assert fails(capsys, "train", "--data", tmp_path, "--workdir", photo, *settings) == why
 
 
-def test_problems_of_the_file(capsys, folder, photo, tmp_path):
+def test_problems_of_the_file(capsys, only_mu, photo, tmp_path):
     assert main(["compress", str(photo), "--model", "mu-random"]) == 0
     capsys.readouterr()
     ours = tmp_path / "photo.gllm"
@@ -183,7 +176,7 @@ def test_wrong_arguments_are_one_line(capsys, arguments):
     assert (out, err.count("\n")) == ("", 1)
 
 
-def test_a_bug_is_one_line_too(capsys, monkeypatch, folder, photo):
+def test_a_bug_is_one_line_too(capsys, monkeypatch, only_mu, photo):
     def broken(*_, **places):
         raise RuntimeError("first line\nsecond line")
 

@@ -6,17 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gllmm_jax import zoo
 from gllmm_jax.cli import main
 from gllmm_jax.container import container
 
-
-@pytest.fixture(autouse=True)
-def installed(mu_file, monkeypatch):
-    """`mu-random` is the only model."""
-    monkeypatch.setenv("GLLMM_JAX_CACHE", "")
-    monkeypatch.setattr(zoo, "FOLDER", mu_file.parent)
-    monkeypatch.setattr(zoo, "DEFAULT", "mu-random")
+pytestmark = pytest.mark.usefixtures("only_mu", "no_cache")
 
 
 def run(capsys, *arguments, status=0) -> list[str]:

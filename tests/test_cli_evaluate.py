@@ -8,17 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gllmm_jax import zoo
 from gllmm_jax.cli import main
 from gllmm_jax.evaluate.rows import COLUMNS
 
-
-@pytest.fixture(autouse=True)
-def model(mu_file, monkeypatch) -> None:
-    """`mu-random` is installed, and the only model."""
-    monkeypatch.setenv("GLLMM_JAX_CACHE", "")
-    monkeypatch.setattr(zoo, "FOLDER", mu_file.parent)
-    monkeypatch.setattr(zoo, "DEFAULT", "mu-random")
+pytestmark = pytest.mark.usefixtures("only_mu", "no_cache")
 
 
 def fails(capsys, *arguments) -> str:

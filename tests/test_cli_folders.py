@@ -11,18 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gllmm_jax import files, zoo
+from gllmm_jax import files
 from gllmm_jax.cli import codecs, main, pairs
 from gllmm_jax.container import container
 from gllmm_jax.picture.formats import is_picture
 
-
-@pytest.fixture(autouse=True)
-def installed(mu_file, monkeypatch):
-    """`mu-random` is the only model."""
-    monkeypatch.setenv("GLLMM_JAX_CACHE", "")
-    monkeypatch.setattr(zoo, "FOLDER", mu_file.parent)
-    monkeypatch.setattr(zoo, "DEFAULT", "mu-random")
+pytestmark = pytest.mark.usefixtures("only_mu", "no_cache")
 
 
 @pytest.fixture
@@ -149,11 +143,12 @@ def test_a_bad_picture_does_not_end_a_run_and_a_second_one_goes_on(capsys, photo
         assert np.asarray(image).shape == (20, 20, 3)
 
 
-def test_what_no_picture_would_survive_is_told_once(capsys, here, monkeypatch):
+def test_what_no_picture_would_survive_is_told_once(capsys, here):
     out, err = run(capsys, "compress", "in", "-o", "out", "--model", "tiny", status=2)
     assert (out, err) == ([], ["gllmm-jax: there is no model 'tiny'; there are: mu-random"])
-    monkeypatch.setattr(files, "make_folder", lambda path: (_ for _ in ()).throw(files.WriteError(f"not {path}")))
-    assert run(capsys, "compress", "in", "-o", "out", status=2)[1] == ["gllmm-jax: not out"]
+    Path("taken").touch()
+    why = "gllmm-jax: cannot make the folder taken/out: a part of that path is a file"
+    assert run(capsys, "compress", "in", "-o", "taken/out", status=2)[1] == [why]
     assert len(run(capsys, "decompress", "in/a.png", "more/a.png", "--format", "xyz", status=2)[1]) == 1
 
 

@@ -12,10 +12,8 @@ from gllmm_jax.cli import EXAMPLES, command_line, main, models
 
 
 @pytest.fixture(autouse=True)
-def installed(mu_file, monkeypatch, tmp_path):
+def installed(only_mu, monkeypatch, tmp_path):
     """`mu-random` is the only model, and the current folder is empty."""
-    monkeypatch.setattr(zoo, "FOLDER", mu_file.parent)
-    monkeypatch.setattr(zoo, "DEFAULT", "mu-random")
     monkeypatch.chdir(tmp_path)
 
 

@@ -18,9 +18,7 @@ from gllmm_jax.codec import codec
 HEAVY = ("optax", "orbax", "grain", "tensorflow", "tensorflow_compression", "matplotlib")
 
 
-@pytest.fixture(autouse=True)
-def no_cache(monkeypatch):
-    monkeypatch.setenv("GLLMM_JAX_CACHE", "")
+pytestmark = pytest.mark.usefixtures("no_cache")
 
 
 def test_the_installed_command_is_the_one_tested_here():

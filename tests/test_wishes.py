@@ -15,9 +15,7 @@ from gllmm_jax.cli import main
 GOLDEN = Path(__file__).parent / "golden" / "light-vr-golden.npz"
 
 
-@pytest.fixture(autouse=True)
-def no_cache(monkeypatch):
-    monkeypatch.setenv("GLLMM_JAX_CACHE", "")
+pytestmark = pytest.mark.usefixtures("no_cache")
 
 
 @pytest.fixture

@@ -55,8 +55,8 @@ def test_equal_weights_give_equal_files(path, tmp_path):
     assert (tmp_path / "again.npz").read_bytes() == path.read_bytes()
 
 
-def test_names_and_installed_models(path, monkeypatch):
-    monkeypatch.setattr(zoo, "FOLDER", path.parent)
+def test_names_and_installed_models(path, install):
+    install(path.parent)
     assert zoo.names() == ["small-1"]
     assert zoo.read("small-1").name == "small-1"
     with pytest.raises(WeightsError, match=r"^there is no model 'tiny'; there are: small-1$"):
@@ -71,7 +71,7 @@ def test_names_and_installed_models(path, monkeypatch):
         zoo.read("smal-1")
 
 
-def test_models_that_the_wheel_leaves_out_have_one_of_their_own(path, monkeypatch):
+def test_models_that_the_wheel_leaves_out_have_one_of_their_own(path, install):
     project = Path(__file__).parent.parent
     wheel, apart = (
         tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
@@ -83,7 +83,7 @@ def test_models_that_the_wheel_leaves_out_have_one_of_their_own(path, monkeypatc
     assert kept == {f"{zoo.DEFAULT}.npz", "measured.json"}
     assert apart["include"] == [f"{name}.npz" for name in zoo.APART]
     assert set(zoo.names()) == {zoo.DEFAULT, *zoo.APART}
-    monkeypatch.setattr(zoo, "FOLDER", path.parent)
+    install(path.parent)
     with pytest.raises(WeightsError, match=r"^there is no model 'light-0.0130'; `pip install ./gllmm_jax/weights`"):
         zoo.read("light-0.0130")
 

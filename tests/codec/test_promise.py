@@ -67,12 +67,12 @@ def test_what_is_not_shown_changes_no_fingerprint(mu_weights):
     assert of_weights(mu_weights) == of_weights(renamed) == of_weights(analysis)
 
 
-def test_weights_are_found_by_what_they_do(mu_weights, retrained, image, tmp_path, monkeypatch):
+def test_weights_are_found_by_what_they_do(mu_weights, retrained, image, tmp_path, install, monkeypatch):
     """Of two weights of one name those that made the file, whatever the names of the files they lie in."""
     zoo.save(tmp_path / "mu-random.npz", retrained)
     (tmp_path / "broken.npz").write_bytes(b"PK")
     header = container.unpack(Codec(mu_weights).compress(image))[0]
-    monkeypatch.setattr(zoo, "FOLDER", tmp_path / "empty")
+    install(tmp_path / "empty")
     with pytest.raises(BitstreamError, match=rf"needs the weights 'mu-random'.*empty \(no such folder\).*{zoo.PLACES}"):
         codec_for(header)
     monkeypatch.setenv(zoo.PLACES, str(tmp_path))

@@ -8,9 +8,7 @@ from gllmm_jax.cli import main
 from gllmm_jax.lof import EFFORTS
 
 
-def test_compress(capsys, mu_file, photo, tmp_path, monkeypatch):
-    monkeypatch.setenv("GLLMM_JAX_CACHE", "")
-
+def test_compress(capsys, no_cache, mu_file, photo, tmp_path):
     def compressed(*more):
         arguments = ["compress", photo, "--model", mu_file, "-o", tmp_path / "out.gllm", "--force", *more]
         assert main([str(argument) for argument in arguments]) == 0
