@@ -25,6 +25,8 @@ def test_json_and_back(config):
 @pytest.mark.parametrize(
     ("field", "wrong", "wanted"),
     [
+        ("preset", {}, "a name"),  # a config must be hashable
+        ("attention", {}, "true or false"),
         ("transform", "wavelet", "paper or light or residual or balle or cheng or elic"),
         ("widths", (16, 16, 16), f"a tuple of 1, each {WIDTH}"),
         ("widths", (0,), f"a tuple of 1, each {WIDTH}"),

@@ -112,6 +112,7 @@ class ModelConfig:
         known = isinstance(self.families, tuple) and set(self.families) <= set(FAMILIES)
         check(
             self,
+            preset=(isinstance(self.preset, str), "a name"),
             transform=(length is not None, " or ".join(_WIDTHS)),
             widths=(are_widths(self.widths, length), f"a tuple of {length}, each {WIDTH}"),
             latents=(is_width(self.latents), WIDTH),
@@ -121,6 +122,7 @@ class ModelConfig:
             families=(known and len(self.families) > 0, f"a tuple of some of {', '.join(FAMILIES)}"),
             components=(is_count(self.components, DEEPEST), DEPTH),
             block=(self.block in get_args(Block), " or ".join(get_args(Block))),
+            attention=(isinstance(self.attention, bool), "true or false"),
             order=(self.order in get_args(Order), " or ".join(get_args(Order))),
             msp=(
                 self.msp is None or (isinstance(self.msp, Progressive) and self.msp.edges(0)[-2] < self.latents),
