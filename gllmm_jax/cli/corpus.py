@@ -76,25 +76,27 @@ def compress(arguments: argparse.Namespace) -> int:
     """Pictures -> a corpus."""
     from gllmm_jax import corpus
 
-    names = ("model", "quality", "into_rows", "psnr", "convert", "max_pixels", "ray_address", "workers")
+    names = ("model", "quality", "into_rows", "psnr", "convert", "max_pixels")
     options: dict[str, Any] = {name: getattr(arguments, name) for name in names} | {"columns": tuple(arguments.columns)}
-    return _told(arguments, corpus.compress(arguments.source, arguments.target, **options))
+    return _told(arguments, corpus.compress(arguments.source, arguments.target, **options, **_cluster(arguments)))
 
 
 def verify(arguments: argparse.Namespace) -> int:
     """A corpus -> whether it is whole."""
     from gllmm_jax import corpus
 
-    options = {"ray_address": arguments.ray_address, "workers": arguments.workers}
-    return _told(arguments, corpus.verify(arguments.target, **options))
+    return _told(arguments, corpus.verify(arguments.target, **_cluster(arguments)))
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """A corpus and its pictures -> how near they are."""
     from gllmm_jax import corpus
 
-    options = {"ray_address": arguments.ray_address, "workers": arguments.workers}
-    return _told(arguments, corpus.evaluate(arguments.source, arguments.target, **options))
+    return _told(arguments, corpus.evaluate(arguments.source, arguments.target, **_cluster(arguments)))
+
+
+def _cluster(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {"ray_address": arguments.ray_address, "workers": arguments.workers}
 
 
 def _told(arguments: argparse.Namespace, found: "Summary") -> int:

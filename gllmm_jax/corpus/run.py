@@ -1,33 +1,18 @@
 """Runs over a corpus: Ray Data reads, shares out, repeats what was lost, and writes."""
 
-import dataclasses
-import functools
 import hashlib
-import logging
 import os
-import sys
-from collections.abc import Iterable
 from typing import Any
 
 from gllmm_jax import zoo
 from gllmm_jax.codec import quality as scale
 from gllmm_jax.corpus import table
+from gllmm_jax.corpus.cluster import joined
+from gllmm_jax.corpus.pictures import by_size, is_text, listed, of_rows
 from gllmm_jax.corpus.place import Place, outputs
 from gllmm_jax.corpus.table import ROWS, Summary
-from gllmm_jax.corpus.workers import Compressor, Job, Verifier, Worker, with_size
-from gllmm_jax.picture import formats, picture
-
-BATCH = 8
-"""Pictures that a worker takes at once."""
-
-BLOCK = 64
-"""Pictures whose rows are written together: what a run that is cut loses of each worker, at most."""
-
-SHARES = 4
-"""Blocks for each worker, at least, so that none waits long for the last."""
-
-THREADS = 4
-"""Pictures at once in a worker that has an accelerator, which would wait for the host otherwise."""
+from gllmm_jax.corpus.workers import Compressor, Job, Verifier
+from gllmm_jax.picture import picture
 
 EVALUATION = "evaluation"
 """Folder of the rows of `verify` and `evaluate`, in the target."""
@@ -67,7 +52,7 @@ def compress(
     would replace; `zoo.WeightsError` without the model; `ImportError` without the extra `ray`.
     """
     pictures, packed = Place.of(source), Place.of(target)
-    names, parquet = _listed(pictures, packed)
+    names, parquet = listed(pictures, packed)
     if parquet and not into_rows:
         raise ValueError("pictures that lie in rows become rows: into_rows=True asks for that")
     model = os.path.abspath(model) if os.path.isfile(model) else os.fspath(model)  # workers have folders of their own
@@ -75,15 +60,15 @@ def compress(
     found, _ = table.rows(packed, mend=True)
     done = {one["name"]: one["output"] for one in found if not one["error"]}
     job = _job(packed, None if parquet else pictures, psnr=psnr)
-    odd = [name for name in names if not _is_text(name)]
-    with _Cluster(ray_address, workers) as cluster:
+    odd = [name for name in names if not is_text(name)]
+    with joined(ray_address, workers) as cluster:
         if parquet:
-            cluster.run(_of_rows(cluster, pictures, columns, set(done)), Compressor, job, packed, ROWS)
+            cluster.run(of_rows(cluster, pictures, columns, set(done)), Compressor, job, packed, ROWS)
         else:
             becomes = outputs([name for name in names if name not in done], ".gllm", taken=done.values())
-            todo = [one for one in becomes.items() if _is_text(one[0])]
+            todo = [one for one in becomes.items() if is_text(one[0])]
             if todo:
-                cluster.run(_by_size(cluster, pictures, todo), Compressor, job, packed, ROWS)
+                cluster.run(by_size(cluster, pictures, todo), Compressor, job, packed, ROWS)
     failed = [table.row(ascii(name), error="its name is no text") for name in odd]
     return table.summed(table.rows(packed)[0] + failed)
 
@@ -112,7 +97,7 @@ def evaluate(
 
 def _checked(source: Place | None, packed: Place, ray_address: str | None, workers: int | None) -> Summary:
     settings = table.settings(packed)
-    names, parquet = ([], False) if source is None else _listed(source, packed)
+    names, parquet = ([], False) if source is None else listed(source, packed)
     if parquet:
         raise ValueError("pictures can be compared where they are files: compress measures the PSNR of rows")
     found, damaged = table.rows(packed)
@@ -127,7 +112,7 @@ def _checked(source: Place | None, packed: Place, ray_address: str | None, worke
     if all(one["error"] for one in found):
         return table.summed(failed or [table.row(packed.address, error="it holds no rows")])
     table.remove(packed, EVALUATION)
-    with _Cluster(ray_address, workers) as cluster:
+    with joined(ray_address, workers) as cluster:
         files = [packed.path(name) for name in table.files(packed, ROWS) if name not in damaged]
         data = cluster.data.read_parquet(files, filesystem=packed.system, partitioning=None).filter(_is_good)
         cluster.run(data, Verifier, _job(packed, source), packed, EVALUATION)
@@ -155,89 +140,3 @@ def _job(target: Place, source: Place | None, *, psnr: bool = True) -> Job:
 
 def _is_good(given: dict[str, Any]) -> bool:
     return not given["error"]
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-class _Cluster:
-    """A Ray cluster, joined for a run."""
-
-    def __init__(self, address: str | None, workers: int | None) -> None:
-        try:
-            import ray
-            import ray.data
-        except ImportError as error:
-            raise ImportError("a corpus needs Ray and fsspec: pip install 'gllmm-jax[ray]'") from error
-        self._ray, self._joined = ray, not ray.is_initialized()
-        if self._joined:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        if not sys.stderr.isatty():
-            logging.getLogger("ray.data").setLevel(logging.WARNING)  # lines of progress are for a terminal
-        self.data: Any = ray.data
-        there = ray.cluster_resources()
-        self.gpus, cores = int(there.get("GPU", 0)), there.get("CPU", 1)
-        self.workers = workers or self.gpus or max(1, int(cores) - 1)
-        # a core is left to reading and writing, without which nothing would begin
-        self._each = {"num_gpus": 1} if self.gpus else {"num_cpus": min(1, int(100 * (cores - 1) / self.workers) / 100)}
-
-    def __enter__(self) -> "_Cluster":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._joined:
-            self._ray.shutdown()
-
-    def run(self, rows: Any, worker: type[Worker], job: Job, target: Place, folder: str) -> None:
-        """Take rows through workers, and write what they make of them to a folder of the target."""
-        job = dataclasses.replace(job, threads=THREADS if self.gpus else 1)
-        made = rows.map_batches(
-            worker,
-            fn_constructor_args=(job,),
-            batch_size=BATCH,
-            batch_format="pyarrow",
-            compute=self.data.ActorPoolStrategy(size=self.workers),
-            **self._each,
-        )
-        made.write_parquet(target.path(folder), filesystem=target.system)
-
-
-def _listed(source: Place, target: Place) -> tuple[list[str], bool]:
-    """Names of the pictures, or of Parquet files; and whether they are the second. Raises `ValueError` on neither."""
-    names: Iterable[str] = source.names()
-    if target.root.startswith(f"{source.root}/"):  # what lies in the target is no source
-        inside = target.root[len(source.root) + 1 :] + "/"
-        names = [name for name in names if not name.startswith(inside)]
-    pictures = [name for name in names if formats.is_picture(name)]
-    tables = [name for name in names if name.endswith(".parquet")]
-    if not (pictures or tables):
-        raise ValueError(f"{source.address} has neither pictures nor Parquet files")
-    if pictures and tables:
-        raise ValueError(f"{source.address} has both pictures and Parquet files: give a folder of one kind")
-    return pictures or tables, bool(tables)
-
-
-def _by_size(cluster: _Cluster, source: Place, todo: list[tuple[str, str]]) -> Any:
-    """Rows of names and outputs, those of pictures of one size side by side: a worker then meets few sizes."""
-    rows = [{"name": name, "output": output} for name, output in todo]
-    blocks = max(-(-len(rows) // BLOCK), min(len(rows), SHARES * cluster.workers))
-    data = cluster.data.from_items(rows, override_num_blocks=blocks)
-    # sorted rows lie in a block for each size, however many there are: without new blocks one worker would do all
-    return data.map(functools.partial(with_size, source)).sort(["height", "width"]).repartition(blocks)
-
-
-def _of_rows(cluster: _Cluster, source: Place, columns: tuple[str, str], done: set[str]) -> Any:
-    name, content = columns
-    options = {"filesystem": source.system, "partitioning": None}
-    data = cluster.data.read_parquet(source.root, columns=[name, content], **options)
-    data = data.rename_columns({name: "name", content: "picture"})
-    return data.filter(functools.partial(_is_new, done))
-
-
-def _is_new(done: set[str], given: dict[str, Any]) -> bool:
-    return given["name"] not in done

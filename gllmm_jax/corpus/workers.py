@@ -106,13 +106,3 @@ class Verifier(Worker):
 
 def _silent(_text: str) -> None:
     """Nobody reads what each of a million pictures leaves out."""
-
-
-def with_size(source: Place, given: dict[str, Any]) -> dict[str, Any]:
-    """A row with `height` and `width` of its picture as the header tells; zeros where that cannot be read."""
-    try:
-        with source.opened(given["name"]) as file:
-            height, width = picture.announced(given["name"], file=file)
-    except (ValueError, OSError):
-        height, width = 0, 0
-    return given | {"height": height, "width": width}

@@ -12,8 +12,9 @@ from PIL import Image
 from gllmm_jax import corpus
 from gllmm_jax.codec.codec import load
 from gllmm_jax.corpus import table
+from gllmm_jax.corpus.pictures import with_size
 from gllmm_jax.corpus.place import Place, outputs
-from gllmm_jax.corpus.workers import Compressor, Job, Verifier, with_size
+from gllmm_jax.corpus.workers import Compressor, Job, Verifier
 from gllmm_jax.zoo import WeightsError
 
 
