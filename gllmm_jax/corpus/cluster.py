@@ -64,7 +64,8 @@ def joined(address: str | None, workers: int | None) -> Iterator[Cluster]:
 def shared(gpus: int, cores: float, workers: int | None) -> tuple[int, dict[str, float]]:
     """How many workers there are, as `compress` tells, and what Ray sets aside for each of them.
 
-    A core is left to reading and writing, without which nothing would begin.
+    Reading and writing need a whole core of one machine, without which nothing would begin. So where workers would take
+    all cores, nothing is set aside for them.
     """
     workers = workers or gpus or max(1, int(cores) - 1)
-    return workers, {"num_gpus": 1} if gpus else {"num_cpus": min(1, int(100 * (cores - 1) / workers) / 100)}
+    return workers, {"num_gpus": 1} if gpus else {"num_cpus": int(workers < cores)}

@@ -12,6 +12,7 @@ from PIL import Image
 from gllmm_jax import corpus
 from gllmm_jax.codec.codec import load
 from gllmm_jax.corpus import table
+from gllmm_jax.corpus.cluster import shared
 from gllmm_jax.corpus.pictures import with_size
 from gllmm_jax.corpus.place import Place, outputs
 from gllmm_jax.corpus.workers import Compressor, Job, Verifier
@@ -163,3 +164,13 @@ def test_files_may_lie_in_the_rows(mu_file, photograph):
 def test_pictures_are_sized_by_their_headers(pictures):
     found = [with_size(Place(str(pictures)), {"name": name}) for name in ("p0.png", "p1.png", "bad.png", "none.png")]
     assert [(one["height"], one["width"]) for one in found] == [(0, 0), (24, 24), (0, 0), (0, 0)]
+
+
+@pytest.mark.parametrize(("cores", "asked", "workers"), [(1, None, 1), (1, 3, 3), (4, None, 3), (4, 3, 3), (4, 4, 4)])
+def test_a_whole_core_is_left_to_reading_and_writing(cores, asked, workers):
+    # two nodes of two cores would have half a core each, if four workers took three quarters each
+    found, share = shared(0, cores, asked)
+    assert found == workers
+    assert share["num_cpus"] in (0, 1)
+    assert cores - workers * share["num_cpus"] >= 1
+    assert shared(2, cores, asked) == (asked or 2, {"num_gpus": 1})
