@@ -49,11 +49,12 @@ def with_size(source: Place, given: dict[str, Any]) -> dict[str, Any]:
     return given | {"height": height, "width": width}
 
 
-def of_rows(cluster: Cluster, source: Place, columns: tuple[str, str], done: set[str]) -> Any:
-    """Rows of names and pictures, of all Parquet files of the source, but for names that are done."""
+def of_rows(cluster: Cluster, source: Place, files: list[str], columns: tuple[str, str], done: set[str]) -> Any:
+    """Rows of names and pictures, of those Parquet files of the source, but for names that are done."""
+    paths = [source.path(file) for file in files]
     name, content = columns
     options = {"filesystem": source.system, "partitioning": None}
-    data = cluster.data.read_parquet(source.root, columns=[name, content], **options)
+    data = cluster.data.read_parquet(paths, columns=[name, content], **options)
     data = data.rename_columns({name: "name", content: "picture"})
     return data.filter(functools.partial(_is_new, done))
 

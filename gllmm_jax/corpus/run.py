@@ -48,13 +48,15 @@ def compress(
       workers: how many; one for each accelerator, or core but one, of the cluster unless given.
 
     Returns the summary of all rows in `target`, those of earlier runs too. Raises `ValueError` where there are no
-    pictures, the model has no such quality, `target` holds a corpus of other settings, or it holds files that the run
-    would replace; `zoo.WeightsError` without the model; `ImportError` without the extra `ray`.
+    pictures, two rows have one name, the model has no such quality, `target` holds a corpus of other settings, or it
+    holds files that the run would replace; `zoo.WeightsError` without the model; `ImportError` without the extra `ray`.
     """
     pictures, packed = Place.of(source), Place.of(target)
     names, parquet = listed(pictures, packed)
     if parquet and not into_rows:
         raise ValueError("pictures that lie in rows become rows: into_rows=True asks for that")
+    if parquet:
+        table.check_names(pictures, names, columns[0])
     model = os.path.abspath(model) if os.path.isfile(model) else os.fspath(model)  # workers have folders of their own
     table.settle(packed, _settings(model, quality, into_rows=into_rows, convert=convert, max_pixels=max_pixels), names)
     found, _ = table.rows(packed, mend=True)
@@ -63,7 +65,7 @@ def compress(
     odd = [name for name in names if not is_text(name)]
     with joined(ray_address, workers) as cluster:
         if parquet:
-            cluster.run(of_rows(cluster, pictures, columns, set(done)), Compressor, job, packed, ROWS)
+            cluster.run(of_rows(cluster, pictures, names, columns, set(done)), Compressor, job, packed, ROWS)
         else:
             becomes = outputs([name for name in names if name not in done], ".gllm", taken=done.values())
             todo = [one for one in becomes.items() if is_text(one[0])]

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from typing import Any, NamedTuple
 
 from gllmm_jax.corpus.place import Place, outputs
@@ -83,6 +84,16 @@ def rows(target: Place, folder: str = ROWS, *, mend: bool = False) -> tuple[list
         for name in damaged:
             target.system.mv(target.path(name), target.path(f"{name}.damaged"))
     return list(found.values()), damaged
+
+
+def check_names(source: Place, names: list[str], column: str) -> None:
+    """Raises `ValueError` where two rows of those Parquet files have one name in that column, or a file lacks it."""
+    _, pq = _arrow()
+    paths = [source.path(name) for name in names]
+    found = pq.read_table(paths, columns=[column], filesystem=source.system, partitioning=None)
+    for name, count in Counter(found[column].to_pylist()).items():
+        if count > 1:
+            raise ValueError(f"{count} rows of {source.address} have the name {name}: each needs one of its own")
 
 
 def remove(target: Place, folder: str) -> None:

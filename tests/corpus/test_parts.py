@@ -124,6 +124,17 @@ def test_what_cannot_be_is_told_before_a_cluster_starts(tmp_path, pictures, mu_f
         corpus.compress(pictures, tmp_path / "packed")
 
 
+def test_rows_of_a_source_have_names_of_their_own(place, tmp_path):
+    write_rows(place, "1", [table.row("a.png"), table.row("b.png")])
+    write_rows(place, "2", [table.row("c.png"), table.row("a.png")])
+    table.check_names(place, ["rows/1.parquet"], "name")
+    with pytest.raises(ValueError, match=r"2 rows of .* have the name a\.png"):
+        corpus.compress(place.address, tmp_path / "packed", into_rows=True)
+    with pytest.raises(ValueError, match=r"Name\(id\)"):
+        corpus.compress(place.address, tmp_path / "packed", into_rows=True, columns=("id", "data"))
+    assert not (tmp_path / "packed").exists()
+
+
 def test_workers_do_what_the_codec_does(mu_file, pictures, tmp_path, mu_codec):
     source, target = Place(str(pictures)), Place(str(tmp_path / "packed"))
     given = [{"name": "p1.png", "output": "p1.gllm"}, {"name": "bad.png", "output": "bad.gllm"}]
