@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import signal
 from typing import TYPE_CHECKING, Any
 
 from gllmm_jax import zoo
@@ -96,6 +97,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _cluster(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of the cluster. From now on Ctrl-C is an exception, so that Ray ends what it started."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return {"ray_address": arguments.ray_address, "workers": arguments.workers}
 
 
