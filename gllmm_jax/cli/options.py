@@ -100,7 +100,7 @@ def add_view(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group()
     text = "show a part alone: left, top, width and height, in pixels"
     group.add_argument("--crop", type=_crop, metavar="X,Y,W,H", help=text)
-    text = "show a small picture, a pixel for N x N; 8 and 16 are nearly exact and quick where the model allows it"
+    text = "show a small picture, a pixel for N x N; 8 and 16 are nearly exact and quicker where the model allows it"
     group.add_argument("--scale", type=int, choices=SCALES, default=1, metavar="N", help=f"{text}: 2, 4, 8 or 16")
 
 
