@@ -116,12 +116,8 @@ def count(params: Tree) -> int:
 
 def save(path: str | os.PathLike[str], weights: Weights) -> None:
     """Write `weights` to `path`, whole or not at all. Raises `WeightsError`, `files.WriteError` if the disk refuses."""
-    meta = {
-        "format": FORMAT,
-        "name": check_name(weights.name),
-        "config": weights.config.to_dict(),
-        "provenance": dict(weights.provenance),
-    }
+    meta: dict[str, Any] = {"format": FORMAT, "name": check_name(weights.name), "config": weights.config.to_dict()}
+    meta |= {"provenance": dict(weights.provenance)}
     arrays: dict[str, Any] = {"meta": np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8)}
     arrays |= {f"params/{key}": leaf for key, leaf in leaves(half(weights.params))}
     arrays |= {f"tables/{key}": np.asarray(table) for key, table in weights.tables.items()}
@@ -141,7 +137,7 @@ def read(name_or_path: str | os.PathLike[str] = DEFAULT, *, judge: Judge | None 
         data = path.read_bytes()
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
-    return _parse(path, data, None if path.parent == FOLDER else judge)
+    return parse(path, data, None if path.parent == FOLDER else judge)
 
 
 def locate(name_or_path: str | os.PathLike[str]) -> Path:
@@ -171,7 +167,8 @@ def _suggestion(name: str) -> str:
     return f"{meant}here are: {listed}"
 
 
-def _parse(path: Path, data: bytes, judge: Judge | None) -> Weights:
+def parse(path: Path, data: bytes, judge: Judge | None = None) -> Weights:
+    """`read` of the bytes of that file. Raises `WeightsError`."""
     if not data.startswith(b"PK\x03\x04"):
         raise WeightsError(f"{path} is not a weights file" if data else f"{path} is empty")
     try:

@@ -123,13 +123,15 @@ def _checked(source: Place | None, packed: Place, ray_address: str | None, worke
 
 def _settings(model: str, quality: float | None, **others: Any) -> dict[str, Any]:
     """What all rows of a target have in common. Raises `ValueError`, `zoo.WeightsError`."""
-    weights = zoo.read(model)
+    path = zoo.locate(model)
+    data = path.read_bytes()
+    weights = zoo.parse(path, data)
     if weights.config.rate is None and quality is not None:
         raise ValueError(f"{weights.name} has one quality: leave the quality out")
     if weights.config.rate is not None:
         quality = float(scale.DEFAULT if quality is None else quality)
         scale.index_of(quality)
-    digest = hashlib.sha256(zoo.locate(model).read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256(data).hexdigest()[:16]
     return {"model": model, "weights": digest, "quality": quality, **others}
 
 
