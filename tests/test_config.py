@@ -76,6 +76,13 @@ def test_splits_part_the_channels_of_a_checkerboard(change):
         dataclasses.replace(board, **change)
 
 
+@pytest.mark.parametrize("change", [{"design": "cheng"}, {"hyper": 0}, {"rate": VariableRate()}])
+def test_medians_are_of_z_at_one_rate(change):
+    assert dataclasses.replace(PRESETS["mu"], medians=True).has_offset and not PRESETS["mu"].has_offset
+    with pytest.raises(ValueError, match=r"^medians must be False, or True for a hyperprior"):
+        dataclasses.replace(PRESETS["mu"], medians=True, **change)
+
+
 def test_the_light_transforms_take_three_widths():
     with pytest.raises(ValueError, match=f"widths must be a tuple of 3, each {WIDTH}"):
         dataclasses.replace(PRESETS["light"], widths=(48, 96))

@@ -106,6 +106,7 @@ class ModelConfig:
     analysis_widths: tuple[int, ...] | None = None  # widths of the `light` g_a alone, if it is wider than g_s
     analysis_depth: int = 1  # residual blocks at strides 8 and 16 of the `light` g_a
     design: Design = "gllmm"  # of the entropy model
+    medians: bool = False  # whether z of a `gllmm` hyperprior is rounded about medians, as `nn.hyper` says
 
     def __post_init__(self) -> None:
         length = _WIDTHS.get(self.transform)
@@ -138,6 +139,11 @@ class ModelConfig:
             analysis_depth=(
                 is_count(self.analysis_depth, DEEPEST) and (self.transform == "light" or self.analysis_depth == 1),
                 f"{DEPTH}, and 1 but for the light transforms",
+            ),
+            medians=(
+                self.medians is False
+                or (self.medians is True and self.design == "gllmm" and self.has_hyperprior and self.rate is None),
+                "False, or True for a hyperprior of the design gllmm at one rate",
             ),
             design=(self.design in SLOPES and self._fits(), f"{' or '.join(SLOPES)}, with what `config.design` allows"),
         )
@@ -174,6 +180,11 @@ class ModelConfig:
     def has_hyperprior(self) -> bool:
         """Whether the codec codes z before y."""
         return self.entropy_model in ("context", "space-channel", "hyperprior")
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether h_s adds an offset to z_hat before its first layer (`nn.hyper`)."""
+        return self.has_hyperprior and (self.design != "gllmm" or self.medians)
 
     @property
     def direct(self) -> bool:

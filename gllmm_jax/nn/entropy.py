@@ -54,15 +54,27 @@ class HyperAnalysis(Layer):
         return to(n, stride=2, name="conv4")(x)
 
 
+class Offset(nn.Module):
+    """x + offset. The offset has one number for each channel and starts at zero."""
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*batch C"]) -> Float[Array, "*batch C"]:
+        offset = self.param("offset", nn.initializers.zeros_init(), (x.shape[-1],), jnp.float32)
+        return x + in_rank_of(x, offset).astype(x.dtype)
+
+
 class HyperSynthesis(Layer):
     """h_s: z_hat [..., h, w, N] -> phi [..., 4h, 4w, F]."""
 
     hyper: int  # N
     features: int  # F
+    _: dataclasses.KW_ONLY
+    offset: bool = False  # whether z_hat is whole numbers, to which medians are added here (`nn.hyper`)
 
     @nn.compact
     def __call__(self, z_hat: Float[Array, "*batch h w N"]) -> Float[Array, "*batch 4*h 4*w {self.features}"]:
         n, to = self.hyper, functools.partial(_conv, **self.dtypes)
+        z_hat = Offset(name="offset")(z_hat) if self.offset else z_hat
         x = leaky_relu(to(n, name="conv0")(z_hat))
         x = leaky_relu(up_conv(n, name="up1", **self.dtypes)(x))
         x = leaky_relu(to(n * 3 // 2, name="conv2")(x))

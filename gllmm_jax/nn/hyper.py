@@ -2,7 +2,8 @@
 
 M channels of latents y, N of hyper-latents z, F of phi.
 
-CompressAI rounds z about a median m of each channel: round(z - m) + m. Here z_hat is the whole number round(z - m).
+CompressAI rounds z about a median m of each channel: round(z - m) + m. So does TensorFlow-Compression, and with it the
+authors of GLLMM (`config.medians`). Here z_hat is the whole number round(z - m).
 Both are the same model: the last bias of h_a subtracts m, the density of the prior is moved by m, and `Offset` adds m
 before h_s. The bias of h_s's first convolution cannot add m, since this convolution sees zeros beyond the edges. In a
 model without z the same holds for y, g_a and g_s.
@@ -17,17 +18,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gllmm_jax.config import SLOPES, ModelConfig
-from gllmm_jax.layers.primitive import Layer, conv, depth_to_space, in_rank_of, leaky_relu, up_conv
-from gllmm_jax.nn.entropy import HyperAnalysis, HyperSynthesis
-
-
-class Offset(nn.Module):
-    """x + offset. The offset has one number for each channel and starts at zero."""
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "*batch C"]) -> Float[Array, "*batch C"]:
-        offset = self.param("offset", nn.initializers.zeros_init(), (x.shape[-1],), jnp.float32)
-        return x + in_rank_of(x, offset).astype(x.dtype)
+from gllmm_jax.layers.primitive import Layer, conv, depth_to_space, leaky_relu, up_conv
+from gllmm_jax.nn.entropy import HyperAnalysis, HyperSynthesis, Offset
 
 
 class StridedHyperAnalysis(Layer):
@@ -81,7 +73,7 @@ def hyper_networks(c: ModelConfig) -> tuple[nn.Module, nn.Module]:
     """h_a and h_s of a config that has them."""
     n, m, f, slope = c.hyper, c.latents, c.context_features, SLOPES[c.design]
     if c.design == "gllmm":
-        return HyperAnalysis(n, rate=c.rate), HyperSynthesis(n, f)
+        return HyperAnalysis(n, rate=c.rate), HyperSynthesis(n, f, offset=c.has_offset)
     if c.design == "cheng":
         return HyperAnalysis(n, slope=slope), SubpixelHyperSynthesis(n, f, slope)
     widths = {"balle": (n, n), "elic": (n, n * 3 // 2)}.get(c.design, (m, m * 3 // 2))

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.layers.blocks import Attention, Bottleneck
 from gllmm_jax.layers.primitive import GDN, conv, up_conv
-from gllmm_jax.nn.hyper import Offset
+from gllmm_jax.nn.entropy import Offset
 
 
 class BalleAnalysis(nn.Module):

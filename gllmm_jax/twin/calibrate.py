@@ -13,7 +13,7 @@ from gllmm_jax.twin import levels, observe
 from gllmm_jax.twin.integer import Twin
 from gllmm_jax.twin.precision import MARGIN, Input, choose_input, quantise
 from gllmm_jax.twin.prior import prior_tables
-from gllmm_jax.twin.wiring import EACH, LEVELS, Spec, base, blocks, by_quality, channels, group, has_offset, specs
+from gllmm_jax.twin.wiring import EACH, LEVELS, Spec, base, blocks, by_quality, channels, group, specs
 
 
 def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observe.Latents]) -> Twin:
@@ -68,7 +68,7 @@ class _Plan:
         self._layers, wiring = layers, specs(config)
         seen = observe.activations(config, dict(layers), calibration)
         self._y_limit = np.minimum(np.ceil(seen["y"].peak * MARGIN) + 1, tables.Y_LIMIT).astype(np.int32)
-        z_limit = np.append(np.maximum(-low, high), np.ones(int(has_offset(config)), np.int32))
+        z_limit = np.append(np.maximum(-low, high), np.ones(int(config.has_offset), np.int32))
         limits = {name: self._y_limit[part] for name, part in channels(config).items()} | {"z": z_limit}
         self._inputs, outputs = {}, {}
         for tensor, consumers in _consumers(wiring).items():
@@ -137,7 +137,7 @@ def float_layers(config: ModelConfig, params: Mapping) -> dict[str, tuple[np.nda
         kernel = kernel.reshape(-1, *kernel.shape[-2:])
         if base(name) == "context":
             kernel = kernel[context_mask(config.order).ravel() > 0]
-        if has_offset(config) and spec.inputs == ("z",):
+        if config.has_offset and spec.inputs == ("z",):
             offset = np.asarray(leaves["offset"]["offset"], np.float64)
             kernel = np.concatenate([kernel, offset[None, None] @ kernel], axis=1)
         bias = np.asarray(leaves[name].get("bias", np.zeros(kernel.shape[-1])), np.float64)
@@ -155,7 +155,7 @@ def _leaves(config: ModelConfig, params: Mapping) -> dict[str, Mapping]:
         return _space_channel(config, params)
     if config.msp is None:
         leaves = {**params.get("h_s", {}), "context": params.get("context"), **params.get("entropy", {})}
-        return {name: leaves[name] for name in (*specs(config), *(["offset"] if has_offset(config) else []))}
+        return {name: leaves[name] for name in (*specs(config), *(["offset"] if config.has_offset else []))}
     net = params["progressive"]
     step = np.asarray(net["step"])
     found: dict[str, Mapping] = {}

@@ -15,7 +15,7 @@ from gllmm_jax.config import ModelConfig
 from gllmm_jax.prob import tables
 from gllmm_jax.prob.tables import IntegerMixture
 from gllmm_jax.twin.layers import Layer, conv, dense, depth_to_space, dot, requantise, upsample
-from gllmm_jax.twin.wiring import HYPER, LEAKS, form, has_offset
+from gllmm_jax.twin.wiring import HYPER, LEAKS, form
 
 
 class Nets(NamedTuple):
@@ -56,7 +56,7 @@ def hyper_synthesis(
     Returns: phi, integer-valued float32 [4 hz, 4 wz, F], zero outside 4 * size.
     """
     x, zoom, names = z_hat.astype(jnp.float32), 1, HYPER[config.design]
-    if has_offset(config):
+    if config.has_offset:
         x = jnp.concatenate([x, _inside(x.shape, size).astype(jnp.float32)], axis=-1)
     for name in names:
         leak = None if name == names[-1] else LEAKS[config.design]

@@ -11,7 +11,7 @@ import numpy as np
 
 from gllmm_jax.config import SLOPES, TAPS, ModelConfig
 from gllmm_jax.nn.progressive import calls, mixed, row
-from gllmm_jax.twin.wiring import HYPER, PHASES, by_quality, form, has_offset
+from gllmm_jax.twin.wiring import HYPER, PHASES, by_quality, form
 
 SAMPLES = 8192
 """Latent positions that are sampled from all calibration pictures together."""
@@ -56,7 +56,7 @@ def activations(config: ModelConfig, layers: dict[str, Any], calibration: Sequen
 def _with_context(config, layers, y_hat, z_hat, key, limit) -> dict[str, np.ndarray]:
     h, w, _ = y_hat.shape
     x, taken, names, slope = z_hat.astype(np.float32), {}, HYPER[config.design], SLOPES[config.design]
-    if has_offset(config):
+    if config.has_offset:
         x = np.pad(x, ((0, 0), (0, 0), (0, 1)), constant_values=1)
     for name in names:
         taken[name] = x

@@ -13,7 +13,7 @@ import numpy as np
 
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.prob import tables
-from gllmm_jax.twin.wiring import blocks, channels, has_offset, specs, taps_summed
+from gllmm_jax.twin.wiring import blocks, channels, specs, taps_summed
 
 BUDGET = (1 << 24) - 1
 OPERAND = (1 << 16) - 1
@@ -59,7 +59,7 @@ def check(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> None:
     limits = {name: arrays[f"{name}.limit"].reshape(blocks(name), -1).max(0) for name in specs(config)}
     z_limit = np.maximum(-arrays["prior.low"], arrays["prior.high"])
     limits |= {name: arrays["y.limit"][part] for name, part in channels(config).items()}
-    limits |= {"z": np.append(z_limit, np.ones(int(has_offset(config)), np.int64))}
+    limits |= {"z": np.append(z_limit, np.ones(int(config.has_offset), np.int64))}
     for name, spec in specs(config).items():
         limit, kernel = np.concatenate([limits[given] for given in spec.inputs]), arrays[f"{name}.kernel"]
         if max(limit.max(), kernel.max(), -int(kernel.min())) > OPERAND:

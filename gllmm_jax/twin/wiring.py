@@ -1,8 +1,8 @@
 """The layers of an integer twin: the inputs of each layer and the shapes of its arrays.
 
 A model with a context has hyper-synthesis, context and entropy net. The name of a layer of the hyper-synthesis says
-what it does (`form`): "conv2" is a convolution, "up1" an up-convolution, "sub1" a convolution and depth to space. If
-the design has an offset on z (`nn.hyper`), the first layer has one more input channel. This channel is one inside the
+what it does (`form`): "conv2" is a convolution, "up1" an up-convolution, "sub1" a convolution and depth to space. If z
+has an offset (`nn.hyper`), the first layer has one more input channel. This channel is one inside the
 picture and zero outside, and its weights are those of z times the offset. So z itself stays whole.
 
 A model with splits has a context, a network of the earlier channels (`far0 far1 far2`) and an entropy net for each
@@ -128,7 +128,7 @@ def _space_channel(config: ModelConfig) -> dict[str, Spec]:
 def _hyper(config: ModelConfig) -> dict[str, Spec]:
     m, n, wide, f = config.latents, config.hyper, 3 * config.hyper // 2, config.context_features
     outs = {"gllmm": (n, n, wide, wide, f), "balle": (n, n, f), "minnen": (m, 3 * m // 2, f), "elic": (n, wide, f)}
-    given, before, found = n + has_offset(config), "z", {}
+    given, before, found = n + config.has_offset, "z", {}
     for name, out in zip(HYPER[config.design], outs.get(config.design, outs["gllmm"]), strict=True):
         taps = 25 if config.design in ("balle", "minnen", "elic") and form(name) == "up" else 9
         found[name] = Spec((taps, given, blocks(name) * out), (before,))
@@ -144,11 +144,6 @@ def form(name: str) -> str:
 def blocks(name: str) -> int:
     """How many outputs of a layer become one channel: 4 where depth to space follows."""
     return 4 if form(name) == "sub" else 1
-
-
-def has_offset(config: ModelConfig) -> bool:
-    """Whether the first layer of the hyper-synthesis sees a channel beside z."""
-    return config.design != "gllmm" and config.has_hyperprior
 
 
 def _progressive(config: ModelConfig, msp: Progressive, numbers: int) -> dict[str, Spec]:

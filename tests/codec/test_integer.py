@@ -19,7 +19,22 @@ from gllmm_jax.twin.integer import fingerprint, twin_from_arrays, z_support
 from gllmm_jax.twin.prior import prior_cdf
 from gllmm_jax.twin.wiring import HYPER as HYPERS
 from gllmm_jax.walk.latents import clamp_latents
-from tests.codec.twins import BOARD, CHENG, ELIC, JOINT, MEAN, MU, PARTED, PLAIN, SCALE, carried, draw, tree, twin
+from tests.codec.twins import (
+    BOARD,
+    CHENG,
+    ELIC,
+    JOINT,
+    MEAN,
+    MEDIANS,
+    MU,
+    PARTED,
+    PLAIN,
+    SCALE,
+    carried,
+    draw,
+    tree,
+    twin,
+)
 from tests.compiled import apply
 
 HYPER = HYPERS["gllmm"]
@@ -139,7 +154,7 @@ def test_the_twin_is_close_to_the_float_model():
     assert error.std() < 0.02 * wanted.std() + 1
 
 
-@pytest.mark.parametrize("config", [MU, PLAIN, BOARD, JOINT, CHENG], ids=lambda c: c.preset)
+@pytest.mark.parametrize("config", [MU, MEDIANS, BOARD, JOINT, CHENG], ids=lambda c: c.preset)
 def test_every_component_is_that_of_the_float_model(config):
     """Weights in their order and to the right base. They differ by 0.001 on average, means and scales by 0.008."""
     y, z = carried(config, 8, 12, seed=100)

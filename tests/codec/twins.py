@@ -32,6 +32,7 @@ SCALE = dataclasses.replace(
 )
 MEAN = dataclasses.replace(SCALE, preset="mean", design="minnen")
 JOINT = dataclasses.replace(MEAN, preset="joint", order="raster")
+MEDIANS = dataclasses.replace(PLAIN, preset="medians", medians=True)
 CHENG = dataclasses.replace(JOINT, preset="cheng", transform="cheng", block="leaky", design="cheng", components=3)
 ELIC = dataclasses.replace(JOINT, preset="elic", transform="elic", design="elic", order="checkerboard", splits=(2, 3))
 PARTED = dataclasses.replace(
@@ -43,11 +44,11 @@ BALLE = dataclasses.replace(SCALE, preset="balle", hyper=0)
 def tree(config: ModelConfig, seed: int = 0) -> dict:
     """Parameters of everything but the transforms and h_a, with rows of all anchors where the rate is variable.
 
-    Of a design of others, and of a model with splits, these are all parameters.
+    Of a design of others, and of a model with splits or medians, these are all parameters.
     """
-    if config.design != "gllmm" or config.splits:
+    if config.design != "gllmm" or config.splits or config.medians:
         params = random_params(config, seed)
-        if config.design != "gllmm" and config.has_hyperprior:
+        if config.has_offset:
             params["h_s"]["offset"]["offset"] += 2  # so that it is missed where it is not
         return params
     made = _tree(dataclasses.replace(config, rate=None), seed)
