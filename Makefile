@@ -11,7 +11,7 @@
 #   make clean     all of the above goes
 
 PYTHON ?= python3
-PUBLIC = nn prob objective metrics entropy.rans order.schedule walk.loops walk.traceable codec.codec foreign.compressai evaluate.explain peers.table
+PUBLIC = nn prob objective metrics entropy.rans order.schedule walk.loops walk.traceable codec.codec foreign.compressai foreign.gllmm evaluate.explain peers.table
 PEERS ?= --steps 200
 PYTEST ?= -q -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -39,11 +39,17 @@ peers: .venv/dev/ready .venv/peers/ready
 	OMP_NUM_THREADS=1 .venv/peers/bin/python experiments/compressai_reference.py .venv/peers/made $(PEERS)
 	.venv/dev/bin/python -m experiments.compressai_weights .venv/peers/made
 
-tfc: .venv/tfc/ready
+tfc: .venv/tfc/ready .venv/tfc/layers
 
 .venv/demo/ready: EXTRAS = eval
 .venv/dev/ready: EXTRAS = dev,tfds
 .venv/tfc/ready: EXTRAS = tfc,dev
+
+# The layers of TensorFlow-Compression, for tests. They are Python alone and run with TensorFlow 2.17. Their package asks
+# for 2.14, so it lies apart, where `pip check` does not see it.
+.venv/tfc/layers: .venv/tfc/ready
+	.venv/tfc/bin/python -m pip install --quiet --upgrade --target $@ --no-deps --only-binary=:all: --python-version 3.11 tensorflow-compression==2.14.1
+	@touch $@
 
 # CompressAI without what its image models do not use.
 .venv/peers/ready:

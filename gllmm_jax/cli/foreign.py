@@ -16,9 +16,19 @@ SIZE = (512, 768)
 def add_commands(commands: Any) -> None:
     """Adds both commands and their arguments."""
     parser = add_command(commands, "import", "weights of another program become a weights file", import_)
-    parser.add_argument("format", choices=("compressai",), help="the program that wrote them: compressai")
-    parser.add_argument("checkpoint", type=a_path, metavar="CHECKPOINT", help="a file of torch.save, as .pth.tar")
-    parser.add_argument("--model", required=True, metavar="NAME", help="CompressAI's name of it, as cheng2020-anchor")
+    parser.add_argument(
+        "format",
+        choices=("compressai", "gllmm"),
+        help="the program that wrote them: CompressAI, or the code of GLLMM's authors",
+    )
+    parser.add_argument(
+        "checkpoint",
+        type=a_path,
+        metavar="CHECKPOINT",
+        help="a file of torch.save, as .pth.tar; of gllmm a prefix, as model.ckpt-1500001, or a folder",
+    )
+    text = "CompressAI's name of it, as cheng2020-anchor; of gllmm it is found out, unless given, as gllmm-128"
+    parser.add_argument("--model", metavar="NAME", help=text)
     parser.add_argument("-o", "--output", type=a_path, metavar="FILE", required=True, help="an .npz file")
     parser.add_argument("--name", help="the model's name, which its .gllm files carry (that of FILE unless given)")
     text = "photographs to calibrate on (those of scikit-image unless given)"
@@ -79,15 +89,21 @@ def networks(arguments: argparse.Namespace) -> int:
 
 
 def import_(arguments: argparse.Namespace) -> None:
-    """Checkpoint of CompressAI -> weights file."""
+    """Checkpoint of another program -> weights file."""
     from gllmm_jax.codec.export import make_weights
-    from gllmm_jax.foreign import compressai
+    from gllmm_jax.foreign import compressai, gllmm
 
     cache.enable()
     files.check_free(arguments.output, force=arguments.force)
     name = zoo.check_name(arguments.name or arguments.output.stem)
-    config, params = compressai.read(arguments.checkpoint, arguments.model)
-    provenance = {"source": "CompressAI", "model": arguments.model, "file": arguments.checkpoint.name}
+    if arguments.format == "gllmm":
+        config, params = gllmm.read(arguments.checkpoint, arguments.model)
+        provenance = {"source": "the authors of GLLMM", "model": config.preset, "file": arguments.checkpoint.name}
+    else:
+        if arguments.model is None:
+            raise ValueError(f"import compressai needs --model: choose one of {', '.join(compressai.MODELS)}")
+        config, params = compressai.read(arguments.checkpoint, arguments.model)
+        provenance = {"source": "CompressAI", "model": arguments.model, "file": arguments.checkpoint.name}
     if arguments.lmbda:
         provenance["lmbda"] = arguments.lmbda
     pictures = _calibration(arguments.calibrate)

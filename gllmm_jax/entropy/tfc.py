@@ -9,7 +9,6 @@ from gllmm_jax.entropy import decisions
 from gllmm_jax.prob import tables
 
 try:
-    import tensorflow as tf
     import tensorflow_compression_ops as ops
 except ImportError as error:
     raise ImportError("the coder tfc needs TensorFlow-Compression: pip install 'gllmm-jax[tfc]'") from error
@@ -36,11 +35,11 @@ class Reader:
     """See `decisions.Port`. It reads past the end of its bytes without an error."""
 
     def __init__(self, data: bytes) -> None:
-        self._handle = ops.create_range_decoder(tf.constant(data), _lookup())
+        self._handle = ops.create_range_decoder(data, _lookup())
 
     def decide(self, numbers: np.ndarray, answers: np.ndarray | None) -> np.ndarray:
         """See `decisions.Port`."""
-        self._handle, found = ops.entropy_decode_index(self._handle, numbers, numbers.shape, tf.int32)
+        self._handle, found = ops.entropy_decode_index(self._handle, numbers, numbers.shape, np.int32)
         return found.numpy()
 
     def finished(self) -> bool:
