@@ -13,7 +13,7 @@ from gllmm_jax.presets import PRESETS
 COUNT = "a whole number above zero"
 WIDTH = "a whole number from 1 to 8192"
 LMBDA = "finite and above zero, or two such numbers, the lower one first"
-SPLITS = "whole numbers that grow, from 1 to 15, on a checkerboard"
+SPLITS = "rising whole numbers between 0 and 16, on a checkerboard"
 DESIGN = "gllmm or balle or minnen or cheng or elic, with what `config.design` allows"
 
 
@@ -32,6 +32,7 @@ def test_json_and_back(config):
         ("widths", (0,), f"a tuple of 1, each {WIDTH}"),
         ("widths", 16, f"a tuple of 1, each {WIDTH}"),
         ("latents", 0, WIDTH),
+        ("latents", "x", WIDTH),
         ("hyper", 16.0, f"{WIDTH}, or 0"),
         ("features", 0, f"{WIDTH}, or None"),
         ("hidden", (32,), f"a tuple of 2, each {WIDTH}"),

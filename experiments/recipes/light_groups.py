@@ -4,7 +4,7 @@
 
 Decoding takes ten rounds at any size of picture, where the context of `light-vr` takes hundreds. The weights to start
 from give transforms and hyper networks. For an accelerator: bfloat16, the whole set in device memory. Cost: as many
-minutes as are given, and one of compiling. It has not been trained yet.
+minutes as are given, and one of compiling. To expect: not known, since this run is still to be done.
 """
 
 import dataclasses

@@ -134,7 +134,8 @@ def float_bits(config: ModelConfig, params: Any, y_hat: np.ndarray, z_hat: np.nd
         size, sides = _sides(where, HYPER_STRIDE)
         y, z = y_hat[scaled(where, HYPER_STRIDE)], z_hat[where]
         planes = filled(y, sides, HYPER_STRIDE), filled(z, sides)
-        bits_y, bits_z = jax.device_get(_bits(config, params, *planes, size))
+        ends = np.array(y.shape[:2], np.int32)
+        bits_y, bits_z = jax.device_get(_bits(config, params, *planes, size, ends))
         bits_y = bits_y[: y.shape[0], : y.shape[1]]
         total += bits_y[scaled(kept, HYPER_STRIDE)].sum(dtype=np.float64) + bits_z[kept].sum(dtype=np.float64)
     return total
@@ -186,10 +187,13 @@ def filled(plane: np.ndarray, room: Room, unit: int = 1) -> np.ndarray:
 
 
 @latest(PROGRAMS, static=1)
-def _bits(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array, size: jax.Array):
-    """Bits of each position of y_hat [4h, 4w, M] and of z_hat [h, w, N], summed over channels."""
+def _bits(config: ModelConfig, params: Any, y_hat: jax.Array, z_hat: jax.Array, size: jax.Array, ends: jax.Array):
+    """Bits of each position of y_hat [4h, 4w, M] and of z_hat [h, w, N], summed over channels.
+
+    z_hat ends at `size`, and y_hat at `ends`: int32 [2] both.
+    """
     arguments = (y_hat[None].astype(jnp.float32), z_hat[None].astype(jnp.float32))
-    with within(size, len(z_hat)):
+    with within(size, len(z_hat), space_channel=ends):
         bits_y, bits_z = apply(config, params, *arguments, method=Model.element_bits)
     return bits_y[0].sum(-1), bits_z[0].sum(-1)
 

@@ -8,8 +8,10 @@
 | `cheng` | the same | | Cheng et al. 2020 |
 | `elic` | the same | | ELIC, He et al. 2022, with `ModelConfig.splits` |
 
-All but `gllmm` are as in CompressAI, whose weights can be read (`foreign.compressai`). Their scales are bounded by 0.11
-and not absolute. A prior has four hidden stages. An `offset` moves what the prior coded before a network sees it.
+`balle`, `minnen` and `cheng` are as in CompressAI, whose weights can be read (`foreign.compressai`). `elic` has the
+widths of CompressAI's model, and rounds y itself where that model rounds y less its mean. In all designs but `gllmm`
+scales are bounded by 0.11 and not absolute, and a prior has four hidden stages. An `offset` moves what the prior coded
+before a network sees it.
 """
 
 from typing import Literal

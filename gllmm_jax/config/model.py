@@ -94,13 +94,13 @@ class ModelConfig:
     latents: int = 128  # M, channels of y
     hyper: int = 128  # N, channels of z and of the hyper networks; 0: no z, and the factorised prior codes y
     features: int | None = None  # F, channels of the context and of phi; 2M unless given
-    hidden: tuple[int, int] = (640, 1280)  # entropy-parameter net; with splits, networks of earlier channels
+    hidden: tuple[int, int] = (640, 1280)  # entropy-parameter net; with splits, the networks that see earlier channels
     families: tuple[Family, ...] = FAMILIES
     components: int = 3  # per family
     block: Block = "crm2"
     attention: bool = True
     order: Order = "raster"
-    splits: tuple[int, ...] = ()  # first channels of later groups, each decoded on a checkerboard after those before
+    splits: tuple[int, ...] = ()  # first channels of all groups but the first; groups are decoded in turn
     msp: Progressive | None = None  # if given, hyper and order have no meaning
     rate: VariableRate | None = None  # if given, one model serves every quality
     analysis_widths: tuple[int, ...] | None = None  # widths of the `light` g_a alone, if it is wider than g_s
@@ -129,7 +129,7 @@ class ModelConfig:
                 self.msp is None or (isinstance(self.msp, Progressive) and self.msp.edges(0)[-2] < self.latents),
                 "a Progressive whose seeds and splits are below the number of latents, or None",
             ),
-            splits=(self._can_split(), f"whole numbers that grow, from 1 to {self.latents - 1}, on a checkerboard"),
+            splits=(self._can_split(), f"rising whole numbers between 0 and {self.latents!r}, on a checkerboard"),
             rate=(self.rate is None or isinstance(self.rate, VariableRate), "a VariableRate or None"),
             analysis_widths=(
                 self.analysis_widths is None
@@ -149,9 +149,11 @@ class ModelConfig:
         )
 
     def _can_split(self) -> bool:
-        inside = isinstance(self.splits, tuple) and all(map(is_width, self.splits))
-        grow = inside and all(a < b for a, b in itertools.pairwise((0, *self.splits, self.latents)))
-        return grow and (not self.splits or (self.order == "checkerboard" and self.hyper > 0 and self.msp is None))
+        if self.splits == ():
+            return True
+        numbers = isinstance(self.splits, tuple) and all(map(is_width, (*self.splits, self.latents, self.hyper)))
+        grow = numbers and all(a < b for a, b in itertools.pairwise((*self.splits, self.latents)))
+        return grow and self.order == "checkerboard" and self.msp is None
 
     def _fits(self) -> bool:
         if self.design == "gllmm":

@@ -13,19 +13,20 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int32, Shaped
 
 
-def within(size: Int32[Array, "2"], room: int) -> contextlib.AbstractContextManager[Any]:
+def within(size: Int32[Array, "2"], room: int, **parts: Int32[Array, "2"]) -> contextlib.AbstractContextManager[Any]:
     """A context manager: inside it convolutions see zeros beyond `size`, the rows and columns of the smaller plane.
 
     `room` is the number of rows of the larger plane. `size` may be traced. An input with twice as many rows as `room`
-    ends at twice the size, and so on. This does not change `MaskedContext`, which is no layer of Flax's: its input must
-    be zero beyond `size` already.
+    ends at twice the size, and so on. `parts` are modules by name whose planes end elsewhere. This does not change
+    `MaskedContext`, which is no layer of Flax's: its input must be zero beyond `size` already.
     """
 
     def bounded(call: Any, arguments: Any, options: Any, context: nn.module.InterceptorContext) -> Any:
         layer: Any = context.module
         if isinstance(layer, nn.Conv | nn.ConvTranspose) and layer.kernel_size != (1, 1):
             x, *more = arguments
-            arguments = inside(x, size * (x.shape[1] // room)), *more
+            ends = [parts[name] for name in layer.path if name in parts]
+            arguments = inside(x, ends[0] if ends else size * (x.shape[1] // room)), *more
         return call(*arguments, **options)
 
     return nn.intercept_methods(bounded)

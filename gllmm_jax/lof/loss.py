@@ -85,7 +85,7 @@ def _model_bits(
 ) -> tuple[jax.Array, jax.Array]:
     # the bits of `Model.bits_of`, [K, ...]; zero outside the picture
     hyper, room = hyper_latents(picture), seen.z.shape[-3]
-    with within(hyper, room) if room else contextlib.nullcontext():
+    with within(hyper, room, space_channel=picture.latents) if room else contextlib.nullcontext():
         bits_y, bits_z = apply(config, params, *seen, *values, method=Model.bits_of)
     return inside(bits_y, picture.latents), inside(bits_z, hyper) if room else bits_z
 

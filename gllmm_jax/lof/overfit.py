@@ -22,7 +22,7 @@ from gllmm_jax.lof.judge import Judge
 from gllmm_jax.lof.loss import Latents, Picture
 from gllmm_jax.lof.refined import Cost, Point, Refined
 from gllmm_jax.lof.relaxed import Gumbel, StraightThrough, unrounded
-from gllmm_jax.nn.transforms import reach
+from gllmm_jax.nn.transforms import reach, reach_of_context
 from gllmm_jax.order.windows import Slices, Window, scaled, windows
 from gllmm_jax.progress import Progress, silent
 from gllmm_jax.walk import latents
@@ -195,7 +195,7 @@ def _windows(config: ModelConfig, size: tuple[int, int]) -> list[Window]:
     # windows of latents, which begin with whole hyper-latents, or with whole blocks of all scales
     msp = config.msp
     unit = HYPER_STRIDE if msp is None else max(2**msp.scales, 2 ** (msp.scales - 1) * max(msp.block))
-    seen = -(-reach(config) // unit)
+    seen = -(-max(reach(config), reach_of_context(config)) // unit)
     parts = windows((-(-size[0] // unit), -(-size[1] // unit)), max(SIDE // config.stride // unit, 2 * seen + 1), seen)
     return [Window(_cut(where, unit, size), scaled(kept, unit), _cut(to, unit, size)) for where, kept, to in parts]
 

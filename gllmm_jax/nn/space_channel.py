@@ -23,9 +23,9 @@ def features(first: int, last: int) -> int:
 
 
 def hidden(config: ModelConfig, first: int, last: int) -> tuple[int, int]:
-    """Widths of the hidden layers of a group's entropy net: a straight line from its inputs to its means and scales.
+    """Widths of the hidden layers of a group's entropy net.
 
-    They are at least F.
+    They go evenly from the number of its inputs to that of its means and scales, but not below F.
     """
     given = features(first, last) * (2 if first else 1) + config.context_features
     low, high = (given + (features(first, last) - given) * i // 3 for i in (1, 2))

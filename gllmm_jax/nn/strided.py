@@ -1,6 +1,6 @@
 """Transforms of 5x5 convolutions that halve or double the resolution: those of 2018 and those of ELIC.
 
-GDN follows each convolution but the last in 2018. Three bottleneck units follow it in ELIC, which also has attention.
+In 2018 a GDN follows each convolution but the last. In ELIC three bottleneck units follow it, and there is attention.
 
 Source: Balle et al. 2018 ("Variational image compression with a scale hyperprior"), He et al. 2022 ("ELIC"), figure 3;
 both as in CompressAI.

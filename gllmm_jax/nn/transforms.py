@@ -2,7 +2,7 @@
 
 import math
 
-from gllmm_jax.config import Block, ModelConfig, Progressive
+from gllmm_jax.config import CONTEXT_RADIUS, Block, ModelConfig, Progressive
 from gllmm_jax.nn.light import LightAnalysis, LightSynthesis
 from gllmm_jax.nn.paper import PaperAnalysis, PaperSynthesis
 from gllmm_jax.nn.residual import ResidualAnalysis, ResidualSynthesis
@@ -28,6 +28,11 @@ ATTENTION = 3
 def reach(config: ModelConfig) -> int:
     """How far g_s and g_a see in any direction, in latents: a pixel or a latent depends on nothing farther away."""
     return math.ceil(max(_analysis(config), _synthesis(config)) / config.stride)
+
+
+def reach_of_context(config: ModelConfig) -> int:
+    """How far the distribution of a latent sees latents in any direction, in latents, in a model with hyper-latents."""
+    return 3 * 2 if config.splits else CONTEXT_RADIUS
 
 
 def reach_of_blocks(config: Progressive) -> int:

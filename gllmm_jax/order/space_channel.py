@@ -1,4 +1,4 @@
-"""The space-channel context: channels in groups; in each the two halves of a checkerboard, one after the other."""
+"""The space-channel context: groups of channels follow one another; each has two halves of a checkerboard."""
 
 import dataclasses
 from typing import NamedTuple

@@ -114,8 +114,8 @@ def _shared_out(form: Input, makers: Mapping[str, Spec]) -> dict[str, Input]:
 def _consumers(wiring: Mapping[str, Spec]) -> dict[str, list[str]]:
     """The layers that read each tensor. A tensor has one form, and the name of the last layer that makes it.
 
-    The stream to which residual blocks add is a single tensor called "stream". The inputs of all layers that take phi
-    are one tensor too.
+    The stream to which residual blocks add is a single tensor called "stream". All layers that take phi share one
+    precision, so they count as readers of one tensor.
     """
     found: dict[str, list[str]] = {}
     for name, spec in wiring.items():

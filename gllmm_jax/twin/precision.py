@@ -20,7 +20,7 @@ class Input(NamedTuple):
 
 
 def choose_input(consumers: Sequence[tuple[str, np.ndarray, observe.Range]]) -> list[Input]:
-    """The precision of activations with the least error in the layers that read them, as each layer's input.
+    """Choose the precision of activations that gives the layers that read them the least error; return their inputs.
 
     Finer activations leave fewer bits for the weights. `consumers` are names, kernels and inputs of these layers, which
     have inputs in common.

@@ -80,7 +80,7 @@ def group(name: str) -> int:
 
 
 def channels(config: ModelConfig) -> dict[str, slice]:
-    """What layers may take of y: all channels as "y", or those of each group as "y0", "y1" ..."""
+    """The parts of y that layers take: all channels as "y", or each group as "y0", "y1" ..."""
     if not config.splits:
         return {"y": slice(0, config.latents)}
     return {f"y{k}": slice(first, last) for k, (first, last) in enumerate(config.groups)}

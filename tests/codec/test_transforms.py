@@ -17,6 +17,7 @@ from gllmm_jax.nn.model import Model
 from gllmm_jax.order.windows import HYPER_REACH
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.walk import latents as walk
+from tests.codec.twins import ELIC, carried, tree
 from tests.compiled import apply
 
 NARROW = {"widths": (4, 4, 4), "latents": 4}
@@ -117,6 +118,15 @@ def test_what_is_refused_is_not_compiled(mu_weights, photograph, monkeypatch):
     for _ in range(2):
         codec.decompress(data)
     assert rooms == [(96, 16)]
+
+
+def test_bits_of_groups_of_channels_end_with_the_picture():
+    """Their networks have several layers, and the program's plane is larger than the latents."""
+    y, z = carried(ELIC, 13, 9)
+    expected = model.apply(ELIC, tree(ELIC), *(a[None].astype(np.float32) for a in (y, z)), method=Model.bits)
+    assert transforms.float_bits(ELIC, tree(ELIC), y, z) == pytest.approx(
+        sum(bits.item() for bits in expected), rel=1e-5
+    )
 
 
 WIDE, STRIP = ((16 * 50 - 3, 16 * 75), 8), ((16 * 9, 16 * 75 - 7), 4)

@@ -72,6 +72,15 @@ def test_what_moves_would_save_is_the_same_in_any_room(photograph, random_params
         np.testing.assert_allclose(roomy, exact, rtol=2e-3, atol=1e-5 * np.abs(exact).max())
 
 
+def test_the_rate_of_groups_of_channels_ends_with_the_picture(photograph, random_params):
+    config = dataclasses.replace(CONFIG, order="checkerboard", splits=(3,))
+    params, (picture, latents) = random_params(config), placed(config, photograph, (8, 16))
+    rate, _ = loss.maps(config, params, picture, jax.tree.map(lambda a: a[None], latents))
+    own = latents.y[None, : SIZE[0], : SIZE[1]], latents.z[None, : HYPER[0], : HYPER[1]]
+    expected = sum(bits.item() for bits in apply(config, params, *own, method=Model.bits))
+    assert float(rate.sum()) * SHOWN[0] * SHOWN[1] == pytest.approx(expected, rel=1e-4)
+
+
 def test_the_curvature_is_that_of_the_distortion(photograph, random_params):
     """Gauss-Newton's, estimated: right in the mean of all latents, of channels and of positions."""
     params, (picture, latents) = random_params(CONFIG), placed(CONFIG, photograph, (8, 16))
