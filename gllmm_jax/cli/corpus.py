@@ -61,7 +61,7 @@ def add_commands(commands: Any) -> dict[str, Any]:
 
 
 def _add_target(parser: argparse.ArgumentParser) -> None:
-    text = "a folder or bucket for what is made: DST/rows has a row a picture, and what has one is not made again"
+    text = "a folder or bucket for what is made: DST/rows has a row for each picture that was compressed"
     parser.add_argument("target", metavar="DST", help=text)
 
 

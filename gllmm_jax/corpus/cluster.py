@@ -56,7 +56,7 @@ def joined(address: str | None, workers: int | None) -> Iterator[Cluster]:
     with contextlib.ExitStack() as stack:
         if not ray.is_initialized():
             stack.callback(ray.shutdown)  # also where the start itself is cut
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR)
         there = ray.cluster_resources()
         yield Cluster(ray.data, *shared(int(there.get("GPU", 0)), there.get("CPU", 1), workers))
 

@@ -16,7 +16,12 @@ SHARES = 4
 
 
 def listed(source: Place, target: Place) -> tuple[list[str], bool]:
-    """Names of the pictures, or of Parquet files; and whether they are the second. Raises `ValueError` on neither."""
+    """Names of the pictures, or of Parquet files; and whether they are the second. Raises `ValueError` on neither.
+
+    A target that is the source itself is refused too.
+    """
+    if target.root == source.root:
+        raise ValueError(f"{source.address} cannot be both the source and the target")
     names: Iterable[str] = source.names()
     if target.root.startswith(f"{source.root}/"):  # what lies in the target is no source
         inside = target.root[len(source.root) + 1 :] + "/"

@@ -67,13 +67,13 @@ def rows(target: Place, folder: str = ROWS, *, mend: bool = False) -> tuple[list
     Each picture is there once: with a row that succeeded where there is one. To `mend` gives files that cannot be read
     another name, so that later rows take their place; nothing is removed.
     """
-    pa, pq = _arrow()
+    pa, _ = _arrow()
     found: dict[str, dict[str, Any]] = {}
     damaged = []
     for name in files(target, folder):
         try:
-            file = pa.BufferReader(target.read(name))  # Arrow's threads may outlive a file of Python's
-            some = pq.read_table(file, columns=[field for field in FIELDS if field != "data"]).to_pylist()
+            columns = [field for field in FIELDS if field != "data"]
+            some = _read(pa.BufferReader(target.read(name)), columns).to_pylist()
         except (pa.ArrowInvalid, EOFError):
             damaged.append(name)
             continue
@@ -87,13 +87,27 @@ def rows(target: Place, folder: str = ROWS, *, mend: bool = False) -> tuple[list
 
 
 def check_names(source: Place, names: list[str], column: str) -> None:
-    """Raises `ValueError` where two rows of those Parquet files have one name in that column, or a file lacks it."""
-    _, pq = _arrow()
-    paths = [source.path(name) for name in names]
-    found = pq.read_table(paths, columns=[column], filesystem=source.system, partitioning=None)
-    for name, count in Counter(found[column].to_pylist()).items():
+    """Raises `ValueError` where two rows of those Parquet files have one name in that column, or one has none."""
+    pa, _ = _arrow()
+    counts: Counter[Any] = Counter()
+    for file in names:
+        with source.opened(file) as opened:
+            counts.update(_read(pa.PythonFile(opened, "r"), [column])[column].to_pylist())
+    for name, count in counts.items():
+        if not isinstance(name, str):
+            raise ValueError(f"the column {column} of {source.address} must hold names, not {name!r}")
         if count > 1:
             raise ValueError(f"{count} rows of {source.address} have the name {name}: each needs one of its own")
+
+
+def _read(file: Any, columns: list[str]) -> Any:
+    # without Arrow's threads, which may outlive the call and abort a process that is about to end
+    pa, pq = _arrow()
+    opened = pq.ParquetFile(file, pre_buffer=False)
+    missing = set(columns) - set(opened.schema_arrow.names)
+    if missing:
+        raise pa.ArrowInvalid(f"a Parquet file has no column {min(missing)}")
+    return opened.read(columns, use_threads=False)
 
 
 def remove(target: Place, folder: str) -> None:

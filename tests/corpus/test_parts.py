@@ -130,8 +130,12 @@ def test_rows_of_a_source_have_names_of_their_own(place, tmp_path):
     table.check_names(place, ["rows/1.parquet"], "name")
     with pytest.raises(ValueError, match=r"2 rows of .* have the name a\.png"):
         corpus.compress(place.address, tmp_path / "packed", into_rows=True)
-    with pytest.raises(ValueError, match=r"Name\(id\)"):
+    with pytest.raises(ValueError, match="no column id"):
         corpus.compress(place.address, tmp_path / "packed", into_rows=True, columns=("id", "data"))
+    with pytest.raises(ValueError, match=r"the column height of .* must hold names, not 0"):
+        corpus.compress(place.address, tmp_path / "packed", into_rows=True, columns=("height", "data"))
+    with pytest.raises(ValueError, match="cannot be both the source and the target"):
+        corpus.compress(place.address, place.address, into_rows=True)
     assert not (tmp_path / "packed").exists()
 
 
