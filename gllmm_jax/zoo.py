@@ -132,12 +132,17 @@ def read(name_or_path: str | os.PathLike[str] = DEFAULT, *, judge: Judge | None 
     Nothing is unpacked that is not an array of weights, nor more than a GiB in all. A `judge` is asked beforehand
     whether the parameters of a file fit its config, as `nn.misfit.misfit` tells; of installed models it is not asked.
     """
+    path, data = read_bytes(name_or_path)
+    return parse(path, data, None if path.parent == FOLDER else judge)
+
+
+def read_bytes(name_or_path: str | os.PathLike[str]) -> tuple[Path, bytes]:
+    """Where those weights lie, and the bytes of their file. Raises `WeightsError`."""
     path = locate(name_or_path)
     try:
-        data = path.read_bytes()
+        return path, path.read_bytes()
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
-    return parse(path, data, None if path.parent == FOLDER else judge)
 
 
 def locate(name_or_path: str | os.PathLike[str]) -> Path:
@@ -221,14 +226,10 @@ def _config(path: Path, values: dict[str, Any]) -> ModelConfig:
 
 def _trees(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     params: dict[str, Any] = {}
-    tables: dict[str, np.ndarray] = {}
     for key, array in arrays.items():
-        kind, _, rest = key.partition("/")
-        if kind == "params":
-            _insert(params, rest, array)
-        elif kind == "tables":
-            tables[rest] = array
-    return params, tables
+        if key.startswith("params/"):
+            _insert(params, key.removeprefix("params/"), array)
+    return params, {key.removeprefix("tables/"): array for key, array in arrays.items() if key.startswith("tables/")}
 
 
 def leaves(tree: Tree, prefix: str = "") -> list[tuple[str, Any]]:

@@ -19,7 +19,8 @@ STANDARD = Path("-")  # standard input, or standard output
 DEBUG = "GLLMM_JAX_DEBUG"  # if it is set, errors show their origin
 
 _EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)  # errors raised on purpose, with a sentence
-_PARAMETER = re.compile(r"(?<!\S)(convert|max_pixels|other_synthesis|force|model|quality|max_bytes|bpp|psnr)=(True)?")
+_PARAMETERS = "convert|max_pixels|into_rows|other_synthesis|force|model|quality|max_bytes|bpp|psnr"
+_PARAMETER = re.compile(rf"(?<!\S)({_PARAMETERS})=(True)?")
 
 
 def say(text: str) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import math
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gllmm_jax import zoo
 from gllmm_jax.cli.common import (
@@ -97,10 +97,16 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _cluster(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options of the cluster. From now on Ctrl-C is an exception, so that Ray ends what it started."""
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """The options of the cluster. From now on signals are exceptions, so that Ray ends what it started."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, _terminated)):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
     return {"ray_address": arguments.ray_address, "workers": arguments.workers}
+
+
+def _terminated(number: int, _frame: object) -> NoReturn:
+    say("terminated")
+    raise SystemExit(128 + number)
 
 
 def _told(arguments: argparse.Namespace, found: "Summary") -> int:

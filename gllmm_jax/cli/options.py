@@ -18,9 +18,9 @@ LEAST = 0.6
 """Gigabytes. With less memory the libraries may fail in their own ways during loading: JAX alone takes 0.4."""
 
 
-def add_files(parser: argparse.ArgumentParser, what: str, becomes: str) -> None:
-    """Adds PATH..., -o and --force."""
-    text = f"{what}; a folder of them, or a pattern like '**/*.png'; - is standard input"
+def add_files(parser: argparse.ArgumentParser, what: str, suffix: str, becomes: str) -> None:
+    """Adds PATH..., -o and --force. `suffix` is one that the inputs may have."""
+    text = f"{what}; a folder of them, or a pattern like '**/*{suffix}'; - is standard input"
     parser.add_argument("inputs", type=a_name, nargs="+", metavar="PATH", help=text)
     text = f"{becomes}, beside PATH unless given; a folder, which is made; - is standard output"
     parser.add_argument("-o", "--output", type=a_name, metavar="OUT", help=text)

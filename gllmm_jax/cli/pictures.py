@@ -49,7 +49,7 @@ FEW_COLOURS = ("1", "P")
 def add_commands(commands: Any) -> None:
     """Adds both commands and their arguments."""
     parser = add_command(commands, "compress", "pictures become .gllm files", uncollected(compress))
-    add_files(parser, "any picture Pillow reads", "a .gllm file")
+    add_files(parser, "any picture Pillow reads", ".png", "a .gllm file")
     add_model(parser, zoo.DEFAULT, zoo.DEFAULT)
     text = f"{CODERS[0]} unless given; tfc is TensorFlow-Compression's and needs the extra of that name at both ends"
     parser.add_argument("--coder", choices=CODERS, default=CODERS[0], help=text)
@@ -64,7 +64,7 @@ def add_commands(commands: Any) -> None:
     add_json(parser)
 
     parser = add_command(commands, "decompress", ".gllm files become pictures", uncollected(decompress))
-    add_files(parser, "a .gllm file", "a picture, whose suffix says the format")
+    add_files(parser, "a .gllm file", ".gllm", "a picture, whose suffix says the format")
     what = "of the pictures, as in jpg or webp (what the suffix of OUT says, png unless given)"
     parser.add_argument("--format", type=suffix, metavar="SUFFIX", help=what)
     add_model(parser, None, f"the one the file needs, of the installed ones and those in the folders of ${zoo.PLACES},")

@@ -3,7 +3,10 @@
 import contextlib
 import dataclasses
 import logging
+import signal
+import socket
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +15,9 @@ from gllmm_jax.corpus.workers import Job, Worker
 
 BATCH = 8
 """Pictures that a worker takes at once."""
+
+PATIENCE = 5
+"""Seconds that the head of a cluster may take to answer; Ray itself would try for many minutes."""
 
 THREADS = 4
 """Pictures at once in a worker that has an accelerator, which would wait for the host otherwise."""
@@ -44,7 +50,7 @@ def joined(address: str | None, workers: int | None) -> Iterator[Cluster]:
     """The cluster that the process has joined, or else that of `address`, or else one of this machine.
 
     One that the process had not joined is left at the end; what was started on this machine ends then. Raises
-    `ImportError` without Ray.
+    `ConnectionError` where no cluster answers at the address; `ImportError` without Ray.
     """
     try:
         import ray
@@ -55,10 +61,35 @@ def joined(address: str | None, workers: int | None) -> Iterator[Cluster]:
         logging.getLogger("ray.data").setLevel(logging.WARNING)  # lines of progress are for a terminal
     with contextlib.ExitStack() as stack:
         if not ray.is_initialized():
+            _check(address)
             stack.callback(ray.shutdown)  # also where the start itself is cut
-            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR)
+            try:
+                with _same_sigterm():
+                    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR)
+            except ConnectionError as error:
+                raise ConnectionError(f"no Ray cluster is at {address}: ray start --head begins one") from error
         there = ray.cluster_resources()
         yield Cluster(ray.data, *shared(int(there.get("GPU", 0)), there.get("CPU", 1), workers))
+
+
+def _check(address: str | None) -> None:
+    """Raises `ConnectionError` where nobody listens at HOST:PORT. Other addresses are for Ray to judge."""
+    host, _, port = (address or "").rpartition(":")
+    if not port.isdigit() or "://" in host:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+    except OSError as error:
+        raise ConnectionError(f"no Ray cluster answers at {address}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _same_sigterm() -> Iterator[None]:
+    """Ray takes SIGTERM for itself when it starts: a handler that was there before gets it back."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if callable(before) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 def shared(gpus: int, cores: float, workers: int | None) -> tuple[int, dict[str, float]]:

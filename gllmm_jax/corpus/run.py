@@ -123,8 +123,7 @@ def _checked(source: Place | None, packed: Place, ray_address: str | None, worke
 
 def _settings(model: str, quality: float | None, **others: Any) -> dict[str, Any]:
     """What all rows of a target have in common. Raises `ValueError`, `zoo.WeightsError`."""
-    path = zoo.locate(model)
-    data = path.read_bytes()
+    path, data = zoo.read_bytes(model)
     weights = zoo.parse(path, data)
     if weights.config.rate is None and quality is not None:
         raise ValueError(f"{weights.name} has one quality: leave the quality out")

@@ -141,6 +141,21 @@ def test_a_worker_that_dies_is_replaced(mu_file, pictures, tmp_path):
     whole(target, pictures, mu_file)
 
 
+@pytest.mark.parametrize(("number", "said", "status"), [("SIGINT", "interrupted", 130), ("SIGTERM", "terminated", 143)])
+def test_a_signal_ends_the_run_and_its_ray(mu_file, pictures, tmp_path, number, said, status):
+    line = [sys.executable, "-m", "gllmm_jax", "corpus", "compress", pictures, tmp_path / "packed", "--model", mu_file]
+    run = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.rglob("*.gllm")):
+        assert run.poll() is None, run.communicate()
+        time.sleep(0.01)
+    started = psutil.Process(run.pid).children(recursive=True)
+    run.send_signal(signal.Signals[number])
+    _, told = run.communicate(timeout=30)
+    assert (run.returncode, told.splitlines()[-1]) == (status, f"gllmm-jax: {said}")
+    assert started
+    assert psutil.wait_procs(started, timeout=10)[1] == []
+
+
 def test_a_second_run_finishes_what_a_killed_one_began(mu_file, pictures, tmp_path, cluster):
     target = tmp_path / "packed"
     line = [sys.executable, "-m", "gllmm_jax", "corpus", "compress", pictures, target, "--model", mu_file, "--json"]

@@ -2,6 +2,7 @@
 
 import io
 import math
+import socket
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from gllmm_jax import corpus
+from gllmm_jax import cli, corpus
 from gllmm_jax.codec.codec import load
 from gllmm_jax.corpus import table
 from gllmm_jax.corpus.cluster import shared
@@ -101,8 +102,15 @@ def test_a_target_has_one_kind_of_rows(place):
 
 
 def test_what_cannot_be_is_told_before_a_cluster_starts(tmp_path, pictures, mu_file):
-    with pytest.raises(ValueError, match="neither pictures nor Parquet files"):
+    (tmp_path / "empty" / ".hidden").mkdir(parents=True)
+    for name in ("._p0.png", "no picture.txt", ".hidden/p0.png"):
+        (tmp_path / "empty" / name).write_bytes(b"")
+    with pytest.raises(ValueError, match="empty has neither pictures nor Parquet files"):
+        corpus.compress(tmp_path / "empty", tmp_path / "packed")
+    with pytest.raises(ValueError, match="there is no .*nothing$"):
         corpus.compress(tmp_path / "nothing", tmp_path / "packed")
+    with pytest.raises(ValueError, match=r"p1\.png is a file, not a folder"):
+        corpus.compress(pictures / "p1.png", tmp_path / "packed")
     with pytest.raises(ValueError, match="holds no corpus"):
         corpus.verify(tmp_path / "nothing")
     with pytest.raises(ValueError, match="holds no corpus"):
@@ -122,6 +130,23 @@ def test_what_cannot_be_is_told_before_a_cluster_starts(tmp_path, pictures, mu_f
     (pictures / "p11.webp").unlink()
     with pytest.raises(ValueError, match="into_rows=True"):
         corpus.compress(pictures, tmp_path / "packed")
+
+
+def test_a_cluster_that_does_not_answer_is_told_at_once(pictures, mu_file, tmp_path, capsys):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        line = ["corpus", "compress", pictures, tmp_path / "packed", "--model", mu_file, "--ray", address]
+        assert cli.main([str(part) for part in line]) == cli.FAILED
+    assert f"no Ray cluster answers at {address}: " in capsys.readouterr().err
+
+
+def test_a_message_names_the_option(pictures, tmp_path, capsys):
+    for path in [*pictures.rglob("*.png"), pictures / "p11.webp"]:
+        path.unlink()
+    (pictures / "rows.parquet").write_bytes(b"")
+    assert cli.main(["corpus", "compress", str(pictures), str(tmp_path / "packed")]) == cli.FAILED
+    assert "become rows: --into-rows asks for that" in capsys.readouterr().err
 
 
 def test_rows_of_a_source_have_names_of_their_own(place, tmp_path):
