@@ -65,11 +65,10 @@ def main() -> None:
         ray.init(address="local", num_cpus=arguments.cores, log_to_driver=False)
         for workers in arguments.workers:
             run = measured(source, arguments.model, workers)
-            print(
-                f"{workers} workers, {run.pictures} pictures: {run.total:.1f} s, {run.pictures / run.total:.2f} a second; "
-                f"a worker {run.worker:.3f} s a picture; this process {1000 * run.own / run.pictures:.1f} ms a picture",
-                flush=True,
-            )
+            parts = [f"{workers} workers, {run.pictures} pictures: {run.total:.1f} s"]
+            parts += [f"{run.pictures / run.total:.2f} a second", f"a worker {run.worker:.3f} s a picture"]
+            parts += [f"this process {1000 * run.own / run.pictures:.1f} ms a picture"]
+            print(", ".join(parts), flush=True)
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def test_what_cannot_be_is_told_before_a_cluster_starts(tmp_path, pictures, mu_f
         (tmp_path / "empty" / name).write_bytes(b"")
     with pytest.raises(ValueError, match="empty has neither pictures nor Parquet files"):
         corpus.compress(tmp_path / "empty", tmp_path / "packed")
-    with pytest.raises(ValueError, match="there is no .*nothing$"):
+    with pytest.raises(ValueError, match=r"there is no .*nothing$"):
         corpus.compress(tmp_path / "nothing", tmp_path / "packed")
     with pytest.raises(ValueError, match=r"p1\.png is a file, not a folder"):
         corpus.compress(pictures / "p1.png", tmp_path / "packed")
