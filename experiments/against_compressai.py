@@ -42,8 +42,8 @@ Call = Callable[[str], float]
 class Peer:
     """One of CompressAI's models in a process of its own."""
 
-    def __init__(self, python: str, model: tuple[str, str], image: Path) -> None:
-        command = [python, str(WORKER), *model, str(image)]
+    def __init__(self, python: str, model: tuple[str, str], image: Path, *state: Path) -> None:
+        command = [python, str(WORKER), *model, str(image), *map(str, state)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.about = self._line()
 
@@ -55,7 +55,7 @@ class Peer:
         return line
 
     def __call__(self, what: str) -> float:
-        """The answer to one line: seconds, or "macs" a pixel."""
+        """The answer to one line, as the worker tells."""
         assert self._process.stdin is not None
         print(what, file=self._process.stdin, flush=True)
         return float(self._line())

@@ -40,6 +40,12 @@ def photographs() -> dict[str, np.ndarray]:
     return {name: getattr(data, name)()[:height, :width] for name, (height, width) in PHOTOGRAPHS.items()}
 
 
+def parts(side: int = 256) -> list[np.ndarray]:
+    """Two squares of each photograph, to calibrate integer twins on."""
+    corners = ((0, 0), (128, 256))
+    return [whole[top:, left:][:side, :side] for whole in photographs().values() for top, left in corners]
+
+
 class _Empty(types.ModuleType):
     # a module in whose place nothing is needed: its names are classes that do nothing
     def __init__(self, name: str) -> None:

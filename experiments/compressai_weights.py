@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.compressai_reference import MODELS, photographs
+from experiments.compressai_reference import MODELS, parts, photographs
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.export import make_weights
 from gllmm_jax.config import ModelConfig
@@ -30,10 +30,6 @@ TENSORS, RATES = 1e-4, 1e-3
 """What may differ, of the largest of a tensor and of a rate."""
 
 LEAST = factorized.LIKELIHOOD_MIN
-
-CROP = 256
-"""Pixels a side of what the integer twins are calibrated on."""
-
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -86,8 +82,7 @@ def compare(name: str, folder: Path) -> list[str]:
         worst[key] = float(np.abs(value - wanted).max() / np.abs(wanted).max())
     lines = [f"{name}: the tensor that differs most is {max(worst, key=worst.__getitem__)}, {max(worst.values()):.1e}"]
     assert max(worst.values()) < TENSORS, worst
-    cut = [picture[top:][:CROP, left:][:, :CROP] for picture in pictures.values() for top, left in ((0, 0), (128, 256))]
-    codec = Codec(make_weights(name, config, params, cut, short=False))
+    codec = Codec(make_weights(name, config, params, parts(), short=False))
     for title, picture in pictures.items():
         bits = sum(float(-np.log2(v).sum()) for k, v in named[title].items() if k.startswith("likelihoods"))
         encoded, wanted = codec.encode(picture), float(theirs[f"{title}.bits"])

@@ -1,18 +1,21 @@
-"""CompressAI's side of `against_compressai`: for every line read, "encode", "decode" or "train", one call; prints its
-seconds. For "macs" it prints the multiply-accumulates of the whole model, forward, a pixel.
+"""CompressAI's side of `against_compressai` and `same_weights`. A line read is one call, whose seconds are printed.
 
     python experiments/compressai_worker.py Cheng2020Anchor 128 photograph.png
+    python experiments/compressai_worker.py MeanScaleHyperprior 128,192 photograph.png mbt2018-mean.pth.tar
 
-Runs where torch and compressai are installed, and needs nothing of this package. Weights are random.
+The calls are "encode", "decode" and "train". Three more print something else: "macs" the multiply-accumulates of the
+whole model, forward, a pixel; "bytes" those of what was encoded; and "threads N" by how many of 255 steps the picture
+differs, at most, when N threads decode it. Runs where torch and compressai are installed, and needs nothing of this
+package. Weights are random unless a state dict is given.
 """
 
 import sys
 import time
-import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from compressai_reference import models
 from PIL import Image
 
 BATCH, CROP = 8, 256
@@ -25,7 +28,7 @@ def crops(pixels: np.ndarray) -> np.ndarray:
     return np.stack([pixels[top : top + CROP, left : left + CROP] for top, left in zip(*corners, strict=True)])
 
 
-def calls(torch: Any, model: Any, pixels: np.ndarray) -> dict[str, Callable[[], object]]:
+def calls(torch: Any, model: Any, pixels: np.ndarray) -> dict[str, Callable[..., float]]:
     """What can be asked for, by name."""
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -38,9 +41,9 @@ def calls(torch: Any, model: Any, pixels: np.ndarray) -> dict[str, Callable[[], 
         with torch.no_grad():
             out.update(model.eval().compress(x))
 
-    def decode() -> None:
+    def decode() -> Any:
         with torch.no_grad():
-            model.eval().decompress(out["strings"], out["shape"])
+            return model.eval().decompress(out["strings"], out["shape"])["x_hat"]
 
     def train() -> None:
         given = model.train()(batch)
@@ -56,27 +59,46 @@ def calls(torch: Any, model: Any, pixels: np.ndarray) -> dict[str, Callable[[], 
             model(batch)
         return counted.get_total_flops() / 2 / (BATCH * CROP**2)
 
-    return {"encode": encode, "decode": decode, "train": train, "macs": macs}
+    def size() -> int:
+        return sum(len(string) for strings in out["strings"] for string in strings)
+
+    def threads(count: str) -> float:
+        before, there = torch.get_num_threads(), decode()
+        torch.set_num_threads(int(count))
+        here = decode()
+        torch.set_num_threads(before)
+        return float(255 * (here - there).abs().max())
+
+    timed = {"encode": encode, "decode": decode, "train": train}
+    return {name: seconds(call) for name, call in timed.items()} | {"macs": macs, "bytes": size, "threads": threads}
 
 
-def main(name: str, width: str, image: str) -> None:
+def seconds(call: Callable[[], object]) -> Callable[[], float]:
+    """The same call, which returns its seconds."""
+
+    def timed() -> float:
+        start = time.perf_counter()
+        call()
+        return time.perf_counter() - start
+
+    return timed
+
+
+def main(name: str, widths: str, image: str, state: str | None = None) -> None:
     """Answers until the input ends."""
-    # imported over there and not used here; the builds of torchvision do not always match torch's
-    vision: Any = types.ModuleType("torchvision")
-    vision.transforms = types.ModuleType("torchvision.transforms")
-    sys.modules |= {"torchvision": vision, "torchvision.transforms": vision.transforms}
+    theirs = models()
     import torch
-    from compressai import models
 
     torch.manual_seed(0)
-    model = getattr(models, name)(int(width))
+    model = getattr(theirs, name)(*map(int, widths.split(",")))
+    if state is not None:
+        model.load_state_dict(torch.load(state, weights_only=True)["state_dict"])
     model.update(force=True)
     asked = calls(torch, model, np.asarray(Image.open(image).convert("RGB"), np.float32) / 255)
     print(f"compressai on torch {torch.__version__}, {torch.get_num_threads()} threads", flush=True)
     for line in sys.stdin:
-        start = time.perf_counter()
-        answer = asked[line.strip()]()
-        print(answer or time.perf_counter() - start, flush=True)
+        what, *given = line.split()
+        print(asked[what](*given), flush=True)
 
 
 if __name__ == "__main__":
