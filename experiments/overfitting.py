@@ -111,11 +111,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("images", type=Path, help="a folder of PNG pictures")
     parser.add_argument("--model", default="light-0.0130")
+    parser.add_argument("--quality", type=float, help="of a model with a variable rate (its own unless given)")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--count", type=int, help="so many of the folder's pictures, evenly spread; all unless given")
     parser.add_argument("--method", choices=get_args(Search), default="greedy")
     arguments = parser.parse_args()
     codec, results = load(arguments.model), []
+    codec = codec if arguments.quality is None else codec.at(arguments.quality)
     paths = sorted(arguments.images.glob("*.png"))
     for path in paths[:: max(len(paths) // (arguments.count or len(paths)), 1)]:
         results.append(examine(codec, picture.read(path), arguments.steps, arguments.method))
