@@ -31,7 +31,7 @@ def main() -> None:
     axes.set_ylabel("loss")
     axes.grid(alpha=0.3)
     axes.legend()
-    plots.save(figure, arguments.output, made_of=arguments.log)
+    plots.save(figure, arguments.output, made_of=[arguments.log])
 
 
 if __name__ == "__main__":

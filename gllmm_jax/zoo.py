@@ -167,7 +167,7 @@ def _suggestion(name: str) -> str:
         return f"{made}; there are: {listed}"
     if not known:
         return f"no models are installed: give a weights file, or set {PLACES} to a folder of them"
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    close = difflib.get_close_matches(name, [*known, *PRESETS], n=1, cutoff=0.4)
     meant = f"did you mean '{close[0]}'? T" if close and len(known) > 1 else "t"
     return f"{meant}here are: {listed}"
 

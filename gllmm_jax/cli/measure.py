@@ -147,7 +147,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if others_means and {row["image"] for row in found} != set(images):
         say("published points are left out: not all pictures could be measured")
         others_means = []
-    means = points.means(points.complete(found + others, warn=say)) + others_means
+    found = files.in_order(found, tasks)
+    means = points.means(points.complete(found + others, warn=say), warn=say) + others_means
     comparisons = points.against(means, anchor)
     if arguments.json:
         print_json({"rows": found, "means": means, "against": points.plain(comparisons)})
@@ -212,7 +213,7 @@ def report(arguments: argparse.Namespace) -> None:
     rivals = [row["codec"] for row in found + others + published if row["codec"] not in ours]
     anchor = points.anchor_of(ours, rivals, arguments.anchor)
     shown = _shown(arguments, found, ours) if arguments.images else []
-    means = points.means(points.complete(found + others, warn=say)) + published
+    means = points.means(points.complete(found + others, warn=say), warn=say) + published
     text = page.build(page.Report(arguments.rows.name, found + others, means, ours, anchor, shown)).encode()
     with replacing(arguments.output) as file:
         file.write(text)

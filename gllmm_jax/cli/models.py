@@ -167,7 +167,8 @@ def explain(arguments: argparse.Namespace) -> None:
         from gllmm_jax.evaluate import plots
 
         stride, named = codec.config.stride, {"bits": found.bits_by_position()}
-        figure = plots.maps(image, named, unit=f"bits of each {stride} x {stride} pixels", stride=stride)
+        unit, title = f"bits of each {stride} x {stride} pixels", harmless(arguments.image.name)
+        figure = plots.maps(image, named, unit=unit, stride=stride, title=title)
         plots.save(figure, arguments.output)
     if arguments.arrays is not None:
         explaining.save(arguments.arrays, found)
@@ -178,7 +179,8 @@ def explain(arguments: argparse.Namespace) -> None:
         return
     for name, value in facts["parts"].items():
         print(f"{name:13} {value:12,.0f} bits {100 * value / facts['bits']:5.1f} %")
-    print(f"{'together':13} {facts['bits']:12,.0f} bits, {facts['bpp']:.3f} a pixel, by {codec.name}")
+    level = "" if codec.quality is None else f" at quality {codec.quality:g}"
+    print(f"{'together':13} {facts['bits']:12,.0f} bits, {facts['bpp']:.3f} a pixel, by {codec.name}{level}")
     for family, share in facts["families"].items():
         print(f"{family:13} has {100 * share:4.1f} % of the probability of what occurred, weighted by its bits")
     for path in outputs:

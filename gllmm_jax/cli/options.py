@@ -116,7 +116,7 @@ def add_curves(group: Any) -> None:
     """Adds `--peers`, `--published` and `--anchor`."""
     text = "rows measured before, as --rows keeps them: codec, setting, image, bytes, bpp, psnr, ..."
     group.add_argument("--peers", type=a_path, metavar="FILE", help=text)
-    text = "means on Kodak as their authors published them: vtm,hm,bpg,gllmm,elic,cheng2020-attn,..."
+    text = "means on Kodak as others published them: vtm,hm,bpg,gllmm,elic,cheng2020-attn,..."
     group.add_argument("--published", type=_names, default=[], metavar="NAMES", help=text)
     text = "what BD-rates are against (the first of the other codecs, or else of the models, unless given)"
     group.add_argument("--anchor", metavar="NAME", help=text)

@@ -148,7 +148,8 @@ def timed(codec: "Codec", image: np.ndarray, repeats: int = 3) -> dict[str, floa
 def table(report: dict[str, Any]) -> str:
     """Lines for people: `model`, `height`, `width`, `parameters`, `rounds`, and `stages` as dictionaries."""
     size = f"{report['height']} x {report['width']} pixels"
-    facts = f"{report['parameters']:,} parameters, {report['rounds']:,} rounds of the entropy model"
+    rounds = f"{report['rounds']:,} round{'s' * (report['rounds'] != 1)}"
+    facts = f"{report['parameters']:,} parameters, {rounds} of the entropy model"
     lines = [
         f"{report['model']}: {facts} for {size}",
         f"{'stage':17} {'kMAC/pixel':>10} {'GMAC':>8} {'seconds':>8}  networks",
@@ -161,7 +162,7 @@ def table(report: dict[str, Any]) -> str:
             whole["seconds"] = sum(stage["seconds"] for stage in its)
         for stage in (*its, whole):
             seconds = "-" if stage["seconds"] is None else f"{stage['seconds']:.3f}"
-            counted = f"{stage['kmac']:10.1f} {stage['kmac'] * pixels / 1e6:8.1f}"
+            counted = f"{stage['kmac']:10.1f} {stage['kmac'] * pixels / 1e6:8.2f}"
             left = f"{call}, {stage['name']}"
             lines.append(f"{left:17} {counted} {seconds:>8}  {', '.join(stage['networks'])}".rstrip())
     return "\n".join(lines)

@@ -14,7 +14,7 @@ import numpy as np
 
 from gllmm_jax import files
 from gllmm_jax.evaluate.contestants import Contestant
-from gllmm_jax.evaluate.rows import Key, Row, key, measure
+from gllmm_jax.evaluate.rows import Key, Row, key, key_of, measure
 from gllmm_jax.evaluate.spent import forget_peak, peak_mb, timed
 from gllmm_jax.picture import picture
 
@@ -139,6 +139,12 @@ def _begin(start: Callable[[], object] | None) -> None:
     threading.Thread(target=follow, daemon=True).start()
     if start is not None:
         start()
+
+
+def in_order(rows: Iterable[Row], tasks: Iterable[Task]) -> list[Row]:
+    """Rows in the order of their tasks: several processes end in another."""
+    order = {task.key: number for number, task in enumerate(tasks)}
+    return sorted(rows, key=lambda row: order[key_of(row)])
 
 
 def examine(task: Task) -> Row:

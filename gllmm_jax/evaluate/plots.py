@@ -6,7 +6,7 @@ Colours are those of Okabe and Ito. People with any kind of colour vision can te
 import hashlib
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from gllmm_jax import files
 from gllmm_jax.evaluate.bdrate import Curve, psnr_at
+from gllmm_jax.evaluate.labels import End, name_ends
 from gllmm_jax.evaluate.mixture import ChannelFit
 
 try:
@@ -30,16 +31,25 @@ OTHERS = ("#222222", ORANGE, GREEN, PINK, "#3A9BDC", VERMILION, "#8A6D00", "#777
 INK, GREY, PALE = "#222222", "#777777", "#C8C8C8"
 FAMILY_COLOURS = {"gaussian": BLUE, "laplace": ORANGE, "logistic": GREEN}
 
+STRETCH = 4
+"""Height over width that a picture in a figure has at most, and the inverse at least."""
+
 Box = tuple[int, int, int, int]
 """Top, left, height, width, in pixels."""
 
 
-MADE_OF = "Made of"  # field of a PNG file: the SHA-256 of the file of figures that it was drawn from
+MADE_OF = "Made of"
+"""Field of a PNG file: the `digest` of the files of figures that it was drawn from."""
 
 
-def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 130, made_of: Path | None = None) -> None:
-    """Write a figure, `made_of` a file of figures, as PNG, whole or not at all. Raises `files.WriteError`."""
-    text = {} if made_of is None else {MADE_OF: hashlib.sha256(made_of.read_bytes()).hexdigest()}
+def digest(figures: Iterable[Path]) -> str:
+    """SHA-256 of the files, one after the other."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in figures)).hexdigest()
+
+
+def save(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 130, made_of: Sequence[Path] = ()) -> None:
+    """Write a figure, `made_of` files of figures, as PNG, whole or not at all. Raises `files.WriteError`."""
+    text = {MADE_OF: digest(made_of)} if made_of else {}
     with files.replacing(path) as file:
         figure.savefig(file, format="png", dpi=dpi, metadata=text)
 
@@ -52,21 +62,21 @@ def rate_distortion(
     quality: str = "PSNR (dB)",
     title: str = "",
 ) -> Figure:
-    """Rate-distortion curves. Each is named at its end, in its colour. Those in `ours` are bold.
+    """Rate-distortion curves. Each is named right of the plot, in its colour. Those in `ours` are bold.
 
-    With `max_bpp`, longer curves end there, so that the names stand in the order of the curves. Up to eight others have
-    colours and markers of their own. Further curves repeat them with another line.
+    With `max_bpp`, longer curves end there. The others have colours that none of `ours` has, each with a marker of its
+    own. Further curves repeat them with another line.
     """
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    ends, others = [], itertools.cycle(itertools.product(("-", "--", ":"), enumerate(OTHERS)))
+    ends, others = [], itertools.cycle(itertools.product(("-", "--", ":"), looks_of_others("sD^vP<X>", len(ours))))
     for name, curve in curves.items():
         own = name in ours
         if own:
             look: dict[str, Any] = {"color": OURS[list(ours).index(name) % len(OURS)], "linewidth": 2.4, "marker": "o"}
         else:
-            style, (number, colour) = next(others)
-            look = {"color": colour, "linestyle": style, "linewidth": 1.2, "marker": "sD^vP<X>"[number]}
+            style, (colour, marker) = next(others)
+            look = {"color": colour, "linestyle": style, "linewidth": 1.2, "marker": marker}
         points = [(bpp, psnr) for bpp, psnr in zip(*curve, strict=True) if max_bpp is None or bpp <= max_bpp]
         if not points:
             continue
@@ -74,12 +84,17 @@ def rate_distortion(
         if max_bpp is not None and max(curve.bpp) > max_bpp:
             points.append((max_bpp, psnr_at(curve, max_bpp)))
         axes.plot(*zip(*points, strict=True), markersize=5 if own else 3.5, markevery=range(shown), **look)
-        ends.append((name, *points[-1], look["color"], own))
-    _name_ends(axes, ends)
+        ends.append(End(name, points[-2:], look["color"], own))
+    name_ends(axes, ends)
     axes.set(xlabel="bits per pixel", ylabel=quality, title=title)
     axes.grid(color=PALE, linewidth=0.5)
     _plain(axes)
     return figure
+
+
+def looks_of_others(markers: Sequence[str], ours: int) -> list[tuple[str, str]]:
+    """A colour of `OTHERS` and one of eight markers for each, without colours that the first `ours` of `OURS` have."""
+    return [look for look in zip(OTHERS, markers, strict=True) if look[0] not in OURS[:ours]]
 
 
 def side_by_side(panels: Sequence[tuple[str, np.ndarray]], boxes: Sequence[Box]) -> Figure:
@@ -121,24 +136,26 @@ def interesting_boxes(image: np.ndarray, side: int = 88) -> list[Box]:
     return [(top, left, tall, wide) for top, left in chosen]
 
 
-def maps(image: np.ndarray, named: Mapping[str, np.ndarray], *, unit: str, stride: int = 16) -> Figure:
+def maps(image: np.ndarray, named: Mapping[str, np.ndarray], *, unit: str, stride: int = 16, title: str = "") -> Figure:
     """A photograph, uint8 [height, width, C], beside maps with one value per latent [h, w], all on one scale.
 
-    `stride` is the number of pixels per latent, on each axis.
+    `stride` is the number of pixels per latent, on each axis. A strip of more than 4 to 1 is shown as one of 4 to 1.
     """
     height, width = image.shape[:2]
-    figure = Figure(figsize=(3.4 * (1 + len(named)), 3.4 * height / width + 1.2), layout="constrained")
+    shape = min(max(height / width, 1 / STRETCH), STRETCH)
+    figure = Figure(figsize=(3.4 * (1 + len(named)), 3.4 * shape + 1.2), layout="constrained")
+    figure.suptitle(title)
     axes = figure.subplots(1, 1 + len(named))
     _picture(axes[0], image, "photograph")
-    limits = {
-        "vmin": min(values.min() for values in named.values()),
-        "vmax": max(values.max() for values in named.values()),
-    }
+    every = np.concatenate([values.ravel() for values in named.values()])
+    limits = {"vmin": every.min(), "vmax": every.max()}
     for axis, (name, values) in zip(axes[1:], named.items(), strict=True):
         extent = (0, values.shape[1] * stride, values.shape[0] * stride, 0)
         axis.imshow(values, cmap="cividis", interpolation="nearest", extent=extent, **limits)
         axis.set(xlim=(0, width), ylim=(height, 0))
         _picture(axis, None, name)
+    for axis in axes:
+        axis.set_aspect("equal" if shape == height / width else "auto")
     figure.colorbar(axes[-1].images[0], ax=list(axes), orientation="horizontal", shrink=0.5, aspect=30, label=unit)
     return figure
 
@@ -156,7 +173,7 @@ def fitted_channel(fit: ChannelFit) -> Figure:
             fit.values + width / 2, part, width, bottom=base, color=FAMILY_COLOURS[family], label=f"expected, {family}"
         )
         base = base + part
-    axes.set(xlabel=f"value of the latent (channel {fit.channel})", ylabel="share of positions")
+    axes.set(xlabel="value of the latent", ylabel="share of positions", title=f"channel {fit.channel}")
     present = fit.values[(fit.observed > 0) | (base > 0.002)]
     if present.size:
         axes.set_xlim(float(present[0]) - 1, float(present[-1]) + 1)
@@ -213,24 +230,6 @@ def _legend(axes: Any) -> None:
 
 def _roughness(gray: np.ndarray) -> np.floating:
     return np.abs(np.diff(gray, axis=0)).mean() + np.abs(np.diff(gray, axis=1)).mean()
-
-
-def _name_ends(axes: Any, ends: Sequence[tuple[str, float, float, str, bool]]) -> None:
-    """Write each curve's name right of the plot, with a line to its end (name, bpp, psnr, colour, bold), apart."""
-    low, high = axes.get_ylim()
-    gap, place = 0.05 * (high - low), high
-    for name, bpp, psnr, colour, bold in sorted(ends, key=lambda end: -end[2]):
-        place = min(psnr, place - gap)
-        axes.annotate(
-            name,
-            (bpp, psnr),
-            (1.03, place),
-            textcoords=axes.get_yaxis_transform(),
-            va="center",
-            color=colour,
-            fontweight="bold" if bold else "normal",
-            arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), "color": colour, "linewidth": 0.6},
-        )
 
 
 def _picture(axis: Any, image: np.ndarray | None, caption: str = "") -> None:

@@ -30,12 +30,28 @@ class Against(NamedTuple):
     difference: Difference | None
 
 
-def means(rows: Iterable[Row]) -> list[Row]:
-    """A row of means for each codec and setting, in the order of their first rows."""
+def means(rows: Iterable[Row], *, warn: Callable[[str], object] | None = None) -> list[Row]:
+    """A row of means for each codec and setting, in the order of their first rows.
+
+    `warn` is told of codecs some of whose means of PSNR or MS-SSIM are None, because single pictures have no figure.
+    """
     groups: dict[tuple[str, float | None], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["codec"], row["setting"]), []).append(row)
+    if warn is not None:
+        _warn_of_gaps(list(groups.values()), warn)
     return [mean_row(group) for group in groups.values()]
+
+
+def _warn_of_gaps(groups: Sequence[Sequence[Row]], warn: Callable[[str], object]) -> None:
+    for title, figure in (("PSNR", "psnr"), ("MS-SSIM", "msssim")):
+        lacking: dict[str, set[str]] = {}
+        for group in groups:
+            images = {row["image"] for row in group if row[figure] is None}
+            if 0 < len(images) < len(group):
+                lacking.setdefault(group[0]["codec"], set()).update(images)
+        for codec, images in lacking.items():
+            warn(f"{codec} has no mean {title} at settings where a picture has none: {_some(images)}")
 
 
 def complete(rows: Sequence[Row], *, warn: Callable[[str], object]) -> list[Row]:
@@ -71,7 +87,7 @@ def published_means(names: Iterable[str], images: Iterable[str]) -> list[Row]:
     for point in published.read("kodak"):
         points.setdefault(point.codec, []).append(point)
     found = []
-    for name in _full(names, points, "no curve '{}' was published"):
+    for name in _full(names, points, "no curve '{}' on Kodak is stored"):
         for point in points[name]:
             figures = {"bpp": point.bpp, "bytes": point.bpp * KODAK_PIXELS / 8, "psnr": point.psnr}
             figures |= {"msssim": point.msssim, "msssim_db": rowing.decibels(point.msssim)}

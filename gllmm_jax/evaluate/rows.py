@@ -89,14 +89,15 @@ def decibels(msssim: float | None) -> float | None:
 
 
 def mean_row(rows: Sequence[Row]) -> Row:
-    """Column means of rows of one codec at one setting, each over the pictures that have the figure.
+    """Column means of rows of one codec at one setting.
 
-    With a perfect picture, whose PSNR is infinite, there is no mean PSNR. MS-SSIM in dB is computed from the mean
-    MS-SSIM, as in published figures. `peak_mb` is the largest of the rows. The name of the row is "mean".
+    A mean of PSNR or MS-SSIM is None unless all pictures have the figure; other means are over those that have it.
+    MS-SSIM in dB is computed from the mean MS-SSIM, as in published figures. `peak_mb` is the largest of the rows. The
+    name of the row is "mean".
     """
     means = {name: _mean([row[name] for row in rows]) for name in _FIGURES}
     peaks = [row["peak_mb"] for row in rows if row["peak_mb"] is not None]
-    means["psnr"] = None if any(row["psnr"] is None for row in rows) else means["psnr"]
+    means |= {name: None for name in ("psnr", "msssim") if any(row[name] is None for row in rows)}
     means["msssim_db"] = decibels(means["msssim"])
     means["peak_mb"] = max(peaks, default=None)
     first = rows[0]

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from gllmm_jax.evaluate.plots import OTHERS, OURS, PALE
+from gllmm_jax.evaluate.plots import OURS, PALE, looks_of_others
 from gllmm_jax.evaluate.rows import Row
 
 
@@ -54,7 +54,7 @@ def figures(means: Sequence[Row], ours: Sequence[str]) -> dict[str, dict[str, An
 def _looks(names: Sequence[str], ours: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Line and marker of each codec. The colours are those of `evaluate.plots`, which everybody can tell apart."""
     own = itertools.cycle(OURS)
-    others = itertools.cycle(itertools.product(_DASHES, zip(OTHERS, _SYMBOLS, strict=True)))
+    others = itertools.cycle(itertools.product(_DASHES, looks_of_others(_SYMBOLS, len(ours))))
     for name in names:
         if name in ours:
             yield name, {"line": {"color": next(own), "width": 3}, "marker": {"symbol": "circle", "size": 8}}

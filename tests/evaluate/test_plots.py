@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from gllmm_jax.evaluate import plots
@@ -36,6 +37,28 @@ def test_curves_can_be_told_apart_and_have_the_colour_of_their_names():
     named = {text.get_text(): text.get_color() for text in axes.texts}
     assert [named[name] for name in curves] == [colour for colour, _, _ in looks]
     assert [text.get_text() for text in axes.texts if text.get_fontweight() == "bold"] == ["codec 3"]
+
+
+def test_a_curve_that_ends_early_is_named_where_it_would_arrive():
+    best, worst = Curve([0.1, 0.2, 0.4], [30, 32, 34]), Curve([0.1, 0.2, 0.4, 0.8], [28, 30, 32, 35])
+    names = plots.rate_distortion({"worst": worst, "best": best}).axes[0].texts
+    heights = {text.get_text(): text.get_position()[1] for text in names}
+    assert heights["best"] == pytest.approx(36) and heights["worst"] == pytest.approx(35)
+
+
+def test_ours_and_the_others_share_no_colour():
+    curves = {f"codec {i}": Curve([0.2, 1.0], [25 + i, 30 + i]) for i in range(10)}
+    ours = ["codec 0", "codec 1", "codec 2"]
+    lines = plots.rate_distortion(curves, ours=ours).axes[0].lines
+    assert not {line.get_color() for line in lines[:3]} & {line.get_color() for line in lines[3:]}
+
+
+def test_a_strip_has_a_map_that_can_be_read(photograph):
+    for height, width in ((900, 2), (2, 900)):
+        figure = plots.maps(
+            photograph(height, width), {"bits": np.ones((-(-height // 16), -(-width // 16)))}, unit="bits"
+        )
+        assert max(figure.get_size_inches()) < 20
 
 
 def test_there_is_no_end_to_curves():

@@ -26,6 +26,13 @@ def test_means_are_by_codec_and_setting():
     assert [(mean["codec"], mean["bpp"], mean["psnr"]) for mean in means] == [("x", 2, 31), ("y", 5, 5)]
 
 
+def test_a_mean_that_is_none_is_told():
+    told = []
+    rows = [row("x", 1, "a", 1, 30, 10), row("x", 1, "b", 2, 31), row("y", 1, "a", 1, None), row("y", 1, "b", 1, None)]
+    assert [mean["psnr"] for mean in points.means(rows, warn=told.append)] == [30.5, None]
+    assert told == ["x has no mean MS-SSIM at settings where a picture has none: b"]
+
+
 def test_settings_that_lack_a_picture_have_no_mean():
     told = []
     rows = [row("x", 1, "a", 1, 30), row("x", 1, "b", 1, 30), row("x", 2, "a", 2, 31), row("y", 1, "a", 1, 1)]
@@ -71,7 +78,7 @@ def test_published_points_are_for_their_pictures():
     assert [(mean["bpp"], mean["psnr"]) for mean in means][: len(source)] == [(one.bpp, one.psnr) for one in source]
     with pytest.raises(ValueError, match="say nothing of other pictures"):
         points.published_means(["vtm"], KODAK[1:])
-    with pytest.raises(ValueError, match=r"no curve 'vtmm' was published; there are: .*vtm"):
+    with pytest.raises(ValueError, match=r"no curve 'vtmm' on Kodak is stored; there are: .*vtm"):
         points.published_means(["vtmm"], KODAK)
     assert points.published_means([], ["other"]) == []
 

@@ -82,11 +82,13 @@ def test_what_holds_no_rows_says_so(tmp_path, name, text, words):
 
 
 def test_means_leave_out_what_there_is_not():
-    mean = mean_row([row(msssim=None, peak_mb=100.0), row(psnr=20.25, bytes=3000)])
-    figures = mean["image"], mean["psnr"], mean["msssim"], mean["bytes"], mean["peak_mb"]
-    assert figures == ("mean", 25.25, 0.9, 2000, 300.0)
-    # a perfect picture makes no codec worse
+    mean = mean_row([row(decode_seconds=None, peak_mb=100.0), row(psnr=20.25, bytes=3000, decode_seconds=3.0)])
+    figures = mean["image"], mean["psnr"], mean["decode_seconds"], mean["bytes"], mean["peak_mb"]
+    assert figures == ("mean", 25.25, 3.0, 2000, 300.0)
+    # a perfect picture makes no codec worse, and a tiny one none better
     assert mean_row([row(psnr=None), row(psnr=20.0)])["psnr"] is None
+    tiny = mean_row([row(msssim=None, msssim_db=None), row()])
+    assert tiny["msssim"] is None and tiny["msssim_db"] is None
 
 
 @pytest.mark.parametrize(("name", "line"), [("a.csv", "x,1,a,10,0.5,30"), ("a.jsonl", json.dumps(row()))])
