@@ -10,7 +10,7 @@ from gllmm_jax.peers import published
 KODAK = sorted(points.KODAK)
 
 
-def row(codec: str, setting: float, image: str, bpp: float, psnr: float, msssim_db: float | None = None) -> Row:
+def row(codec: str, setting: float, image: str, bpp: float, psnr: float | None, msssim_db: float | None = None) -> Row:
     empty = dict.fromkeys(("encode_seconds", "decode_seconds", "peak_mb"))
     figures = {"bytes": 100 * bpp, "bpp": bpp, "psnr": psnr, "msssim_db": msssim_db}
     figures["msssim"] = None if msssim_db is None else 1 - 10 ** (-msssim_db / 10)
