@@ -28,6 +28,8 @@ from gllmm_jax.walk import latents
 
 JPEG = ("jpeg-4:2:0", "jpeg-4:4:4")
 AGAINST = (*JPEG, "webp", "avif-4:2:0", "avif-4:4:4")
+"""Codecs that are measured here where no points are stored."""
+
 TOLERANCE = 0.005, 64
 """How far a file may be from the float estimate: a share of it, and bytes."""
 
@@ -98,9 +100,9 @@ def curve(its: list[Row]) -> bdrate.Curve:
 def peer_points(path: Path, stored: list[Row] | None) -> dict[str, list[Row]]:
     """Points of every peer for one picture, read or made."""
     if stored is not None:
-        there = {row["codec"] for row in stored}
+        names = dict.fromkeys(row["codec"] for row in stored)
         its = [row for row in stored if row["image"] == path.stem]
-        return {name: [row for row in its if row["codec"] == name] for name in AGAINST if name in there}
+        return {name: [row for row in its if row["codec"] == name] for name in names}
     todo = {name: contestants.curve_of(name) for name in AGAINST if table.missing(name) is None}
     return {name: [files.examine(files.Task(one, path, path.stem)) for one in its] for name, its in todo.items()}
 
@@ -110,7 +112,7 @@ def show(result: Result, ahead: dict[str, float]) -> None:
     row, excess = result.row, 100 * (result.row["bytes"] / result.estimate - 1)
     line = f"{row['image']:10} {row['bytes']:8,.0f} {excess:+6.2f}% {100 * result.twin:+6.2f}%  {row['bpp']:6.3f} "
     line += f"{row['psnr'] or np.inf:6.2f} {row['msssim'] or np.nan:7.4f} "
-    line += "".join(f"{value:+11.2f}" for value in ahead.values())
+    line += "".join(f"{value:+16.2f}" for value in ahead.values())
     marks = ("" if result.equal else "  LATENTS DIFFER") + ("" if result.within else "  FAR FROM THE ESTIMATE")
     print(line + marks, flush=True)
 
@@ -142,7 +144,7 @@ def main() -> int:
         ahead.append(gains(results[-1], its))
         if len(results) == 1:
             print(f"model {codec.name}; gains in dB at equal rate")
-            names = "".join(f"{name:>11}" for name in ahead[0])
+            names = "".join(f"{name:>16}" for name in ahead[0])
             print(f"{'image':10} {'bytes':>8} {'file':>7} {'twin':>7}  {'bpp':>6} {'PSNR':>6} {'MS-SSIM':>7} {names}")
         show(results[-1], ahead[-1])
     if not results:

@@ -1,8 +1,11 @@
 """`corpus`: its three actions."""
 
 import argparse
+import contextlib
 import math
 import signal
+import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gllmm_jax import zoo
@@ -49,20 +52,23 @@ def add_commands(commands: Any) -> dict[str, Any]:
     _add_cluster(parser)
 
     about = "decode every file and compare its latents with those that were written"
-    parser = add_command(actions, "verify", about, verify)
-    _add_target(parser)
-    _add_cluster(parser)
+    _add_corpus(add_command(actions, "verify", about, verify))
 
     parser = add_command(actions, "evaluate", "compare every file with its picture: PSNR and MS-SSIM", evaluate)
     parser.add_argument("source", metavar="SRC", help="the pictures that were compressed")
-    _add_target(parser)
-    _add_cluster(parser)
+    _add_corpus(parser)
     return {f"corpus {name}": action for name, action in actions.choices.items()}
 
 
 def _add_target(parser: argparse.ArgumentParser) -> None:
-    text = "a folder or bucket for what is made: DST/rows has a row for each picture that was compressed"
+    text = "the folder or bucket of what is made: DST/rows has a row for each picture that was compressed"
     parser.add_argument("target", metavar="DST", help=text)
+
+
+def _add_corpus(parser: argparse.ArgumentParser) -> None:
+    _add_target(parser)
+    add_model(parser, None, "that of the corpus, where it was")
+    _add_cluster(parser)
 
 
 def _add_cluster(parser: argparse.ArgumentParser) -> None:
@@ -79,29 +85,32 @@ def compress(arguments: argparse.Namespace) -> int:
 
     names = ("model", "quality", "into_rows", "psnr", "convert", "max_pixels")
     options: dict[str, Any] = {name: getattr(arguments, name) for name in names} | {"columns": tuple(arguments.columns)}
-    return _told(arguments, corpus.compress(arguments.source, arguments.target, **options, **_cluster(arguments)))
+    return _run(arguments, corpus.compress, arguments.source, arguments.target, **options)
 
 
 def verify(arguments: argparse.Namespace) -> int:
     """A corpus -> whether it is whole."""
     from gllmm_jax import corpus
 
-    return _told(arguments, corpus.verify(arguments.target, **_cluster(arguments)))
+    return _run(arguments, corpus.verify, arguments.target, model=arguments.model)
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """A corpus and its pictures -> how near they are."""
     from gllmm_jax import corpus
 
-    return _told(arguments, corpus.evaluate(arguments.source, arguments.target, **_cluster(arguments)))
+    return _run(arguments, corpus.evaluate, arguments.source, arguments.target, model=arguments.model)
 
 
-def _cluster(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options of the cluster. From now on signals are exceptions, so that Ray ends what it started."""
+def _run(arguments: argparse.Namespace, action: "Callable[..., Summary]", *given: Any, **options: Any) -> int:
+    """Exit status. From now on signals are exceptions, so that Ray ends what it started."""
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, _terminated)):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
-    return {"ray_address": arguments.ray_address, "workers": arguments.workers}
+    options |= {"ray_address": arguments.ray_address, "workers": arguments.workers}
+    with contextlib.redirect_stdout(sys.stderr):  # Ray tells of workers that died
+        found = action(*given, **options)
+    return _told(arguments, found)
 
 
 def _terminated(number: int, _frame: object) -> NoReturn:

@@ -176,7 +176,8 @@ def _behind(text: str, wanted: Callable[[Path], bool], *, alone: bool) -> Iterat
             for file in _below(match, wanted) if match.is_dir() else [match]:
                 yield _Found(file, Path(os.path.relpath(file, root)))
     else:  # an absent file is reported when it is read
-        yield _Found(path, Path(path.name) if path.is_file() or not path.exists() else None)
+        named = (path.is_file() or not path.exists()) and not os.path.abspath(path).startswith(("/dev/", "/proc/"))
+        yield _Found(path, Path(path.name) if named else None)
 
 
 def _below(folder: Path, wanted: Callable[[Path], bool]) -> Iterator[Path]:

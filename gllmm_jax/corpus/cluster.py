@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gllmm_jax.corpus.place import Place
@@ -52,24 +53,48 @@ def joined(address: str | None, workers: int | None) -> Iterator[Cluster]:
     One that the process had not joined is left at the end; what was started on this machine ends then. Raises
     `ConnectionError` where no cluster answers at the address; `ImportError` without Ray.
     """
+    if not sys.stderr.isatty():
+        logging.getLogger("ray.data").setLevel(logging.WARNING)  # lines of progress are for a terminal
+    with contextlib.ExitStack() as stack:
+        ray = _imported()
+        if not ray.is_initialized():
+            _check(address)
+            stack.callback(ray.shutdown)  # also where the start itself is cut
+            with _in_a_thread() as thread:
+                thread.submit(_start, ray, address).result()
+        there = ray.cluster_resources()
+        yield Cluster(ray.data, *shared(int(there.get("GPU", 0)), there.get("CPU", 1), workers))
+
+
+def _imported() -> Any:
+    """The module `ray`, with `ray.data`."""
     try:
         import ray
         import ray.data
     except ImportError as error:
         raise ImportError("a corpus needs Ray and fsspec: pip install 'gllmm-jax[ray]'") from error
-    if not sys.stderr.isatty():
-        logging.getLogger("ray.data").setLevel(logging.WARNING)  # lines of progress are for a terminal
-    with contextlib.ExitStack() as stack:
-        if not ray.is_initialized():
-            _check(address)
-            stack.callback(ray.shutdown)  # also where the start itself is cut
-            try:
-                with _same_sigterm():
-                    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR)
-            except ConnectionError as error:
-                raise ConnectionError(f"no Ray cluster is at {address}: ray start --head begins one") from error
-        there = ray.cluster_resources()
-        yield Cluster(ray.data, *shared(int(there.get("GPU", 0)), there.get("CPU", 1), workers))
+    return ray
+
+
+@contextlib.contextmanager
+def _in_a_thread() -> Iterator[ThreadPoolExecutor]:
+    """A thread to start Ray in, where Ray leaves signals to the program.
+
+    What a handler of a signal raises meanwhile comes when the start has ended: in between it would leave processes
+    behind. A library of Ray's takes SIGTERM all the same, and the handler that was there gets it back.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    with ThreadPoolExecutor(1) as thread:
+        yield thread
+    if callable(before) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
+
+
+def _start(ray: Any, address: str | None) -> None:
+    try:
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR)
+    except ConnectionError as error:
+        raise ConnectionError(f"no Ray cluster is at {address}: ray start --head begins one") from error
 
 
 def _check(address: str | None) -> None:
@@ -79,17 +104,8 @@ def _check(address: str | None) -> None:
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
-    except OSError as error:
-        raise ConnectionError(f"no Ray cluster answers at {address}: {error.strerror or error}") from error
-
-
-@contextlib.contextmanager
-def _same_sigterm() -> Iterator[None]:
-    """Ray takes SIGTERM for itself when it starts: a handler that was there before gets it back."""
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    if callable(before) and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, before)
+    except (OSError, UnicodeError) as error:
+        raise ConnectionError(f"no Ray cluster answers at {address}: {getattr(error, 'strerror', error)}") from error
 
 
 def shared(gpus: int, cores: float, workers: int | None) -> tuple[int, dict[str, float]]:

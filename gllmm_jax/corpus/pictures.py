@@ -15,16 +15,16 @@ SHARES = 4
 
 
 def listed(source: Place, target: Place) -> tuple[list[str], bool]:
-    """Names of the pictures, or of Parquet files; and whether they are the second. Hidden files are left out.
+    """Names of the pictures, or of Parquet files; and whether they are the second.
 
     Raises `ValueError` where there is neither, there are both, or the target is the source itself.
     """
-    if target.root == source.root:
+    if (target.root, target.system) == (source.root, source.system):
         raise ValueError(f"{source.address} cannot be both the source and the target")
     if not source.system.isdir(source.root):
         is_file = source.system.exists(source.root)
         raise ValueError(f"{source.address} is a file, not a folder" if is_file else f"there is no {source.address}")
-    names = [name for name in source.names() if not any(part.startswith(".") for part in name.split("/"))]
+    names = source.names()
     if target.root.startswith(f"{source.root}/"):  # what lies in the target is no source
         inside = target.root[len(source.root) + 1 :] + "/"
         names = [name for name in names if not name.startswith(inside)]

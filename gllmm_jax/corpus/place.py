@@ -5,11 +5,14 @@ import dataclasses
 import functools
 import os
 import posixpath
+import types
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from gllmm_jax import files
+
+NOTHING: Mapping[str, str] = types.MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,10 +56,14 @@ class Place:
         return posixpath.join(self.root, name)
 
     def names(self, suffix: str = "") -> list[str]:
-        """All files whose names end in `suffix`, those in its folders too, sorted; none where nothing is there."""
+        """All files whose names end in `suffix`, those in its folders too, sorted; none where nothing is there.
+
+        Hidden files and folders are left out, and so are pipes and devices.
+        """
         self.system.invalidate_cache()
-        found = self.system.find(self.root) if self.system.isdir(self.root) else []
-        return sorted(path[len(self.root) + 1 :] for path in found if path.endswith(suffix))
+        found = self.system.find(self.root, detail=True) if self.system.isdir(self.root) else {}
+        names = [path[len(self.root) + 1 :] for path, facts in found.items() if facts["type"] != "other"]
+        return sorted(name for name in names if name.endswith(suffix) and not f"/{name}".count("/."))
 
     def read(self, name: str) -> bytes:
         """The bytes of a file. Raises `OSError`."""
@@ -82,15 +89,17 @@ class Place:
         self.system.rm_file(self.path(name))
 
 
-def outputs(names: list[str], suffix: str, *, taken: Iterable[str] = ()) -> dict[str, str]:
+def outputs(names: Iterable[str], suffix: str, *, done: Mapping[str, str] = NOTHING) -> dict[str, str]:
     """The name of what each file becomes: with `suffix` in place of its own, or after it where two would be one.
 
-    Names that are `taken` are those of other files. Raises `ValueError` where no name is left.
+    Files that are `done` have become what it says, and are left out. Raises `ValueError` where no name is left.
     """
-    stems, taken = {name: posixpath.splitext(name)[0] for name in names}, set(taken)
-    count = Counter([*stems.values(), *names])  # a name without a suffix is its own stem
+    stems, taken = {name: posixpath.splitext(name)[0] for name in names}, set(done.values())
+    count = Counter([*stems.values(), *stems])  # a name without a suffix is its own stem
     found = {}
     for name, stem in stems.items():
+        if name in done:
+            continue
         alone = count[stem] == 1 + (stem == name) and stem + suffix not in taken
         found[name] = (stem if alone else name) + suffix
         if found[name] in taken:

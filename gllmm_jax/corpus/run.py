@@ -41,7 +41,7 @@ def compress(
       source: a folder or bucket of pictures, or one of Parquet files whose `columns` are the name of a picture, which
         no other has, and the bytes of its file. Pictures of rows go into rows.
       target: a folder or bucket. `target/rows` has a row a picture (`table.FIELDS`). Pictures that have a row without
-        an error are not compressed again.
+        an error, and their file, are not compressed again.
       psnr: decode each file at once, to measure it.
       convert, max_pixels: as in `picture.load`.
       ray_address: of a Ray cluster; one that the process has joined, or of this machine alone, unless given.
@@ -57,36 +57,44 @@ def compress(
         raise ValueError("pictures that lie in rows become rows: into_rows=True asks for that")
     if parquet:
         table.check_names(pictures, names, columns[0])
-    model = os.path.abspath(model) if os.path.isfile(model) else os.fspath(model)  # workers have folders of their own
+    model = _absolute(model)
     table.settle(packed, _settings(model, quality, into_rows=into_rows, convert=convert, max_pixels=max_pixels), names)
     found, _ = table.rows(packed, mend=True)
-    done = {one["name"]: one["output"] for one in found if not one["error"]}
-    job = _job(packed, None if parquet else pictures, psnr=psnr)
+    there = {"", *packed.names(".gllm")}  # a row that has its file itself has no output
+    done = {one["name"]: one["output"] for one in found if not one["error"] and one["output"] in there}
+    job = _job(packed, None if parquet else pictures, model=model, psnr=psnr)
     odd = [name for name in names if not is_text(name)]
     with joined(ray_address, workers) as cluster:
         if parquet:
             cluster.run(of_rows(cluster, pictures, names, columns, set(done)), Compressor, job, packed, ROWS)
         else:
-            becomes = outputs([name for name in names if name not in done], ".gllm", taken=done.values())
-            todo = [one for one in becomes.items() if is_text(one[0])]
+            todo = [one for one in outputs(names, ".gllm", done=done).items() if is_text(one[0])]
             if todo:
                 cluster.run(by_size(cluster, pictures, todo), Compressor, job, packed, ROWS)
     failed = [table.row(ascii(name), error="its name is no text") for name in odd]
     return table.summed(table.rows(packed)[0] + failed)
 
 
-def verify(target: Address, *, ray_address: str | None = None, workers: int | None = None) -> Summary:
+def verify(
+    target: Address, *, model: Address | None = None, ray_address: str | None = None, workers: int | None = None
+) -> Summary:
     """Decode every file of a corpus and compare its latents with those that were written.
 
-    `failed` of the summary has the names of files that are missing, damaged, another or without a row, of files of rows
-    that cannot be read, and of pictures that could not be compressed. Raises `ValueError` where `target` holds no
-    corpus; `ImportError` without the extra `ray`.
+    `model` is that of the corpus, for weights that lie elsewhere by now. `failed` of the summary has the names of files
+    that are missing, damaged, another or without a row, of files of rows that cannot be read, and of pictures that
+    could not be compressed. Raises `ValueError` where `target` holds no corpus, or one of other weights;
+    `zoo.WeightsError` without the model; `ImportError` without the extra `ray`.
     """
-    return _checked(None, Place.of(target), ray_address, workers)
+    return _checked(None, Place.of(target), model, ray_address, workers)
 
 
 def evaluate(
-    source: Address, target: Address, *, ray_address: str | None = None, workers: int | None = None
+    source: Address,
+    target: Address,
+    *,
+    model: Address | None = None,
+    ray_address: str | None = None,
+    workers: int | None = None,
 ) -> Summary:
     """`verify`, and compare every picture with the one that it was made of: PSNR in dB, and MS-SSIM.
 
@@ -94,11 +102,17 @@ def evaluate(
     `target/evaluation`, in place of those that are there. Raises as `verify` does, and `ValueError` where the pictures
     of `source` are rows of Parquet files.
     """
-    return _checked(Place.of(source), Place.of(target), ray_address, workers)
+    return _checked(Place.of(source), Place.of(target), model, ray_address, workers)
 
 
-def _checked(source: Place | None, packed: Place, ray_address: str | None, workers: int | None) -> Summary:
+def _checked(
+    source: Place | None, packed: Place, model: Address | None, ray_address: str | None, workers: int | None
+) -> Summary:
     settings = table.settings(packed)
+    model = _absolute(model or settings["model"])
+    _, data = zoo.read_bytes(model)
+    if _digest(data) != settings["weights"]:
+        raise ValueError(f"{packed.address} was made with other weights than {model}: model= names the right ones")
     names, parquet = ([], False) if source is None else listed(source, packed)
     if parquet:
         raise ValueError("pictures can be compared where they are files: compress measures the PSNR of rows")
@@ -117,7 +131,7 @@ def _checked(source: Place | None, packed: Place, ray_address: str | None, worke
     with joined(ray_address, workers) as cluster:
         files = [packed.path(name) for name in table.files(packed, ROWS) if name not in damaged]
         data = cluster.data.read_parquet(files, filesystem=packed.system, partitioning=None).filter(_is_good)
-        cluster.run(data, Verifier, _job(packed, source), packed, EVALUATION)
+        cluster.run(data, Verifier, _job(packed, source, model=model), packed, EVALUATION)
     return table.summed(failed + table.rows(packed, EVALUATION)[0])
 
 
@@ -130,15 +144,23 @@ def _settings(model: str, quality: float | None, **others: Any) -> dict[str, Any
     if weights.config.rate is not None:
         quality = float(scale.DEFAULT if quality is None else quality)
         scale.index_of(quality)
-    digest = hashlib.sha256(data).hexdigest()[:16]
-    return {"model": model, "weights": digest, "quality": quality, **others}
+    return {"model": model, "weights": _digest(data), "quality": quality, **others}
 
 
-def _job(target: Place, source: Place | None, *, psnr: bool = True) -> Job:
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _absolute(model: Address) -> str:
+    # workers have folders of their own
+    return os.path.abspath(model) if os.path.isfile(model) else os.fspath(model)
+
+
+def _job(target: Place, source: Place | None, *, model: str, psnr: bool = True) -> Job:
     settings = table.settings(target)
     kept = None if settings["into_rows"] else target
     options = {name: settings[name] for name in ("quality", "convert", "max_pixels")}
-    return Job(settings["model"], source, kept, psnr=psnr, **options)
+    return Job(model, source, kept, psnr=psnr, **options)
 
 
 def _is_good(given: dict[str, Any]) -> bool:

@@ -139,12 +139,12 @@ def settings(target: Place) -> dict[str, Any]:
 def settle(target: Place, wanted: dict[str, Any], names: list[str]) -> None:
     """Write the settings of a target's rows; `names` are those of the pictures.
 
-    Raises `ValueError` where the target has others in what may not change (`FIXED`); where it has none, and files that
-    would be replaced.
+    Raises `ValueError` where the target has rows of others in what may not change (`FIXED`); where it has none, and
+    files that would be replaced.
     """
     there = set(target.names())
     if SETTINGS in there:
-        found = settings(target)
+        found = settings(target) if files(target, ROWS) else wanted  # a run that never began settles nothing
         for name in FIXED:
             if wanted[name] != found[name]:
                 other = f"a corpus whose {name} is {found[name]}, and {wanted[name]} is asked for"

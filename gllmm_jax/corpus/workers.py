@@ -55,7 +55,8 @@ class Worker(abc.ABC):
     def pixels(self, name: str, data: bytes | None) -> Any:
         """A picture of the source, or of a row's own bytes, with what it carries."""
         if data is None:
-            assert self.job.source is not None
+            if self.job.source is None:
+                raise ValueError("its row has no picture")
             data = self.job.source.read(name)
         job, file = self.job, io.BytesIO(data)
         return picture.load(name, file=file, convert=job.convert, max_pixels=job.max_pixels)

@@ -2,6 +2,8 @@
 
 import io
 import math
+import os
+import re
 import socket
 
 import numpy as np
@@ -38,10 +40,19 @@ def test_a_place_keeps_files(place):
     assert (place.read("b.txt"), place.read("sub/a.txt")) == (b"two", b"one")
     with place.opened("b.txt") as file:
         assert file.read(1) == b"t"
+    place.write("._b.txt", b"of another system")
+    place.write(".hidden/b.txt", b"of a program")
     place.remove("b.txt")
     assert place.names() == ["sub/a.txt"]
     with pytest.raises(FileNotFoundError):
         place.read("b.txt")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes among its files")
+def test_a_pipe_is_no_picture(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    os.mkfifo(tmp_path / "b.png")
+    assert Place(str(tmp_path)).names() == ["a.png"]
 
 
 def test_outputs_never_meet():
@@ -51,9 +62,11 @@ def test_outputs_never_meet():
                      "c": "c.gllm"}  # fmt: skip
     tricky = outputs(["a.png", "a.jpg", "a.png.webp"], ".gllm")
     assert len(set(tricky.values())) == 3
-    assert outputs(["a.jpg"], ".gllm", taken=["a.gllm"]) == {"a.jpg": "a.jpg.gllm"}
+    assert outputs(["a.jpg"], ".gllm", done={"a.png": "a.gllm"}) == {"a.jpg": "a.jpg.gllm"}
+    # of a run that was cut the other picture has a row, and a.jpg.gllm may be there
+    assert outputs(["a.png", "a.jpg"], ".gllm", done={"a.png": "a.png.gllm"}) == {"a.jpg": "a.jpg.gllm"}
     with pytest.raises(ValueError, match="which another picture became"):
-        outputs(["a.jpg"], ".gllm", taken=["a.gllm", "a.jpg.gllm"])
+        outputs(["a.jpg"], ".gllm", done={"a.png": "a.gllm", "b": "a.jpg.gllm"})
 
 
 def test_paths_are_those_of_the_caller(tmp_path, monkeypatch):
@@ -96,6 +109,9 @@ def test_a_target_has_one_kind_of_rows(place):
     place.write("p1.gllm", b"ours")
     table.settle(place, wanted | {"convert": True}, ["p1.png"])
     assert table.settings(place)["convert"]
+    table.settle(place, wanted | {"quality": 60.0}, ["p1.png"])  # no picture has a row yet
+    table.settle(place, wanted, ["p1.png"])
+    write_rows(place, "1", [table.row("p1.png")])
     for name, value in {"weights": "b2", "quality": 60.0, "into_rows": True}.items():
         with pytest.raises(ValueError, match=f"whose {name} is .*, and {value} is asked for"):
             table.settle(place, wanted | {name: value}, ["p1.png"])
@@ -147,6 +163,16 @@ def test_a_message_names_the_option(pictures, tmp_path, capsys):
     (pictures / "rows.parquet").write_bytes(b"")
     assert cli.main(["corpus", "compress", str(pictures), str(tmp_path / "packed")]) == cli.FAILED
     assert "become rows: --into-rows asks for that" in capsys.readouterr().err
+
+
+def test_a_corpus_is_verified_with_its_own_weights_wherever_they_are(pictures, mu_file, tmp_path):
+    target = Place(str(tmp_path / "packed"))
+    wanted = {"model": "/gone.npz", "weights": "0" * 16, "quality": None, "into_rows": False}
+    table.settle(target, wanted, [])
+    with pytest.raises(WeightsError, match=r"there is no weights file /gone\.npz"):
+        corpus.verify(target.address)
+    with pytest.raises(ValueError, match=f"other weights than {re.escape(str(mu_file))}: model= names the right ones"):
+        corpus.evaluate(pictures, target.address, model=mu_file)
 
 
 def test_rows_of_a_source_have_names_of_their_own(place, tmp_path):
