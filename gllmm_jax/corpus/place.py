@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import pathlib
 import posixpath
 import types
 from collections import Counter
@@ -52,7 +53,10 @@ class Place:
         return {"address": self.address}
 
     def path(self, name: str) -> str:
-        """The path of a file within the file system."""
+        """The path of a file within the file system. Raises `ValueError` for a name that leaves the place."""
+        parts = pathlib.PurePath(name)
+        if parts.anchor or ".." in parts.parts:
+            raise ValueError(f"{name} does not lie in {self.address}")
         return posixpath.join(self.root, name)
 
     def names(self, suffix: str = "") -> list[str]:

@@ -1,7 +1,17 @@
-"""Folders of pictures."""
+"""Places, and folders of pictures."""
 
 import pytest
 from PIL import Image
+
+from gllmm_jax.corpus.place import Place
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(request, tmp_path):
+    """A folder that is not there yet, or a bucket."""
+    if request.param == "folder":
+        return Place(str(tmp_path / "place"))
+    return Place(f"memory://{tmp_path.name}")
 
 
 @pytest.fixture

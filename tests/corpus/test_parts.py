@@ -22,14 +22,6 @@ from gllmm_jax.corpus.workers import Compressor, Job, Verifier
 from gllmm_jax.zoo import WeightsError
 
 
-@pytest.fixture(params=["folder", "bucket"])
-def place(request, tmp_path):
-    """A folder that is not there yet, or a bucket."""
-    if request.param == "folder":
-        return Place(str(tmp_path / "place"))
-    return Place(f"memory://{tmp_path.name}")
-
-
 def test_a_place_keeps_files(place):
     assert place.names() == []
     place.write("b.txt", b"old")
