@@ -51,7 +51,8 @@ def joined(address: str | None, workers: int | None) -> Iterator[Cluster]:
     """The cluster that the process has joined, or else that of `address`, or else one of this machine.
 
     One that the process had not joined is left at the end; what was started on this machine ends then. Raises
-    `ConnectionError` where no cluster answers at the address; `ImportError` without Ray.
+    `ConnectionError` where no cluster answers at the address; `ImportError` without Ray; `OSError` with the
+    reason where Ray gives a run up.
     """
     if not sys.stderr.isatty():
         logging.getLogger("ray.data").setLevel(logging.WARNING)  # lines of progress are for a terminal
@@ -63,7 +64,10 @@ def joined(address: str | None, workers: int | None) -> Iterator[Cluster]:
             with _in_a_thread() as thread:
                 thread.submit(_start, ray, address).result()
         there = ray.cluster_resources()
-        yield Cluster(ray.data, *shared(int(there.get("GPU", 0)), there.get("CPU", 1), workers))
+        try:
+            yield Cluster(ray.data, *shared(int(there.get("GPU", 0)), there.get("CPU", 1), workers))
+        except ray.exceptions.RayError as error:
+            raise OSError(reason(error)) from error
 
 
 def _imported() -> Any:
@@ -71,6 +75,7 @@ def _imported() -> Any:
     try:
         import ray
         import ray.data
+        import ray.exceptions
     except ImportError as error:
         raise ImportError("a corpus needs Ray and fsspec: pip install 'gllmm-jax[ray]'") from error
     return ray
@@ -95,6 +100,13 @@ def _start(ray: Any, address: str | None) -> None:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR)
     except ConnectionError as error:
         raise ConnectionError(f"no Ray cluster is at {address}: ray start --head begins one") from error
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what a task met. Ray's own text holds its traceback, in colours for a terminal."""
+    while (cause := getattr(error, "cause", None)) is not None:
+        error = cause
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def _check(address: str | None) -> None:
