@@ -48,15 +48,16 @@ def compress(
       workers: how many; one for each accelerator, or core but one, of the cluster unless given.
 
     Returns the summary of all rows in `target`, those of earlier runs too. Raises `ValueError` where there are no
-    pictures, two rows have one name, the model has no such quality, `target` holds a corpus of other settings, or it
-    holds files that the run would replace; `zoo.WeightsError` without the model; `ImportError` without the extra `ray`.
+    pictures, two rows have one name, columns are not text and bytes, the model has no such quality, `target` holds a
+    corpus of other settings, or it holds files that the run would replace; `zoo.WeightsError` without the model;
+    `ImportError` without the extra `ray`; `OSError` with the reason where Ray gives the run up.
     """
     pictures, packed = Place.of(source), Place.of(target)
     names, parquet = listed(pictures, packed)
     if parquet and not into_rows:
         raise ValueError("pictures that lie in rows become rows: into_rows=True asks for that")
     if parquet:
-        table.check_names(pictures, names, columns[0])
+        table.check_source(pictures, names, columns)
     model = _absolute(model)
     table.settle(packed, _settings(model, quality, into_rows=into_rows, convert=convert, max_pixels=max_pixels), names)
     found, _ = table.rows(packed, mend=True)
@@ -130,8 +131,9 @@ def _checked(
     table.remove(packed, EVALUATION)
     with joined(ray_address, workers) as cluster:
         files = [packed.path(name) for name in table.files(packed, ROWS) if name not in damaged]
-        data = cluster.data.read_parquet(files, filesystem=packed.system, partitioning=None).filter(_is_good)
-        cluster.run(data, Verifier, _job(packed, source, model=model), packed, EVALUATION)
+        options = {"filesystem": packed.system, "partitioning": None}
+        data = cluster.data.read_parquet(files, columns=list(table.FIELDS), **options)
+        cluster.run(data.filter(_is_good), Verifier, _job(packed, source, model=model), packed, EVALUATION)
     return table.summed(failed + table.rows(packed, EVALUATION)[0])
 
 

@@ -71,10 +71,11 @@ def rows(target: Place, folder: str = ROWS, *, mend: bool = False) -> tuple[list
     found: dict[str, dict[str, Any]] = {}
     damaged = []
     for name in files(target, folder):
+        data = target.read(name)
         try:
-            columns = [field for field in FIELDS if field != "data"]
-            some = _read(pa.BufferReader(target.read(name)), columns).to_pylist()
-        except (pa.ArrowInvalid, EOFError):
+            opened = _opened(pa.BufferReader(data), target.path(name), FIELDS)
+            some = _read(opened, [field for field in FIELDS if field != "data"]).to_pylist()
+        except (ValueError, OSError, EOFError):  # Arrow's own are kinds of the first two
             damaged.append(name)
             continue
         for one in some:
@@ -86,13 +87,15 @@ def rows(target: Place, folder: str = ROWS, *, mend: bool = False) -> tuple[list
     return list(found.values()), damaged
 
 
-def check_names(source: Place, names: list[str], column: str) -> None:
-    """Raises `ValueError` where two rows of those Parquet files have one name in that column, or one has none."""
+def check_source(source: Place, names: list[str], columns: tuple[str, str]) -> None:
+    """Raises `ValueError` where the `columns` of Parquet files are not text and bytes, or two rows have one name."""
     pa, _ = _arrow()
+    column, content = columns
     counts: Counter[Any] = Counter()
     for file in names:
         with source.opened(file) as opened:
-            counts.update(_read(pa.PythonFile(opened, "r"), [column])[column].to_pylist())
+            file_of_rows = _opened(pa.PythonFile(opened, "r"), source.path(file), {column: "string", content: "binary"})
+            counts.update(_read(file_of_rows, [column])[column].to_pylist())
     for name, count in counts.items():
         if not isinstance(name, str):
             raise ValueError(f"the column {column} of {source.address} must hold names, not {name!r}")
@@ -100,14 +103,27 @@ def check_names(source: Place, names: list[str], column: str) -> None:
             raise ValueError(f"{count} rows of {source.address} have the name {name}: each needs one of its own")
 
 
-def _read(file: Any, columns: list[str]) -> Any:
-    # without Arrow's threads, which may outlive the call and abort a process that is about to end
+def _opened(file: Any, path: str, kinds: dict[str, str]) -> Any:
+    """A Parquet file. Raises `ValueError` unless it has one column of each name, of that type of Arrow.
+
+    A file may ask for types of other libraries. Values of one of Ray's are pickles, which run code once they are read.
+    """
     pa, pq = _arrow()
     opened = pq.ParquetFile(file, pre_buffer=False)
-    missing = set(columns) - set(opened.schema_arrow.names)
-    if missing:
-        raise pa.ArrowInvalid(f"a Parquet file has no column {min(missing)}")
-    return opened.read(columns, use_threads=False)
+    for name, kind in kinds.items():
+        found = [field.type for field in opened.schema_arrow if field.name == name]
+        if len(found) != 1:
+            raise ValueError(f"{path} has {'several columns' if found else 'no column'} {name}")
+        aliases = [kind, f"large_{kind}"] if kind in ("string", "binary") else [kind]
+        if not any(pa.type_for_alias(alias).equals(found[0]) for alias in aliases):
+            raise ValueError(f"the column {name} of {path} must be of type {kind}, not {found[0]}")
+    return opened
+
+
+def _read(opened: Any, columns: list[str]) -> Any:
+    # Without Arrow's threads, which may outlive the call and abort a process that is about to end. Arrow takes a column
+    # "a.b" for a part of "a", and reads both.
+    return opened.read(columns, use_threads=False).select(columns)
 
 
 def remove(target: Place, folder: str) -> None:

@@ -170,12 +170,12 @@ def test_a_corpus_is_verified_with_its_own_weights_wherever_they_are(pictures, m
 def test_rows_of_a_source_have_names_of_their_own(place, tmp_path):
     write_rows(place, "1", [table.row("a.png"), table.row("b.png")])
     write_rows(place, "2", [table.row("c.png"), table.row("a.png")])
-    table.check_names(place, ["rows/1.parquet"], "name")
+    table.check_source(place, ["rows/1.parquet"], ("name", "data"))
     with pytest.raises(ValueError, match=r"2 rows of .* have the name a\.png"):
-        corpus.compress(place.address, tmp_path / "packed", into_rows=True)
+        corpus.compress(place.address, tmp_path / "packed", into_rows=True, columns=("name", "data"))
     with pytest.raises(ValueError, match="no column id"):
         corpus.compress(place.address, tmp_path / "packed", into_rows=True, columns=("id", "data"))
-    with pytest.raises(ValueError, match=r"the column height of .* must hold names, not 0"):
+    with pytest.raises(ValueError, match=r"the column height of .* must be of type string, not int32"):
         corpus.compress(place.address, tmp_path / "packed", into_rows=True, columns=("height", "data"))
     with pytest.raises(ValueError, match="cannot be both the source and the target"):
         corpus.compress(place.address, place.address, into_rows=True)
