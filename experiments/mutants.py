@@ -216,6 +216,7 @@ def config(rng: np.random.Generator, data: bytes, _others: list[bytes]) -> bytes
     with np.load(io.BytesIO(data)) as stored:
         meta = json.loads(stored["meta"].tobytes())
     values: tuple[Any, ...] = (0, -1, 1, 2**31, 2**70, 1e308, float("nan"), None, True, "", "x", [], {}, [1] * 999)
+    values += ({"seeds": 1 << 40}, {"splits": [*range(1, 9999)]})  # of a progressive model
     place = meta if rng.integers(4) == 0 else meta["config"]
     key = sorted(place)[rng.integers(len(place))]
     place[key] = values[rng.integers(len(values))]

@@ -107,6 +107,10 @@ def test_a_codec_asks_for_the_parameters_of_its_config(tmp_path, mu_weights):
         {"msp": {"depth": 10_000_000}},
         {"msp": {"scales": 10_000_000}},
         {"msp": {"width": 10_000_000}},
+        {"msp": {"seeds": 1 << 40}},
+        {"msp": {"seeds": True}},
+        {"msp": {"splits": [*range(1, 100)]}, "latents": 200},
+        {"splits": [*range(1, 100)], "latents": 200, "order": "checkerboard"},
     ],
 )
 def test_numbers_of_a_config_are_bounded(changes):

@@ -13,7 +13,7 @@ from gllmm_jax.presets import PRESETS
 COUNT = "a whole number above zero"
 WIDTH = "a whole number from 1 to 8192"
 LMBDA = "finite and above zero, or two such numbers, the lower one first"
-SPLITS = "rising whole numbers between 0 and 16, on a checkerboard"
+SPLITS = "up to 64 rising numbers below 16, on a checkerboard"
 DESIGN = "gllmm or balle or minnen or cheng or elic, with what `config.design` allows"
 
 

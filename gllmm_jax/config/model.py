@@ -126,10 +126,11 @@ class ModelConfig:
             attention=(isinstance(self.attention, bool), "true or false"),
             order=(self.order in get_args(Order), " or ".join(get_args(Order))),
             msp=(
-                self.msp is None or (isinstance(self.msp, Progressive) and self.msp.edges(0)[-2] < self.latents),
+                self.msp is None
+                or (isinstance(self.msp, Progressive) and max(self.msp.seeds, *self.msp.splits, 0) < self.latents),
                 "a Progressive whose seeds and splits are below the number of latents, or None",
             ),
-            splits=(self._can_split(), f"rising whole numbers between 0 and {self.latents!r}, on a checkerboard"),
+            splits=(self._can_split(), f"up to {DEEPEST} rising numbers below {self.latents!r}, on a checkerboard"),
             rate=(self.rate is None or isinstance(self.rate, VariableRate), "a VariableRate or None"),
             analysis_widths=(
                 self.analysis_widths is None
@@ -153,7 +154,7 @@ class ModelConfig:
             return True
         numbers = isinstance(self.splits, tuple) and all(map(is_width, (*self.splits, self.latents, self.hyper)))
         grow = numbers and all(a < b for a, b in itertools.pairwise((*self.splits, self.latents)))
-        return grow and self.order == "checkerboard" and self.msp is None
+        return grow and len(self.splits) <= DEEPEST and self.order == "checkerboard" and self.msp is None
 
     def _fits(self) -> bool:
         if self.design == "gllmm":

@@ -29,14 +29,15 @@ class Progressive:
             self,
             scales=(is_count(self.scales, DEEPEST), DEPTH),
             block=(self.block in BLOCKS, " or ".join(map(str, BLOCKS))),
-            seeds=(isinstance(self.seeds, int) and self.seeds >= 0, "a whole number, not below zero"),
+            seeds=(type(self.seeds) is int and 0 <= self.seeds <= DEEPEST, f"{DEPTH}, or 0"),
             width=(is_width(self.width), WIDTH),
             depth=(is_count(self.depth, DEEPEST), DEPTH),
             splits=(
                 isinstance(self.splits, tuple)
+                and len(self.splits) <= DEEPEST
                 and all(map(is_width, self.splits))
                 and all(a < b for a, b in itertools.pairwise((self.seeds, *self.splits))),
-                f"whole numbers that grow, above {self.seeds}",
+                f"at most {DEEPEST} whole numbers that grow, above {self.seeds}",
             ),
         )
 
