@@ -108,17 +108,23 @@ def parameters(config: ModelConfig, tensors: Tensors) -> dict[str, Any]:
             continue
         kernel, bias = left.pop(f"{theirs}.weight"), left.pop(f"{theirs}.bias")
         kernel = kernel.transpose(2, 3, 0, 1)[::-1, ::-1] if form == "up" else kernel.transpose(2, 3, 1, 0)
-        if form == "shuffle":
-            kernel, bias = (np.moveaxis(_in_blocks(a), -3, -1).reshape(a.shape) for a in (kernel, bias))
-        if form in ("halves", "dense out"):  # scales come first there, means come first here
-            kernel, bias = (np.roll(a, config.latents, axis=-1) for a in (kernel, bias))
-        if form == "dense in":  # phi comes first there, the context comes first here
-            kernel = np.roll(kernel, config.context_features, axis=-2)
         place |= {"kernel": kernel[0, 0] if form.startswith("dense") else kernel, "bias": bias}
     if more := [name for name in left if not name.startswith("entropy_bottleneck.")]:
         raise ValueError(f"it has a tensor {min(more)[:60]} beside those of the model")
     _prior(config, left, tree)
+    for path, _, form in _places(config):
+        _arrange(config, _branch(tree, path), form)
     return _map(tree)
+
+
+def _arrange(config: ModelConfig, place: dict[str, Any], form: str) -> None:
+    """Brings the channels of a layer into the order that they have here."""
+    if form == "shuffle":
+        place |= {name: np.moveaxis(_in_blocks(a), -3, -1).reshape(a.shape) for name, a in place.items()}
+    if form in ("halves", "dense out"):  # scales come first there, means come first here
+        place |= {name: np.roll(a, config.latents, axis=-1) for name, a in place.items()}
+    if form == "dense in":  # phi comes first there, the context comes first here
+        place["kernel"] = np.roll(place["kernel"], config.context_features, axis=-2)
 
 
 def _prior(config: ModelConfig, left: dict[str, np.ndarray], tree: dict[str, Any]) -> None:
@@ -130,7 +136,7 @@ def _prior(config: ModelConfig, left: dict[str, np.ndarray], tree: dict[str, Any
     before, after = ("h_a", "h_s") if config.has_hyperprior else ("g_a", "g_s")
     last, median = _branch(tree, f"{before}/{'last' if before == 'g_a' else max(tree[before])}"), quantiles[:, 0, 1]
     _branch(tree, f"{after}/offset")["offset"] = median
-    if problem := misfit(config, tree):  # before anything is calculated: small arrays may make a large one
+    if problem := misfit(config, tree):  # before anything is calculated or copied: small arrays may make a large one
         raise ValueError(problem)
     prior["bias0"] = prior["bias0"] + np.logaddexp(0, prior["matrix0"]) * median[:, None, None]
     last["bias"] = last["bias"] - median

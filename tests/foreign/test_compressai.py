@@ -7,6 +7,7 @@ The files in `made` were written once, with CompressAI 1.2.8 on torch 2.13.0:
         --models mbt2018-mean bmshj2018-factorized
 """
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,22 @@ def test_shapes_are_judged(monkeypatch):
     monkeypatch.setattr(compressai, "read_tensors", lambda path: wrong)
     with pytest.raises(torch_file.TorchFileError, match=r"h_a/conv1/kernel is \(4, 4, 4, 4\) and not \(5, 5, 4, 4\)"):
         compressai.read("x", "mbt2018-mean")
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [("cheng2020-attn", "entropy_parameters.0"), ("mbt2018-mean", "h_s.4"), ("cheng2020-attn", "h_s.2.0")],
+)
+def test_shapes_are_judged_before_anything_is_copied(monkeypatch, model, name):
+    """Few bytes may make a large array."""
+    wrong = torch_file.read(MADE / f"{model}.pth.tar")
+    wrong[f"{name}.weight"] = np.broadcast_to(np.float32(0), (1 << 16, 1 << 12, 1, 1))
+    monkeypatch.setattr(compressai, "read_tensors", lambda path: wrong)
+    tracemalloc.start()
+    with pytest.raises(torch_file.TorchFileError, match="kernel is"):
+        compressai.read("x", model)
+    assert tracemalloc.get_traced_memory()[1] < 1e8
+    tracemalloc.stop()
 
 
 def test_from_the_command_line_to_a_file(tmp_path, photograph, capsys, make_folder):
