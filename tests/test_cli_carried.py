@@ -91,3 +91,10 @@ def test_standard_input_has_a_name(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"no picture")))
     line = run(capsys, "compress", "-", "-o", tmp_path / "x.gllm", status=2)
     assert line == ["gllmm-jax: standard input is not a picture that can be read here"]
+
+
+def test_standard_input_has_a_limit(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("gllmm_jax.cli.pictures.BESIDE_PIXELS", 0)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(bytes(801))))
+    line = run(capsys, "compress", "-", "-o", tmp_path / "x.gllm", "--max-pixels", "100", status=2)
+    assert line == ["gllmm-jax: standard input has more than 800 bytes, which a picture of --max-pixels does not need"]

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from gllmm_jax.lof import Overfit
     from gllmm_jax.picture.carried import Picture
 
+BYTES_A_PIXEL, BESIDE_PIXELS = 8, 1 << 26
+"""Bytes that standard input may have for each pixel of --max-pixels, as with four channels of 16 bits, and beside."""
+
 FEW_COLOURS = ("1", "P")
 """Pillow's modes for bilevel pictures and palettes."""
 
@@ -123,8 +126,11 @@ def _read(source: Path, **options: Any) -> "tuple[Picture, int]":
 
     if source != STANDARD:
         return picture.load(source, **options), os.path.getsize(source)
+    most = BYTES_A_PIXEL * options["max_pixels"] + BESIDE_PIXELS
     with opened(source) as stream:
-        data = stream.read()
+        data = stream.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"standard input has more than {most:,} bytes, which a picture of --max-pixels does not need")
     return picture.load("standard input", file=io.BytesIO(data), **options), len(data)
 
 
