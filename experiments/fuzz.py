@@ -29,6 +29,7 @@ from gllmm_jax import zoo
 from gllmm_jax.codec.codec import Codec, load
 from gllmm_jax.container import container
 from gllmm_jax.errors import BitstreamError
+from gllmm_jax.twin import judge as fits
 
 GOLDEN = Path(__file__).parent.parent / "tests" / "golden"
 MEMORY = 2 << 30
@@ -72,7 +73,7 @@ def judge(codec: Codec, mutant: bytes, truths: set[int]) -> str:
 def judge_weights(path: Path, files: list[bytes], truths: set[int]) -> str:
     """ "weights refused", or what their codec makes of a file that is whole. Raises as `judge` does."""
     try:
-        zoo.count(zoo.read(path).params)  # what `gllmm-jax info` does, who asks no judge
+        zoo.count(zoo.read(path, judge=fits.judge).params)  # what `gllmm-jax info` does
         codec = load(path)
     except zoo.WeightsError:
         return "weights refused"

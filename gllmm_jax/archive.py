@@ -5,12 +5,13 @@ Only arrays of whole numbers and floats, stored plainly or deflated, each of the
 
 import math
 import zipfile
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 LARGEST = 1 << 30
-"""Bytes that all arrays of a file may have together."""
+"""Bytes that all arrays of a file may have together, and that the file may have."""
 
 LONGEST_NAME = 255
 """Characters of an array's name. It is a path, and whoever goes down a very long one needs as deep a stack."""
@@ -24,6 +25,15 @@ class Announced(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: np.dtype
+
+
+def contents(path: Path) -> bytes:
+    """The bytes of a file. Raises `OSError`, also where it is no file or larger than `LARGEST`."""
+    if not path.is_file():
+        raise OSError("it is no file")
+    if (size := path.stat().st_size) > LARGEST:
+        raise OSError(f"it has {size:,} bytes, more than the limit of {LARGEST:,}")
+    return path.read_bytes()
 
 
 def announced(archive: zipfile.ZipFile) -> dict[str, Announced]:

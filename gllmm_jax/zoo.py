@@ -33,8 +33,8 @@ PLACES = "GLLMM_JAX_WEIGHTS"
 Tree = Mapping[str, Any]
 """Nested mappings with arrays as leaves."""
 
-Judge = Callable[[ModelConfig, Tree], str | None]
-"""What is wrong with the shapes of parameters, if anything."""
+Judge = Callable[[ModelConfig, Tree, Mapping[str, np.ndarray]], str | None]
+"""What is wrong with the names, shapes and dtypes of parameters and tables, if anything."""
 
 KINDS = {"meta": "u", "params": "f", "tables": "iu"}
 """Kinds of numbers, as NumPy names them, of the members of a file."""
@@ -130,17 +130,22 @@ def read(name_or_path: str | os.PathLike[str] = DEFAULT, *, judge: Judge | None 
     """The weights of a model in `places`, or of a file. Raises `WeightsError`.
 
     Nothing is unpacked that is not an array of weights, nor more than a GiB in all. A `judge` is asked beforehand
-    whether the parameters of a file fit its config, as `nn.misfit.misfit` tells; of installed models it is not asked.
+    whether a file fits its config, as `twin.judge.judge` tells; of `installed` models it is not asked.
     """
     path, data = read_bytes(name_or_path)
-    return parse(path, data, None if path.parent == FOLDER else judge)
+    return parse(path, data, None if installed(path) else judge)
+
+
+def installed(path: Path) -> bool:
+    """Whether a weights file came with a wheel, which is trusted."""
+    return path.parent == FOLDER
 
 
 def read_bytes(name_or_path: str | os.PathLike[str]) -> tuple[Path, bytes]:
-    """Where those weights lie, and the bytes of their file. Raises `WeightsError`."""
+    """Where those weights lie, and the bytes of their file, at most a GiB. Raises `WeightsError`."""
     path = locate(name_or_path)
     try:
-        return path, path.read_bytes()
+        return path, archive.contents(path)
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
 
@@ -208,13 +213,9 @@ def _announced(path: Path, members: zipfile.ZipFile) -> dict[str, archive.Announ
 
 
 def _check(path: Path, config: ModelConfig, found: Mapping[str, archive.Announced], judge: Judge) -> None:
-    shapes: dict[str, Any] = {}
-    for name, (shape, _) in found.items():
-        kind, _, rest = name.partition("/")
-        if kind == "params":
-            _insert(shapes, rest, np.broadcast_to(np.float16(0), shape))
-    if problem := judge(config, shapes):
-        raise WeightsError(f"{path} is not read: its parameters do not fit its config: {problem}")
+    arrays = {name: np.broadcast_to(np.zeros((), dtype), shape) for name, (shape, dtype) in found.items()}
+    if problem := judge(config, *_trees(arrays)):
+        raise WeightsError(f"{path} is not read: {problem}")
 
 
 def _config(path: Path, values: dict[str, Any]) -> ModelConfig:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tracemalloc
 import zipfile
 
@@ -10,6 +11,8 @@ import pytest
 
 import gllmm_jax
 from gllmm_jax import zoo
+from gllmm_jax.archive import contents
+from gllmm_jax.cli import main
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.presets import PRESETS
 
@@ -86,6 +89,7 @@ def test_only_what_weights_have_is_read(tmp_path, name, array):
 def test_a_codec_asks_for_the_parameters_of_its_config(tmp_path, mu_weights):
     """Missing ones, others, and those of another shape are told before any is unpacked."""
     whole = {f"params/{path}": leaf for path, leaf in zoo.leaves(zoo.half(mu_weights.params))}
+    whole |= {f"tables/{name}": table for name, table in mu_weights.tables.items()}
     name = "params/g_a/gdn0/beta"
     name = name if name in whole else sorted(whole)[0]
     for changed, words in (
@@ -93,7 +97,35 @@ def test_a_codec_asks_for_the_parameters_of_its_config(tmp_path, mu_weights):
         (whole | {name: np.zeros((4096, 4096), np.float16)}, "and not"),
         (whole | {"params/g_a/more": np.zeros((4096, 4096), np.float16)}, "is not of this model"),
     ):
-        refused(archive(tmp_path / "x.npz", changed), words, gllmm_jax.load)
+        refused(archive(tmp_path / "x.npz", changed), f"its parameters do not .*{words}", gllmm_jax.load)
+
+
+def test_a_codec_asks_for_the_tables_of_its_config(capsys, tmp_path, monkeypatch, mu_weights):
+    """So do commands."""
+    whole = {f"params/{path}": leaf for path, leaf in zoo.leaves(zoo.half(mu_weights.params))}
+    whole |= {f"tables/{name}": table for name, table in mu_weights.tables.items()}
+    path, large = tmp_path / "x.npz", np.zeros((4096, 8192), np.int16)
+    for changed, words in (
+        ({k: v for k, v in whole.items() if k != "tables/powers"}, "powers is missing"),
+        (whole | {"tables/prior.cdf": large}, r"prior.cdf is \(4096, 8192\) and not"),
+        (whole | {"tables/powers": np.zeros(1025, np.int64)}, "powers has more than 32 bits"),
+        (whole | {"tables/more": large}, "more is not of this model"),
+    ):
+        refused(archive(path, changed), f"its tables do not fit its config: {words}", gllmm_jax.load)
+    monkeypatch.setenv(zoo.PLACES, str(tmp_path))
+    for command in (["info", str(path)], ["models"]):
+        main(command)
+        assert "more is not of this model" in capsys.readouterr().err
+
+
+def test_a_file_of_more_than_a_limit_is_not_read(tmp_path):
+    """Nor a pipe, which has no size."""
+    with (tmp_path / "x.npz").open("wb") as file:
+        file.truncate(6 << 30)
+    refused(tmp_path / "x.npz", "it has 6,442,450,944 bytes, more than the limit of 1,073,741,824")
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(OSError, match="no file"):
+        contents(tmp_path / "pipe.npz")
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import argparse
 import contextlib
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gllmm_jax import cache, zoo
 from gllmm_jax.cli.common import placement
@@ -57,23 +57,36 @@ class Codecs:
         return self._large if pixels >= LARGE else contextlib.nullcontext()
 
 
+def judge(*given: Any) -> str | None:
+    """`twin.judge.judge`, which is imported only where weights are not installed ones."""
+    from gllmm_jax.twin.judge import judge
+
+    return judge(*given)
+
+
 def _load(model: str | Path, **places: str | None) -> "Codec":
-    with ThreadPoolExecutor() as pool:  # unpacking takes as long as the import of JAX
-        weights = pool.submit(zoo.read, model)
+    path = zoo.locate(model)
+    with ThreadPoolExecutor() as pool:
+        ahead = _ahead(pool, [path])
         cache.enable()
         from gllmm_jax.codec.codec import load
 
-        return load(weights.result(), **places)
+        return load(ahead[path].result() if path in ahead else path, **places)
+
+
+def _ahead(pool: ThreadPoolExecutor, paths: list[Path]) -> dict[Path, "Future[zoo.Weights]"]:
+    """Installed weights, read while JAX is imported, which takes as long. To judge others needs JAX."""
+    return {path: pool.submit(zoo.read, path) for path in paths if zoo.installed(path)}
 
 
 def _find(header: "Header", other_synthesis: bool, **places: str | None) -> "Codec":
     with ThreadPoolExecutor() as pool:
-        likely = {path: pool.submit(zoo.read, path) for path in zoo.candidates(header.model)[:1]}
+        ahead = _ahead(pool, zoo.candidates(header.model)[:1])
         cache.enable()
         from gllmm_jax.codec.codec import load
         from gllmm_jax.codec.find import codec_for
 
         def ready(path: Path) -> "Codec":
-            return load(likely[path].result() if path in likely else path, **places)
+            return load(ahead[path].result() if path in ahead else path, **places)
 
         return codec_for(header, other_synthesis=other_synthesis, load=ready)

@@ -5,7 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from gllmm_jax import cache, files, zoo
-from gllmm_jax.cli.common import a_path, add_command, add_force, add_model, positive, positive_number, quality, say
+from gllmm_jax.cli.codecs import judge
+from gllmm_jax.cli.common import (
+    a_path,
+    add_command,
+    add_force,
+    add_model,
+    harmless,
+    positive,
+    positive_number,
+    quality,
+    say,
+)
 from gllmm_jax.cli.learn import CALIBRATION_CROP, CALIBRATION_PICTURES
 from gllmm_jax.cli.runs import SOME_FAILED
 
@@ -57,7 +68,7 @@ def networks(arguments: argparse.Namespace) -> int:
     from gllmm_jax.codec.quality import DEFAULT, index_of
     from gllmm_jax.foreign import networks
 
-    weights = zoo.read(arguments.model)
+    weights = zoo.read(arguments.model, judge=judge)
     if arguments.quality is not None and weights.config.rate is None:
         raise ValueError(f"{weights.name} has one quality: leave --quality out")
     params = networks.of_quality(weights, index_of(DEFAULT if arguments.quality is None else arguments.quality))
@@ -84,7 +95,7 @@ def networks(arguments: argparse.Namespace) -> int:
         files.make_folder(arguments.output)
         files.write(output, data)
         pictures = "pictures of any size" if size is None else f"a picture of {size[1]} x {size[0]}"
-        print(f"{output}: {len(data):,} bytes, for {pictures}")
+        print(f"{harmless(output)}: {len(data):,} bytes, for {pictures}")
     return SOME_FAILED if failed else 0
 
 
@@ -108,7 +119,7 @@ def import_(arguments: argparse.Namespace) -> None:
         provenance["lmbda"] = arguments.lmbda
     pictures = _calibration(arguments.calibrate)
     zoo.save(arguments.output, make_weights(name, config, params, pictures, provenance, short=False))
-    print(f"{arguments.output}: {name}, {arguments.output.stat().st_size:,} bytes")
+    print(f"{harmless(arguments.output)}: {name}, {arguments.output.stat().st_size:,} bytes")
 
 
 def _calibration(folder: Path | None) -> list[Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gllmm_jax import cache, zoo
+from gllmm_jax.cli.codecs import judge
 from gllmm_jax.cli.common import (
     a_path,
     add_command,
@@ -83,7 +84,7 @@ def models(arguments: argparse.Namespace) -> None:
         print_json(rows)
         return
     for line in _table(rows):
-        print(line)
+        print(harmless(line))
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
@@ -137,7 +138,7 @@ def cost(arguments: argparse.Namespace) -> None:
             codec = load(name, **placement(arguments))
             config, seconds = codec.config, costs.timed(codec, costs.stand_in(*size), arguments.repeats)
         else:
-            config, seconds = zoo.read(name).config, None
+            config, seconds = zoo.read(name, judge=judge).config, None
         stages = [stage._asdict() for stage in costs.stages(config, seconds)]
         numbers = {"parameters": sum(costs.parameters(config).values()), "rounds": costs.rounds(config, size)}
         reports.append({"model": str(name), "height": size[0], "width": size[1], **numbers, "stages": stages})
@@ -223,7 +224,7 @@ def _stream_facts(path: Path, data: bytes) -> dict[str, Any]:
 
 
 def _weights_facts(path: Path) -> dict[str, Any]:
-    weights = zoo.read(path)
+    weights = zoo.read(path, judge=judge)
     rate, lmbda = weights.config.rate, weights.provenance.get("lmbda")
     serves = "one quality" if lmbda is None else f"lambda {lmbda}"
     if rate is not None:

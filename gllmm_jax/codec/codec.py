@@ -34,9 +34,9 @@ from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport,
 from gllmm_jax.codec.view import Crop, View, as_image
 from gllmm_jax.codec.wish import Wish
 from gllmm_jax.container import container
-from gllmm_jax.nn.misfit import misfit
 from gllmm_jax.placement import Device, device, for_entropy, on
 from gllmm_jax.progress import Progress, silent
+from gllmm_jax.twin.judge import judge
 from gllmm_jax.walk.coder import named
 
 Refine = Callable[
@@ -231,7 +231,7 @@ def load(
     is many small steps in turn. Raises `zoo.WeightsError`, and `ValueError` if there is no such device.
     """
     devices = device(transforms), for_entropy(entropy)
-    weights = model if isinstance(model, zoo.Weights) else zoo.read(model, judge=misfit)
+    weights = model if isinstance(model, zoo.Weights) else zoo.read(model, judge=judge)
     try:
         return Codec(weights, transforms=devices[0], entropy=devices[1])
     except zoo.WeightsError:  # says it already

@@ -82,7 +82,9 @@ def qualities_of(model: str, qualities: Iterable[float | None], **places: str | 
 
     A model with one quality is measured at that quality, whatever is asked.
     """
-    weights = zoo.read(model)
+    from gllmm_jax.twin.judge import judge
+
+    weights = zoo.read(model, judge=judge)
     asked = [DEFAULT if quality is None else quality for quality in qualities] if weights.config.rate else [None]
     return [Ours(weights.name, model, quality, **places) for quality in dict.fromkeys(asked)]
 

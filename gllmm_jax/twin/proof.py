@@ -42,7 +42,8 @@ def check(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> None:
     With a variable rate `arrays` are those of one level.
     """
     try:
-        wanted = shapes(config, arrays)
+        support = zip(arrays["prior.low"].ravel(), arrays["prior.high"].ravel(), strict=False)
+        wanted = shapes(config, max(int(high) - int(low) for low, high in support) + 2)
         wrong = [name for name, shape in wanted.items() if arrays[name].shape != shape]
     except KeyError as e:
         raise ValueError(f"the tables lack {e.args[0]}") from None
@@ -86,15 +87,13 @@ def _check_distributions(arrays: Mapping[str, np.ndarray]) -> None:
         raise ValueError("the table powers does not fall from 32768 to 0")
 
 
-def shapes(config: ModelConfig, arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
-    """The shape of each array of a twin. The support of the prior says how wide its table is. Raises `KeyError`."""
+def shapes(config: ModelConfig, widest: int) -> dict[str, tuple[int, ...]]:
+    """The shape of each array of a twin, or of one level. The table of the prior is `widest` wide."""
     m, n = config.latents, config.static_channels
     found: dict[str, tuple[int, ...]] = {}
     for name, spec in specs(config).items():
         out = spec.kernel[2:]
         bias = (spec.biases, *out) if spec.biases else out
         found |= {f"{name}.kernel": spec.kernel, f"{name}.bias": bias, f"{name}.shift": out, f"{name}.limit": out}
-    support = zip(arrays["prior.low"].ravel(), arrays["prior.high"].ravel(), strict=False)
-    widest = max(int(high) - int(low) for low, high in support) + 2
     found |= {"prior.low": (n,), "prior.high": (n,), "prior.cdf": (n, widest), "y.limit": (m,)}
     return found | {"powers": (tables.POWERS + 1,), "families": (len(config.families), 2 * tables.EDGE + 1)}
