@@ -104,12 +104,19 @@ def test_every_help_has_examples_that_can_be_given(capsys):
                 assert command_line().parse_args(line.split()[1:]).run
 
 
-def test_what_files_say_cannot_steer_a_terminal(mu_weights, tmp_path, capsys):
+def test_what_files_say_cannot_steer_a_terminal(mu_weights, monkeypatch, tmp_path, capsys):
     path = tmp_path / "odd.npz"
-    zoo.save(path, mu_weights._replace(provenance={"by\x07": "\x1b[31mred\r"}))
+    zoo.save(path, mu_weights._replace(provenance={"by\x07": "\x1b[31mred\r", "lmbda": "\x1b[2J"}))
     assert main(["info", str(path)]) == 0
     assert main(["info", str(tmp_path / "\x1b[2J.gllm")]) == 2
+    monkeypatch.setenv(zoo.PLACES, str(tmp_path))
+    assert main(["models"]) == 0
+    path.rename(tmp_path / "\x1b]0;.npz")
+    with pytest.raises(SystemExit):
+        main(["--version"])
     out, err = capsys.readouterr()
     assert r"\x1b[31mred\r" in out
     assert r"\x1b[2J.gllm" in err
+    assert r"lambda \x1b[2J" in out
+    assert r"\x1b]0;" in out
     assert not [c for c in out + err if not c.isprintable() and c != "\n"]

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from gllmm_jax import __version__, zoo
 from gllmm_jax.cli import corpus, foreign, learn, measure, models, pictures
-from gllmm_jax.cli.common import DEBUG, FAILED, PROGRAM, say, sentence
+from gllmm_jax.cli.common import DEBUG, FAILED, PROGRAM, harmless, say, sentence
 from gllmm_jax.cli.options import limited
 
 EXAMPLES = {
@@ -123,7 +123,7 @@ class _Version(argparse.Action):
         device = placement.devices()[0]
         print(f"{PROGRAM} {__version__}")
         print(f"Python {platform.python_version()}, JAX {jax.__version__} on {device.platform} ({device.device_kind})")
-        print(f"weights: {', '.join(zoo.names()) or 'none'}")
+        print(f"weights: {harmless(', '.join(zoo.names()) or 'none')}")
         parser.exit()
 
 

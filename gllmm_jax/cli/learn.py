@@ -18,6 +18,7 @@ from gllmm_jax.cli.common import (
     a_path,
     add_command,
     add_force,
+    harmless,
     positive,
     positive_number,
     say,
@@ -197,4 +198,4 @@ def export(arguments: argparse.Namespace) -> None:
     if name in zoo.names():
         say(f"there is a model '{name}' already, which --model {name} takes: --name gives these weights another name")
     zoo.save(arguments.output, make_weights(name, config, params, list(pictures), provenance))
-    print(f"{arguments.output}: {name}, {arguments.output.stat().st_size:,} bytes")
+    print(f"{harmless(arguments.output)}: {name}, {arguments.output.stat().st_size:,} bytes")

@@ -134,7 +134,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     def tell(row: rows.Row) -> None:
         if len(found) == len(known) + 1:
             print(rows.heading(*widths))
-        print(rows.line(row, *widths), flush=True)
+        print(harmless(rows.line(row, *widths)), flush=True)
 
     with bar("measuring", len(todo), called="rows") as show:
         for row in files.evaluate(todo, jobs=arguments.jobs, start=cache.enable, skip=skip):
@@ -155,7 +155,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     elif found:
         its = [rows.line(row, *widths) for row in means if row["codec"] in measured]
         count = len({row["image"] for row in found})
-        print("\n".join([f"\nmeans of {count:,}", *its, "", *points.table(comparisons)]).rstrip())
+        print("\n".join([f"\nmeans of {count:,}", *map(harmless, [*its, "", *points.table(comparisons)])]).rstrip())
     if arguments.plot is not None:
         from gllmm_jax.evaluate import plots
 
