@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gllmm_jax.container import container, varint
+from gllmm_jax.container import container, format3, varint
 
 Mutator = Callable[[np.random.Generator, bytes, list[bytes]], bytes]
 
@@ -135,13 +135,14 @@ def outliers(rng: np.random.Generator, data: bytes, _others: list[bytes]) -> byt
 
 
 def chunks(rng: np.random.Generator, data: bytes, _others: list[bytes]) -> bytes:
-    """Chunks that nobody knows: many, large, of odd names, critical ones now and then."""
+    """Chunks that nobody knows: many, too many, large, of odd names, critical ones now and then."""
     told, inner = container.unpack(data)
     letters = np.frombuffer(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", np.uint8)
-    first = rng.choice(letters[:26], rng.integers(1, 300))
+    first = rng.choice(letters[:26], int(2 ** rng.uniform(0, 15)))
     names = {bytes([letter]) + rng.choice(letters, 3).tobytes() for letter in first}
-    most = 2 ** int(rng.integers(1, 12))
-    body = container.pack(told._replace(chunks={n.decode(): rng.bytes(int(rng.integers(most))) for n in names}), inner)
+    most = 2 ** int(rng.integers(1, 12)) if len(names) < 500 else 1
+    held = told._replace(chunks={name.decode(): rng.bytes(int(rng.integers(most))) for name in names})
+    body = seal(container.MAGIC + bytes([container.VERSION]) + format3.write(held, inner))  # with no limit
     if rng.integers(4) == 0:
         name = min(names)
         return seal(body[:-4].replace(name, name[:1].upper() + name[1:]))

@@ -9,7 +9,7 @@ synthesis              4 bytes, fingerprint of what the picture depends on
 quality                1 byte, where its flag is set: of a model with a variable rate
 height, width          varints, true size in pixels
 latents CRC32          4 bytes, little-endian
-chunks                 varint, how many; of each: 4 letters, varint length in bytes, bytes
+chunks                 varint, how many, at most 256; of each: 4 letters, varint length in bytes, bytes
 stream length          varint, in bytes
 stream
 file CRC32             4 bytes, little-endian, of everything before it
@@ -21,14 +21,13 @@ file.
 """
 
 from gllmm_jax.container import varint
-from gllmm_jax.container.header import CODERS, COLOURS, FINGERPRINT_BYTES, Header
-from gllmm_jax.errors import BitstreamError, CutShortError
+from gllmm_jax.container.header import CODERS, COLOURS, FINGERPRINT_BYTES, Header, check_chunk_count
+from gllmm_jax.errors import BitstreamError
 
 CRC_BYTES = 4
 
 _QUALITY_BIT = 4
 _CHUNK_NAME = 4
-_LEAST_CHUNK = _CHUNK_NAME + 1
 
 
 def write(header: Header, stream: bytes) -> bytes:
@@ -66,8 +65,7 @@ def read(data: bytes, start: int) -> tuple[Header, int, int]:
     height, width = reader.varint(), reader.varint()
     crc = int.from_bytes(reader.take(CRC_BYTES), "little")
     count, chunks = reader.varint(), {}
-    if count * _LEAST_CHUNK > len(data):
-        raise CutShortError(f"the file is cut short: its {len(data)} bytes end within the header")
+    check_chunk_count(count)  # before it is read: a chunk of 5 bytes takes a hundred of memory
     for _ in range(count):
         kind = reader.take(_CHUNK_NAME).decode("ascii", "replace")
         if kind in chunks:

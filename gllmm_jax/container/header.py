@@ -16,6 +16,9 @@ SIDE_MAX = 2**26
 CHUNKS: frozenset[str] = frozenset()
 """Names of the critical chunks that this version understands."""
 
+MOST_CHUNKS = 256
+"""Chunks of a file, at most."""
+
 NO_CHUNKS: Mapping[str, bytes] = MappingProxyType({})
 
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}", re.ASCII)
@@ -44,13 +47,15 @@ class Header(NamedTuple):
 
 
 def check(header: Header) -> None:
-    """Raises `BitstreamError` on values that no picture can have, and on a critical chunk that is not in `CHUNKS`."""
+    """Raises `BitstreamError` on values that no picture can have, on too many chunks, and on a critical chunk that is
+    not in `CHUNKS`."""
     if not _MODEL.fullmatch(header.model):
         raise BitstreamError("the file is damaged: its model has no valid name")
     if not (0 < header.height <= SIDE_MAX and 0 < header.width <= SIDE_MAX):
         raise BitstreamError(
             f"the file is damaged: it announces a picture of {header.width:,} x {header.height:,} pixels"
         )
+    check_chunk_count(len(header.chunks))
     for name in header.chunks:
         if not _CHUNK.fullmatch(name):
             raise BitstreamError("the file is damaged: one of its chunks has no valid name")
@@ -58,3 +63,9 @@ def check(header: Header) -> None:
             raise BitstreamError(
                 f"the file needs its chunk '{name}', which this version does not know: upgrade gllmm_jax"
             )
+
+
+def check_chunk_count(count: int) -> None:
+    """Raises `BitstreamError` on more than `MOST_CHUNKS`."""
+    if count > MOST_CHUNKS:
+        raise BitstreamError(f"the file is damaged: it announces {count:,} chunks, and may have {MOST_CHUNKS}")

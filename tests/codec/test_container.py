@@ -1,12 +1,13 @@
 """The container: exact, small, and unimpressed by damage."""
 
+import io
 import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gllmm_jax.container import container
+from gllmm_jax.container import container, varint
 from gllmm_jax.container.container import Header, pack, unpack
 from gllmm_jax.errors import BitstreamError
 
@@ -139,7 +140,26 @@ def test_chunks_that_cannot_be():
         unpack(resealed(data.replace(b"bbbb", b"b\xc3\xb6b")))
     place = data.index(b"aaaa") - 1
     with pytest.raises(BitstreamError, match="end within the header"):
-        unpack(resealed(data[:place] + b"\xff\xff\xff\xff\x01" + data[place + 1 :]))
+        unpack(resealed(data[:place] + b"\x7f" + data[place + 1 :]))
+
+
+def test_too_many_chunks_are_refused_before_they_are_read():
+    """By `read` with the first bytes of the file, however long it is."""
+    names = [f"a{i:03}".translate(str.maketrans("0123456789", "abcdefghij")) for i in range(257)]
+    most = HEADER._replace(chunks=dict.fromkeys(names[:-1], b""))
+    data = pack(most, b"s")
+    assert unpack(data) == (most, b"s")
+    with pytest.raises(ValueError, match="257 chunks, and may have 256"):
+        pack(HEADER._replace(chunks=dict.fromkeys(names, b"")), b"s")
+    place = data.index(b"aaaa") - 2
+    assert data[place : place + 2] == varint.write(256)
+    many = data[:place] + varint.write(1 << 20) + bytes(5 << 20)
+    with pytest.raises(BitstreamError, match="it announces 1,048,576 chunks, and may have 256"):
+        unpack(resealed(many))
+    file = io.BytesIO(many)
+    with pytest.raises(BitstreamError, match="and may have 256"):
+        container.read(file)
+    assert file.tell() == container.FIRST
 
 
 def test_a_later_version_leaves_this_one_readable(monkeypatch):
