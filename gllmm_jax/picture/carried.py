@@ -23,6 +23,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from gllmm_jax.errors import BitstreamError, PictureError
+from gllmm_jax.picture import tags
 
 ALONE = threading.RLock()
 """Lock for changes of Pillow's limit or of Python's warnings, which belong to the whole process."""
@@ -68,6 +69,8 @@ def upright(image: Image.Image) -> tuple[Image.Image, bytes, bytes]:
     the image stands upright."""
     raw = image.info.get("exif")
     try:
+        if raw:
+            tags.check(raw.removeprefix(_PREFIX))
         exif = image.getexif()
     except Exception:  # parsers raise errors of many types, and the picture is whole
         image.info.pop("exif", None)
@@ -176,6 +179,7 @@ def _check(field: str, data: bytes) -> None:
         raise ValueError(f"it has more than {MOST:,} bytes")
     if field != "exif":
         return
+    tags.check(data)
     try:
         with ALONE, warnings.catch_warnings():
             warnings.simplefilter("error")

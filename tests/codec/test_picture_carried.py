@@ -1,6 +1,7 @@
 """What pictures carry beside their pixels: read, kept in chunks, given back, and bounded."""
 
 import io
+import struct
 import zlib
 from typing import Any
 
@@ -149,6 +150,18 @@ def test_hostile_chunks():
     told = []
     assert to_chunks(Picture(RGB, xmp=bytes(carried.MOST + 1)), warn=told.append) == {}
     assert told == ["its XMP is left out: it has more than 4,194,304 bytes"]
+
+
+def test_the_size_of_tags_is_counted_before_they_are_read(monkeypatch):
+    """Six hundred tags that share some kilobytes, and a directory that points to itself."""
+    entries = [(0x9C00 + i, 1, 4096, 8) for i in range(600)]
+    shared = b"II*\0\x08\0\0\0" + struct.pack("<H", 600) + b"".join(struct.pack("<HHII", *e) for e in entries)
+    looped = b"II*\0\x08\0\0\0" + struct.pack("<HHHII", 1, ExifTags.IFD.Exif, 4, 1, 8)
+    monkeypatch.setattr(Image, "Exif", None)  # nothing reads them
+    for exif in (shared + bytes(4096), looped + bytes(4)):
+        told: list[str] = []
+        assert from_chunks(RGB, {"exif": zlib.compress(exif)}, warn=told.append).exif == b""
+        assert told == ["its EXIF is left out: its tags have more than 65,536 bytes"]
 
 
 def test_transparency_that_is_not_the_pictures():
