@@ -53,15 +53,22 @@ class Latest:
 
     def program(self, *arguments: Any) -> Any:
         """The jitted function for arguments like these, which may be `jax.ShapeDtypeStruct`s."""
-        leaves, structure = jax.tree.flatten(arguments[self._static :])
-        shapes = tuple((np.shape(leaf), getattr(leaf, "dtype", type(leaf))) for leaf in leaves)
-        key = arguments[: self._static], structure, shapes
+        key = self._key(arguments)
         with self._lock:
             found = self._programs.pop(key, None) or self._jitted()
             self._programs[key] = found  # the latest is the last
             if len(self._programs) > self._most:
                 self._programs.popitem(last=False)
         return found
+
+    def __contains__(self, arguments: tuple[Any, ...]) -> bool:
+        """Whether the program for arguments like these is kept."""
+        return self._key(arguments) in self._programs
+
+    def _key(self, arguments: tuple[Any, ...]) -> Any:
+        leaves, structure = jax.tree.flatten(arguments[self._static :])
+        shapes = tuple((np.shape(leaf), getattr(leaf, "dtype", type(leaf))) for leaf in leaves)
+        return arguments[: self._static], structure, shapes
 
     def _jitted(self) -> Any:
         self.made += 1

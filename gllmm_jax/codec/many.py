@@ -1,6 +1,7 @@
 """Many pictures: several at once in threads, or small ones of one size in one program."""
 
 import collections
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,8 @@ from gllmm_jax.codec.fingerprint import check_crc
 from gllmm_jax.codec.latent_codec import Bytes, LatentCodec
 from gllmm_jax.container.container import CODERS, Header
 from gllmm_jax.errors import BitstreamError
+from gllmm_jax.programs import latest
+from gllmm_jax.twin.integer import Twin
 from gllmm_jax.walk import arithmetic, traceable
 
 AHEAD = 2
@@ -23,8 +26,8 @@ AHEAD = 2
 LARGEST = 1024
 """The most positions of latents in a picture of a batch: 512x512 pixels at 16x16 pixels a latent."""
 
-PROGRAMS = 4
-"""Qualities whose programs are kept."""
+PROGRAMS = 8
+"""Programs that are kept, of all sizes, qualities and counts together."""
 
 LEAST = 1024
 """The least number of bytes of a stream that a program has room for."""
@@ -55,12 +58,13 @@ Opened = tuple[int, Header, bytes]
 class Batch:
     """Decodes `count` small pictures of one size at once: each small step of the walk runs for all of them.
 
-    A program serves one size, one quality and one count, and takes seconds to compile.
+    A program serves one size, one quality and one count, and takes seconds to compile. The latest are kept. Before a
+    program is made, the first of its files is decoded alone.
     """
 
     def __init__(self, codec: LatentCodec, count: int) -> None:
         self._codec, self._count = codec, count
-        self._programs: dict[int | None, Callable[..., Any]] = {}
+        self._at = functools.lru_cache(PROGRAMS)(codec.at_index)  # a program belongs to one twin
 
     def decode(self, files: Iterable[Bytes], **limits: Any) -> tuple[dict[int, np.ndarray], dict[int, Bytes]]:
         """Pictures by the number of their file, and the files that are left: large ones, and the last few of a size.
@@ -83,12 +87,15 @@ class Batch:
     def _pictures(
         self, size: tuple[int, int], quality: int | None, opened: list[Opened]
     ) -> Iterator[tuple[int, np.ndarray]]:
-        codec = self._codec.at_index(quality)
+        codec = self._at(quality)
         streams = [traceable.unpack(stream, (*size, codec.config.latents)) for _, _, stream in opened]
         capacity = max(LEAST, 1 << max(len(stream.data) for stream in streams).bit_length())  # few programs
         padded = [s._replace(data=np.pad(s.data, (0, capacity - len(s.data)))) for s in streams]
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *padded)
+        if (codec.twin, stacked) not in _decoded.programs:
+            codec._latents(*opened[0][1:])  # a file that is refused is not worth a program
         with placement.on(codec.entropy):
-            decoded = self._program(quality, codec)(jax.tree.map(lambda *leaves: np.stack(leaves), *padded))
+            decoded = _decoded(codec.twin, stacked)
         y_hat, z_hat, whole = jax.device_get(decoded)
         for (_, header, _), y, z, good in zip(opened, y_hat, z_hat, whole, strict=True):
             if not good:
@@ -102,12 +109,7 @@ class Batch:
             channels = 1 if header.colour == "gray" else 3
             yield number, picture[: header.height, : header.width, :channels].copy()
 
-    def _program(self, quality: int | None, codec: LatentCodec) -> Callable[..., Any]:
-        found = self._programs.pop(quality, None)
-        if found is None:
-            twin = codec.twin
-            found = jax.jit(jax.vmap(lambda stream: traceable.decode_latents(twin, stream)))
-            if len(self._programs) >= PROGRAMS:
-                self._programs.pop(next(iter(self._programs)))
-        self._programs[quality] = found  # the newest is the last
-        return found
+
+@latest(PROGRAMS, static=1)
+def _decoded(twin: Twin, streams: traceable.Stream) -> Any:
+    return jax.vmap(lambda stream: traceable.decode_latents(twin, stream))(streams)

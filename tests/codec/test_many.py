@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from gllmm_jax.codec import many
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.export import make_weights
 from gllmm_jax.container import container
@@ -69,6 +70,15 @@ def test_of_small_pictures_together_every_one_is_checked(mu_codec, photograph):
         mu_codec.decompress_many([data, other, data], batch=3)
     with pytest.raises(BitstreamError, match="more than the limit"):
         mu_codec.decompress_many([data] * 3, batch=3, max_pixels=399)
+
+
+def test_no_program_is_made_for_files_that_are_refused(mu_codec):
+    made = many._decoded.programs.made
+    header, stream = container.unpack(mu_codec.compress(np.zeros((20, 20, 3), np.uint8)))
+    bad = container.pack(header._replace(latents_crc32=header.latents_crc32 ^ 1), stream)
+    with pytest.raises(BitstreamError, match="not the encoded ones"):
+        mu_codec.decompress_many([bad] * 5, batch=5)
+    assert many._decoded.programs.made == made
 
 
 def test_pictures_are_taken_as_they_are_needed(mu_codec, monkeypatch):
