@@ -6,6 +6,7 @@ processor.
 """
 
 import contextlib
+import os
 import re
 from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
@@ -18,8 +19,26 @@ Device: TypeAlias = Any
 _NAME = re.compile(r"(\w+)(?::([0-9]{1,9}))?")
 
 
+_process: int | None = None  # the first that asked for devices, here or in a parent
+
+
+def check_process() -> None:
+    """Raises `RuntimeError` in the child of a fork after JAX began: JAX would wait for threads that are not there."""
+    if _process not in (None, os.getpid()):
+        raise RuntimeError(
+            "JAX began before the process forked, and cannot go on in the child: start processes by 'spawn', and load "
+            "a codec in each"
+        )
+
+
 def devices() -> list[Any]:
-    """All devices that JAX has. Raises `ValueError` if there are none, as if JAX_PLATFORMS names a kind not here."""
+    """All devices that JAX has. Raises `ValueError` if there are none, as if JAX_PLATFORMS names a kind not here.
+
+    Raises `RuntimeError` as `check_process` does.
+    """
+    global _process
+    check_process()
+    _process = os.getpid()
     try:
         return jax.devices()
     except (RuntimeError, AssertionError) as error:

@@ -9,7 +9,6 @@ A model with one quality has no gain.
 import copy
 import functools
 import math
-import os
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -48,13 +47,12 @@ class LatentCodec:
     `transforms` is the device of g_a, h_a and g_s, `entropy` the device of the exact path; see `placement`. Equal
     latents give equal streams on every device.
 
-    A codec works in the process that made it. After a fork its methods raise `RuntimeError` in the child.
+    A codec works in the process that made it. After a fork its methods, and `load`, raise `RuntimeError` in the child.
     """
 
     def __init__(
         self, weights: zoo.Weights, *, transforms: Device | None = None, entropy: Device | None = None
     ) -> None:
-        self._process = os.getpid()
         self.transforms, self.entropy = placement.device(transforms), placement.for_entropy(entropy)
         self.name = weights.name
         self.config = weights.config
@@ -154,7 +152,7 @@ class LatentCodec:
         """
         if len(shape) != 3 or shape[2] not in (1, 3) or min(shape) < 1:
             raise ValueError(f"a picture has the shape (height, width, 3 or 1), not {shape}")
-        self._check_process()
+        placement.check_process()
         if y_hat.shape[:2] != self.latent_size(*shape[:2]):
             raise ValueError(f"latents of shape {y_hat.shape} are not those of a picture of shape {shape}")
         with placement.on(self.entropy):
@@ -189,7 +187,7 @@ class LatentCodec:
         """Header and latent stream of a file for these weights. Raises as `Codec.decode` does."""
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"a .gllm file is given as its bytes, not as {type(data).__name__}")
-        self._check_process()
+        placement.check_process()
         header, stream = container.unpack(bytes(data), max_pixels=max_pixels)
         self._check_model(header)
         if max_pixels is not None:
@@ -213,15 +211,8 @@ class LatentCodec:
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
         return -(-height // self.config.stride), -(-width // self.config.stride)
 
-    def _check_process(self) -> None:
-        if os.getpid() != self._process:  # JAX would wait for threads that the child does not have
-            raise RuntimeError(
-                "this codec was made before the process forked, and JAX cannot go on in the child: start processes "
-                "by 'spawn', and load a codec in each"
-            )
-
     def _run(self, program: Callable[..., Any], *arguments: Any) -> Any:
-        self._check_process()
+        placement.check_process()
         try:
             with placement.on(self.transforms):
                 return program(self.config, self.params, *arguments)
