@@ -12,6 +12,7 @@ from gllmm_jax.peers.peer import Peer, Shape
 
 _ALWAYS = "JPEG"
 _JPEG = {"optimize": True, "progressive": True}
+_JPEG2000 = {"irreversible": True, "mct": 1}  # Pillow leaves RGB as it is unless it is told to turn it into YCbCr
 _JPEG_CURVE = 5, 8, 12, 18, 25, 35, 50, 65, 75, 85, 92, 96
 _AVIF_CURVE = tuple(range(10, 91, 8))
 _JXL_CURVE = 10, 20, 30, 40, 50, 60, 70, 78, 85, 90, 94
@@ -23,7 +24,7 @@ def peers() -> dict[str, Peer]:
     return {
         "jpeg-4:2:0": _peer("JPEG", "jpg", range(1, 97), _JPEG_CURVE, _JPEG | {"subsampling": 2}),
         "jpeg-4:4:4": _peer("JPEG", "jpg", range(1, 97), _JPEG_CURVE, _JPEG | {"subsampling": 0}),
-        "jpeg2000": _peer("JPEG2000", "jp2", range(400, 0, -1), _JPEG2000_CURVE, {"irreversible": True}),
+        "jpeg2000": _peer("JPEG2000", "jp2", range(400, 0, -1), _JPEG2000_CURVE, _JPEG2000),
         "webp": _peer("WEBP", "webp", range(101), (1, 5, 10, 20, 35, 50, 65, 75, 83, 90, 95, 98), {"method": 6}),
         "avif-4:2:0": _peer("AVIF", "avif", range(101), _AVIF_CURVE, {"speed": 3, "subsampling": "4:2:0"}),
         "avif-4:4:4": _peer("AVIF", "avif", range(101), _AVIF_CURVE, {"speed": 3, "subsampling": "4:4:4"}),
