@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 from gllmm_jax.corpus.place import Place
@@ -54,15 +54,19 @@ def joined(address: str | None, workers: int | None) -> Iterator[Cluster]:
     `ConnectionError` where no cluster answers at the address; `ImportError` without Ray; `OSError` with the
     reason where Ray gives a run up.
     """
+    ray = _imported()
     if not sys.stderr.isatty():
         logging.getLogger("ray.data").setLevel(logging.WARNING)  # lines of progress are for a terminal
     with contextlib.ExitStack() as stack:
-        ray = _imported()
         if not ray.is_initialized():
             _check(address)
-            stack.callback(ray.shutdown)  # also where the start itself is cut
-            with _in_a_thread() as thread:
-                thread.submit(_start, ray, address).result()
+            # In a thread Ray leaves signals to the program. It lives as long as Ray, whose processes would end with it.
+            thread = stack.enter_context(ThreadPoolExecutor(1))
+            stack.callback(ray.shutdown)
+            with _same_sigterm():
+                started = thread.submit(_start, ray, address)
+                stack.callback(wait, [started])  # what a signal raises ends a start that is whole
+                started.result()
         there = ray.cluster_resources()
         try:
             yield Cluster(ray.data, *shared(int(there.get("GPU", 0)), there.get("CPU", 1), workers))
@@ -82,15 +86,10 @@ def _imported() -> Any:
 
 
 @contextlib.contextmanager
-def _in_a_thread() -> Iterator[ThreadPoolExecutor]:
-    """A thread to start Ray in, where Ray leaves signals to the program.
-
-    What a handler of a signal raises meanwhile comes when the start has ended: in between it would leave processes
-    behind. A library of Ray's takes SIGTERM all the same, and the handler that was there gets it back.
-    """
+def _same_sigterm() -> Iterator[None]:
+    """A library of Ray's takes SIGTERM when it starts: the handler that was there gets it back."""
     before = signal.getsignal(signal.SIGTERM)
-    with ThreadPoolExecutor(1) as thread:
-        yield thread
+    yield
     if callable(before) and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)
 

@@ -81,8 +81,8 @@ def test_a_folder_there_and_back(mu_file, pictures, tmp_path):
             judged.append(float(metrics.ms_ssim(pixels, image, 255.0)))
     assert seen.ms_ssim == pytest.approx(sum(judged) / 13, abs=1e-6)
 
-    (target / "p4.gllm").unlink()
-    assert set(corpus.verify(target, **ONE).failed) == {"p4.png", "bad.png"}
+    (target / "p5.gllm").unlink()
+    assert set(corpus.verify(target, **ONE).failed) == {"p5.png", "bad.png"}
     assert corpus.compress(pictures, target, model=mu_file, **ONE).pictures == 13
     whole_again = corpus.verify(target, **ONE)
     assert (whole_again.pictures, set(whole_again.failed)) == (13, {"bad.png"})
