@@ -77,7 +77,7 @@ def test_a_folder_there_and_back(mu_file, pictures, tmp_path):
     seen = corpus.evaluate(pictures, target, **ONE)
     assert seen.psnr == pytest.approx(done.psnr, abs=1e-6)
     codec, judged = load(mu_file), []
-    for row in corpus_rows(target):
+    for row in {row["name"]: row for row in corpus_rows(target)}.values():  # of the lost file there are two
         if not row["error"]:
             pixels = picture.read(pictures / row["name"])
             image = codec.decompress((target / row["output"]).read_bytes())
