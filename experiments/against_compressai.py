@@ -25,7 +25,7 @@ import numpy as np
 from compressai_worker import BATCH, CROP, crops
 from timings import random_weights
 
-from gllmm_jax.codec.codec import load
+from gllmm_jax.codec.codec import Codec, load
 from gllmm_jax.config import Compute, TrainConfig
 from gllmm_jax.evaluate.cost import costs
 from gllmm_jax.nn.model import init_params
@@ -61,10 +61,14 @@ class Peer:
         return float(self._line())
 
 
-def coder(preset: str, pixels: np.ndarray, folder: Path) -> Call:
-    """The same for this library: encode and decode."""
+def untrained(preset: str, folder: Path) -> Codec:
+    """Our codec of random weights."""
     random_weights(preset, folder / f"{preset}.npz")
-    codec = load(folder / f"{preset}.npz")
+    return load(folder / f"{preset}.npz")
+
+
+def coder(codec: Codec, pixels: np.ndarray) -> Call:
+    """The same for this library: encode and decode."""
     data = codec.compress(pixels)
 
     def call(what: str) -> float:
@@ -111,7 +115,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         training = arguments.what == "train"
         preset = arguments.preset
-        ours = trainer(preset, pixels, arguments.compute) if training else coder(preset, pixels, Path(name))
+        ours = trainer(preset, pixels, arguments.compute) if training else coder(untrained(preset, Path(name)), pixels)
         asked = {} if arguments.alone else PEERS
         peers = {label: Peer(arguments.peer_python, model, arguments.image) for label, model in asked.items()}
         about = {f"{peer.about}; " for peer in peers.values()}

@@ -14,11 +14,9 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-import numpy as np
-from against_compressai import Call, Peer, medians
+from against_compressai import Peer, coder, medians
 from compressai_reference import MODELS, parts
 
 from gllmm_jax import zoo
@@ -32,18 +30,6 @@ def imported(checkpoint: Path, name: str, path: Path) -> Codec:
     """Our codec of a state dict, by a weights file."""
     zoo.save(path, make_weights(name, *compressai.read(checkpoint, name), parts(), short=False))
     return load(path)
-
-
-def coder(codec: Codec, pixels: np.ndarray) -> Call:
-    """Seconds of our "encode" and "decode"."""
-    data = codec.compress(pixels)
-
-    def call(what: str) -> float:
-        start = time.perf_counter()
-        codec.compress(pixels) if what == "encode" else codec.decompress(data)
-        return time.perf_counter() - start
-
-    return call
 
 
 def same_by_one_core(weights: Path, data: bytes, crc32: int) -> bool:
