@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--points", type=Path, required=True, metavar="CSV", help="measured points are kept here")
     parser.add_argument("--peers", type=Path, metavar="CSV", help="points of other codecs on the same pictures")
     parser.add_argument("--plot", type=Path, metavar="PNG")
-    parser.add_argument("--title", default="", help="of the plot, as in Kodak")
+    parser.add_argument("--title", help="of the plot, as in Kodak; the folder's name unless given")
     parser.add_argument("--drawn", nargs="+", metavar="CODEC", help="the peers in the plot; all unless given")
     parser.add_argument("--rates", nargs="+", type=float, default=RATES, metavar="BPP", help="of the gains")
     arguments = parser.parse_args()
@@ -86,7 +86,10 @@ def main() -> None:
         print(f"| {peer} | {saved:+.1f} % | {' | '.join(map(decibels, ahead))} |")
     if arguments.plot:
         drawn = {peer: curve for peer, curve in curves.items() if peer in (arguments.drawn or curves)}
-        title, most = f"{arguments.title}: means of {len(rows) // len(means)} pictures", 1.1 * max(ours.bpp)
+        title, most = (
+            f"{arguments.title or arguments.images.name}: means of {len(rows) // len(means)} pictures",
+            1.1 * max(ours.bpp),
+        )
         figure = plots.rate_distortion(drawn | {name: ours}, ours=[name], max_bpp=most, title=title)
         plots.save(figure, arguments.plot, made_of=[path for path in (arguments.points, arguments.peers) if path])
 

@@ -52,10 +52,9 @@ def main() -> None:
     parser.add_argument("--widths", nargs=2, default=("32", "48"), help="N and M of those state dicts")
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
-    print(
-        "| model | picture | bytes, theirs | ours | encode, theirs | ours | decode, theirs | ours | one thread | core |"
-    )
-    print(f"|{' --- |' * 10}")
+    titles = ["model", "picture", "bytes, theirs", "ours", "encode, theirs", "ours", "decode, theirs", "ours"]
+    titles += ["theirs by one thread", "ours by one core"]
+    print("|", " | ".join(titles), f"|\n|{' --- |' * len(titles)}")
     for name in arguments.models:
         kind, count = MODELS[name]
         checkpoint, widths = arguments.folder / f"{name}.pth.tar", ",".join(arguments.widths[:count])

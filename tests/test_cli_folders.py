@@ -47,6 +47,13 @@ def test_what_becomes_of_each(here, monkeypatch):
     assert planned("..", ".", output="out") == {"../a.png": "out/in/a.gllm", "../sub/b.JPG": "out/in/sub/b.gllm"}
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="this system has no files of the kernel")
+def test_a_redirected_input_lends_no_name():
+    # as /dev/stdin, behind which a shell may have put a file
+    with pytest.raises(ValueError, match="say where to write with -o"):
+        planned("/proc/self/status")
+
+
 def test_names_that_would_meet(here):
     Path("in/a.jpg").touch()
     assert planned("in", output="out") == {

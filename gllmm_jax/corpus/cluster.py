@@ -116,7 +116,8 @@ def _check(address: str | None) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
     except (OSError, UnicodeError) as error:
-        raise ConnectionError(f"no Ray cluster answers at {address}: {getattr(error, 'strerror', error)}") from error
+        why = getattr(error, "strerror", None) or error  # a timeout has none, and a name that is no name neither
+        raise ConnectionError(f"no Ray cluster answers at {address}: {why}") from error
 
 
 def shared(gpus: int, cores: float, workers: int | None) -> tuple[int, dict[str, float]]:
