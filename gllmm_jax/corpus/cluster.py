@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import logging
+import os
 import signal
 import socket
 import sys
@@ -15,10 +16,25 @@ from gllmm_jax.corpus.place import Place
 from gllmm_jax.corpus.workers import Job, Worker
 
 BATCH = 8
-"""Pictures that a worker takes at once."""
+"""Pictures that a worker takes at once, at most: all of them are lost where workers die over one."""
+
+SHARES = 4
+"""Batches for each worker, at least, so that none waits long for the last."""
+
+DEATHS = 3
+"""Workers that may die over the same pictures: then the run goes on without those."""
+
+LOST = 16
+"""Blocks that a run may lose: with more of them something else is wrong than a picture."""
 
 PATIENCE = 5
 """Seconds that the head of a cluster may take to answer; Ray itself would try for many minutes."""
+
+SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""An empty frame of settings: the first that either side of HTTP/2 says (RFC 9113, section 3.4), as Ray's head does."""
+
+HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SETTINGS
+"""How a client begins."""
 
 THREADS = 4
 """Pictures at once in a worker that has an accelerator, which would wait for the host otherwise."""
@@ -32,17 +48,22 @@ class Cluster:
     workers: int
     share: dict[str, float]
 
-    def run(self, rows: Any, worker: type[Worker], job: Job, target: Place, folder: str) -> None:
-        """Take rows through workers, and write what they make of them to a folder of the target."""
+    def run(self, rows: Any, count: int, worker: type[Worker], job: Job, target: Place, folder: str) -> None:
+        """Take that many rows through workers, and write what they make of them to a folder of the target.
+
+        Rows over which workers die are left out, at most `LOST` blocks of them.
+        """
         job = dataclasses.replace(job, threads=THREADS if "num_gpus" in self.share else 1)
         made = rows.map_batches(
             worker,
             fn_constructor_args=(job,),
-            batch_size=BATCH,
+            batch_size=min(BATCH, max(1, count // (SHARES * self.workers))),
             batch_format="pyarrow",
             compute=self.data.ActorPoolStrategy(size=self.workers),
+            max_task_retries=DEATHS - 1,
             **self.share,
         )
+        made.context.max_errored_blocks = LOST
         made.write_parquet(target.path(folder), filesystem=target.system)
 
 
@@ -109,15 +130,24 @@ def reason(error: BaseException) -> str:
 
 
 def _check(address: str | None) -> None:
-    """Raises `ConnectionError` where nobody listens at HOST:PORT. Other addresses are for Ray to judge."""
+    """Raises `ConnectionError` where nobody, or something else than Ray, listens at HOST:PORT.
+
+    Other addresses are for Ray to judge.
+    """
     host, _, port = (address or "").rpartition(":")
     if not port.isdigit() or "://" in host:
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+        with socket.create_connection((host.strip("[]"), int(port)), PATIENCE) as head:
+            if os.environ.get("RAY_USE_TLS"):
+                return  # the head answers in cipher
+            head.sendall(HTTP2)
+            answer = head.recv(len(SETTINGS))
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error  # a timeout has none, and a name that is no name neither
         raise ConnectionError(f"no Ray cluster answers at {address}: {why}") from error
+    if answer[3:4] != SETTINGS[3:4]:
+        raise ConnectionError(f"what listens at {address} is no Ray cluster, whose port is 6379 unless it was chosen")
 
 
 def shared(gpus: int, cores: float, workers: int | None) -> tuple[int, dict[str, float]]:

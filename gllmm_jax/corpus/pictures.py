@@ -3,15 +3,12 @@
 import functools
 from typing import Any
 
-from gllmm_jax.corpus.cluster import Cluster
+from gllmm_jax.corpus.cluster import SHARES, Cluster
 from gllmm_jax.corpus.place import Place
 from gllmm_jax.picture import formats, picture
 
 BLOCK = 64
 """Pictures whose rows are written together: what a run that is cut loses of each worker, at most."""
-
-SHARES = 4
-"""Blocks for each worker, at least, so that none waits long for the last."""
 
 
 def listed(source: Place, target: Place) -> tuple[list[str], bool]:
@@ -19,7 +16,7 @@ def listed(source: Place, target: Place) -> tuple[list[str], bool]:
 
     Raises `ValueError` where there is neither, there are both, or the target is the source itself.
     """
-    if (target.root, target.system) == (source.root, source.system):
+    if source.is_same(target):
         raise ValueError(f"{source.address} cannot be both the source and the target")
     if not source.system.isdir(source.root):
         is_file = source.system.exists(source.root)

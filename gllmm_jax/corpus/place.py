@@ -27,8 +27,13 @@ class Place:
 
     @classmethod
     def of(cls, address: str | os.PathLike[str]) -> "Place":
-        """A place by its address; a path becomes an absolute one, since other machines work in other folders."""
+        """A place by its address; a path becomes an absolute one, since other machines work in other folders.
+
+        Raises `ValueError` for a name with "?": Ray's reader would cut it there.
+        """
         text = os.fspath(address)
+        if "?" in text:
+            raise ValueError(f"{text}: no folder of a corpus can have '?' in its name")
         return cls(text if "://" in text else os.path.abspath(text))
 
     @functools.cached_property
@@ -47,7 +52,21 @@ class Place:
             import fsspec
         except ImportError as error:
             raise ImportError("a corpus needs Ray and fsspec: pip install 'gllmm-jax[ray]'") from error
-        return fsspec.core.url_to_fs(self.address)
+        if "://" in self.address:
+            return fsspec.core.url_to_fs(self.address)
+        return fsspec.filesystem("file"), pathlib.Path(self.address).as_posix()  # "::" of a path is no chain of systems
+
+    def is_same(self, other: "Place") -> bool:
+        """Whether both are one folder or bucket, also by another path."""
+        if self.system != other.system:
+            return False
+        return self.root == other.root or (
+            self._is_folder and os.path.realpath(self.root) == os.path.realpath(other.root)
+        )
+
+    @property
+    def _is_folder(self) -> bool:
+        return "file" in self.system.protocol
 
     def __getstate__(self) -> dict[str, str]:
         return {"address": self.address}
@@ -83,7 +102,7 @@ class Place:
         """A file with these bytes, whole or not at all; one that is there is replaced. Raises `OSError`."""
         path = self.path(name)
         self.system.makedirs(posixpath.dirname(path), exist_ok=True)
-        if "file" in self.system.protocol:
+        if self._is_folder:
             files.write(path, data)
         else:
             self.system.pipe_file(path, data)  # stores of objects know no part of one

@@ -87,8 +87,11 @@ def rows(target: Place, folder: str = ROWS, *, mend: bool = False) -> tuple[list
     return list(found.values()), damaged
 
 
-def check_source(source: Place, names: list[str], columns: tuple[str, str]) -> None:
-    """Raises `ValueError` where the `columns` of Parquet files are not text and bytes, or two rows have one name."""
+def check_source(source: Place, names: list[str], columns: tuple[str, str]) -> list[str]:
+    """The names of the pictures in Parquet files.
+
+    Raises `ValueError` where the `columns` of the files are not text and bytes, or two rows have one name.
+    """
     pa, _ = _arrow()
     column, content = columns
     counts: Counter[Any] = Counter()
@@ -101,6 +104,7 @@ def check_source(source: Place, names: list[str], columns: tuple[str, str]) -> N
             raise ValueError(f"the column {column} of {source.address} must hold names, not {name!r}")
         if count > 1:
             raise ValueError(f"{count} rows of {source.address} have the name {name}: each needs one of its own")
+    return list(counts)
 
 
 def _opened(file: Any, path: str, kinds: dict[str, str]) -> Any:

@@ -1,10 +1,12 @@
 """What a corpus is made of, without a cluster."""
 
+import http.server
 import io
 import math
 import os
 import re
 import socket
+import threading
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +47,13 @@ def test_a_pipe_is_no_picture(tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
     os.mkfifo(tmp_path / "b.png")
     assert Place(str(tmp_path)).names() == ["a.png"]
+
+
+def test_a_path_is_no_chain_of_systems(tmp_path):
+    place = Place.of(tmp_path / "memory::b")
+    place.write("a.txt", b"one")
+    assert (tmp_path / "memory::b" / "a.txt").read_bytes() == b"one"
+    assert place.names() == ["a.txt"]
 
 
 def test_outputs_never_meet():
@@ -119,6 +128,11 @@ def test_what_cannot_be_is_told_before_a_cluster_starts(tmp_path, pictures, mu_f
         corpus.compress(tmp_path / "nothing", tmp_path / "packed")
     with pytest.raises(ValueError, match=r"p1\.png is a file, not a folder"):
         corpus.compress(pictures / "p1.png", tmp_path / "packed")
+    with pytest.raises(ValueError, match=r"no folder of a corpus can have '\?' in its name"):
+        corpus.compress(pictures, tmp_path / "what?")
+    (tmp_path / "link").symlink_to(pictures)
+    with pytest.raises(ValueError, match="both the source and the target"):
+        corpus.compress(pictures, tmp_path / "link")
     with pytest.raises(ValueError, match="holds no corpus"):
         corpus.verify(tmp_path / "nothing")
     with pytest.raises(ValueError, match="holds no corpus"):
@@ -149,6 +163,17 @@ def test_a_cluster_that_does_not_answer_is_told_at_once(pictures, mu_file, tmp_p
     assert f"no Ray cluster answers at {address}: " in capsys.readouterr().err
 
 
+def test_what_is_no_cluster_is_told_at_once(pictures, mu_file, tmp_path, capsys):
+    server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)  # as Ray's own dashboard
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"127.0.0.1:{server.server_port}"
+    line = ["corpus", "compress", pictures, tmp_path / "packed", "--model", mu_file, "--ray", address]
+    assert cli.main([str(part) for part in line]) == cli.FAILED
+    server.shutdown()
+    server.server_close()
+    assert f"what listens at {address} is no Ray cluster" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_message_names_the_option(pictures, tmp_path, capsys):
     for path in [*pictures.rglob("*.png"), pictures / "p11.webp"]:
         path.unlink()
@@ -170,7 +195,7 @@ def test_a_corpus_is_verified_with_its_own_weights_wherever_they_are(pictures, m
 def test_rows_of_a_source_have_names_of_their_own(place, tmp_path):
     write_rows(place, "1", [table.row("a.png"), table.row("b.png")])
     write_rows(place, "2", [table.row("c.png"), table.row("a.png")])
-    table.check_source(place, ["rows/1.parquet"], ("name", "data"))
+    assert table.check_source(place, ["rows/1.parquet"], ("name", "data")) == ["a.png", "b.png"]
     with pytest.raises(ValueError, match=r"2 rows of .* have the name a\.png"):
         corpus.compress(place.address, tmp_path / "packed", into_rows=True, columns=("name", "data"))
     with pytest.raises(ValueError, match="no column id"):
