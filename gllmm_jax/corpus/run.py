@@ -13,6 +13,7 @@ from gllmm_jax.corpus.place import Place, outputs
 from gllmm_jax.corpus.table import ROWS, Summary
 from gllmm_jax.corpus.workers import Compressor, Job, Verifier
 from gllmm_jax.picture import picture
+from gllmm_jax.twin.judge import judge
 
 EVALUATION = "evaluation"
 """Folder of the rows of `verify` and `evaluate`, in the target."""
@@ -151,7 +152,7 @@ def _checked(
 def _settings(model: str, quality: float | None, **others: Any) -> dict[str, Any]:
     """What all rows of a target have in common. Raises `ValueError`, `zoo.WeightsError`."""
     path, data = zoo.read_bytes(model)
-    weights = zoo.parse(path, data)
+    weights = zoo.parse(path, data, judge)
     if weights.config.rate is None and quality is not None:
         raise ValueError(f"{weights.name} has one quality: leave the quality out")
     if weights.config.rate is not None:

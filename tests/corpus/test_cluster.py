@@ -162,6 +162,7 @@ def test_a_picture_that_kills_workers_is_left_out(mu_file, pictures, tmp_path, m
             return super().work(given)
 
     monkeypatch.setattr("gllmm_jax.corpus.run.Compressor", Mortal)
+    monkeypatch.setattr("gllmm_jax.corpus.cluster.DEATHS", 1)  # each takes seconds
     done = corpus.compress(pictures, tmp_path / "packed", model=mu_file, **TWO)
     assert "workers died" in done.failed["p5.png"]
     assert done.pictures + len(done.failed) == 14

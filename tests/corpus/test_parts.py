@@ -1,12 +1,9 @@
 """What a corpus is made of, without a cluster."""
 
-import http.server
 import io
 import math
 import os
 import re
-import socket
-import threading
 
 import numpy as np
 import pyarrow as pa
@@ -152,26 +149,6 @@ def test_what_cannot_be_is_told_before_a_cluster_starts(tmp_path, pictures, mu_f
     (pictures / "p11.webp").unlink()
     with pytest.raises(ValueError, match="into_rows=True"):
         corpus.compress(pictures, tmp_path / "packed")
-
-
-def test_a_cluster_that_does_not_answer_is_told_at_once(pictures, mu_file, tmp_path, capsys):
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # and does not listen
-        address = f"127.0.0.1:{nobody.getsockname()[1]}"
-        line = ["corpus", "compress", pictures, tmp_path / "packed", "--model", mu_file, "--ray", address]
-        assert cli.main([str(part) for part in line]) == cli.FAILED
-    assert f"no Ray cluster answers at {address}: " in capsys.readouterr().err
-
-
-def test_what_is_no_cluster_is_told_at_once(pictures, mu_file, tmp_path, capsys):
-    server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)  # as Ray's own dashboard
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"127.0.0.1:{server.server_port}"
-    line = ["corpus", "compress", pictures, tmp_path / "packed", "--model", mu_file, "--ray", address]
-    assert cli.main([str(part) for part in line]) == cli.FAILED
-    server.shutdown()
-    server.server_close()
-    assert f"what listens at {address} is no Ray cluster" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_message_names_the_option(pictures, tmp_path, capsys):
