@@ -1,7 +1,6 @@
 """Notebooks run from top to bottom and show what they promise, with the shipped weights.
 
-They are kept with their outputs, for readers who do not run them; `jupyter nbconvert --to notebook --execute --inplace`
-makes those again.
+They are kept with their outputs, for readers who do not run them. `jupyter execute --inplace` makes the outputs again.
 """
 
 import base64

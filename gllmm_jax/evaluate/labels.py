@@ -26,7 +26,7 @@ class End(NamedTuple):
 
 
 def name_ends(axes: Any, ends: Sequence[End]) -> None:
-    """Write each curve's name right of the plot, in its colour, with a line to its end.
+    """Write each curve's name right of the plot, in its colour, with a dotted line to its end.
 
     The names stand in the order in which the curves would arrive there, also those that end before.
     """
@@ -43,5 +43,5 @@ def name_ends(axes: Any, ends: Sequence[End]) -> None:
             va="center",
             color=end.colour,
             fontweight="bold" if end.own else "normal",
-            arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), "color": end.colour, "linewidth": 0.6},
+            arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), "color": end.colour, "linestyle": ":"},
         )
