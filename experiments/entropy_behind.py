@@ -1,11 +1,16 @@
-"""Entropy models trained behind the transforms of trained weights, from nothing, in turn: what each is worth.
+"""Entropy models trained behind the transforms of trained weights, in turn: what each is worth.
 
     python experiments/entropy_behind.py --data PHOTOGRAPHS --weights light-vr-3 -o rows.jsonl \\
         "context" "msp: msp={}" "msp, F 128: msp={'width': 128}" "noise: rounded=False"
     python experiments/entropy_behind.py --data PHOTOGRAPHS --weights light-vr-3 -o rows.jsonl --table
 
 A run is named, and what it changes comes after a colon: fields of the model, or `steps`, `batch`, `learning_rate`,
-`rounded` (whether y is rounded in training, as in a file, or noisy). g_a of every training photograph, and of its
+`rounded` (whether y is rounded in training, as in a file, or noisy), `warm`. A run begins with random parameters; one
+that is warm begins with those of the weights in all layers but the last, which has other outputs for another mixture:
+
+    ... "GLLMM: warm=True" "GMM3: warm=True, families=('gaussian',), components=3"
+
+g_a of every training photograph, and of its
 mirror image, is calculated once, so a step is that of the entropy model alone.
 
 Rates are those of rounded latents at five qualities, on held-out crops of 256x256, several of each photograph. The
@@ -39,7 +44,7 @@ from gllmm_jax.train.step import draw_qualities
 
 CROP = 256
 FROZEN = ("g_a", "g_s", "gain")
-RUN: dict[str, Any] = {"steps": 2000, "batch": 8, "learning_rate": 1e-3, "rounded": True, "seed": 0}
+RUN: dict[str, Any] = {"steps": 2000, "batch": 8, "learning_rate": 1e-3, "rounded": True, "seed": 0, "warm": False}
 
 
 def latents_of(config: ModelConfig, params: Any, files: list) -> list[np.ndarray]:
@@ -86,6 +91,9 @@ def run(
     key, rng, side = jax.random.key(how["seed"]), np.random.default_rng(how["seed"]), CROP // config.stride
     frozen = {part: given[part] for part in FROZEN if part in given}
     fresh = {part: tree for part, tree in init_params(config, key).items() if part not in FROZEN}
+    if how["warm"]:
+        last = f"dense{len(config.hidden)}"
+        fresh |= {part: given[part] for part in fresh} | {"entropy": given["entropy"] | {last: fresh["entropy"][last]}}
     rate = config.rate
     assert rate is not None
     optimizer = optax.chain(
