@@ -1,19 +1,34 @@
-"""Files that are either written whole or not at all."""
+"""Files that are either written whole or not at all; and files that are read to a limit."""
 
 import contextlib
 import errno
+import io
 import os
 import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
+
+PIECE = 1 << 20
+"""Bytes that are read at once."""
 
 _unfinished: set[Path] = set()
 
 
 class WriteError(OSError):
     """A file could not be written; the message is one sentence that says which and why."""
+
+
+def read_at_most(file: IO[bytes], count: int) -> bytes:
+    """So many bytes of a file or a pipe, or all that there are.
+
+    Memory is taken for what is there. `file.read(count)` would take it for the whole count beforehand.
+    """
+    read = io.BytesIO()
+    while count > 0 and (piece := file.read(min(count, PIECE))):
+        count -= read.write(piece)
+    return read.getvalue()
 
 
 @contextlib.contextmanager

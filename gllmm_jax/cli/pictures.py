@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gllmm_jax import zoo
+from gllmm_jax import files, zoo
 from gllmm_jax.cli.codecs import Codecs
 from gllmm_jax.cli.common import (
     STANDARD,
@@ -128,7 +128,7 @@ def _read(source: Path, **options: Any) -> "tuple[Picture, int]":
         return picture.load(source, **options), os.path.getsize(source)
     most = BYTES_A_PIXEL * options["max_pixels"] + BESIDE_PIXELS
     with opened(source) as stream:
-        data = stream.read(most + 1)
+        data = files.read_at_most(stream, most + 1)
     if len(data) > most:
         raise ValueError(f"standard input has more than {most:,} bytes, which a picture of --max-pixels does not need")
     return picture.load("standard input", file=io.BytesIO(data), **options), len(data)

@@ -14,8 +14,9 @@ from typing import IO
 
 from gllmm_jax.container import format3
 from gllmm_jax.container.format3 import CRC_BYTES
-from gllmm_jax.container.header import CODERS, COLOURS, FINGERPRINT_BYTES, NO_CHUNKS, Header, check
+from gllmm_jax.container.header import CODERS, COLOURS, FINGERPRINT_BYTES, NO_CHUNKS, Header, check, check_bytes
 from gllmm_jax.errors import BitstreamError, CutShortError
+from gllmm_jax.files import read_at_most
 
 __all__ = [
     "CODERS",
@@ -58,8 +59,9 @@ def pack(header: Header, stream: bytes) -> bytes:
     """The whole file. Raises `ValueError` on a header that `unpack` would refuse."""
     try:
         check(header)
+        check_bytes(header.height, header.width, sum(map(len, header.chunks.values())), len(stream))
     except BitstreamError as error:
-        raise ValueError(f"no file can hold {header}: {error}") from error
+        raise ValueError(f"no file can hold {header._replace(chunks=NO_CHUNKS)}: {error}") from error
     if {len(header.fingerprint), len(header.synthesis)} != {FINGERPRINT_BYTES}:
         raise ValueError(f"no file can hold {header}: a fingerprint has {FINGERPRINT_BYTES} bytes")
     body = MAGIC + bytes([VERSION]) + format3.write(header, stream)
@@ -92,16 +94,16 @@ def read(file: IO[bytes]) -> bytes:
     If the file is longer, some more bytes are read, so that `unpack` finds it damaged. Raises `BitstreamError` on other
     kinds of files, before it reads them whole.
     """
-    data, wanted = file.read(FIRST), FIRST
+    data, wanted = read_at_most(file, FIRST), FIRST
     header_of = _reader(data)
     while len(data) == wanted:  # the file may be longer
         try:
             _, start, length = header_of(data, len(MAGIC) + 1)
         except CutShortError:
             wanted *= 2
-            data += file.read(wanted - len(data))
+            data += read_at_most(file, wanted - len(data))
         else:
-            return data + file.read(max(start + length + CRC_BYTES + 1 - len(data), 0))
+            return data + read_at_most(file, max(start + length + CRC_BYTES + 1 - len(data), 0))
     return data
 
 

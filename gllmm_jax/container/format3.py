@@ -10,18 +10,27 @@ quality                1 byte, where its flag is set: of a model with a variable
 height, width          varints, true size in pixels
 latents CRC32          4 bytes, little-endian
 chunks                 varint, how many, at most 256; of each: 4 letters, varint length in bytes, bytes
-stream length          varint, in bytes
+                       (in all at most 64 MiB and 8 bytes a pixel)
+stream length          varint, in bytes, at most 1 MiB and 64 a pixel
 stream
 file CRC32             4 bytes, little-endian, of everything before it
 ```
 
-Varints are those of `container.varint`. A chunk whose name begins with a small letter is optional: a reader that does
-not know it ignores it. A chunk whose name begins with a capital is critical: a reader that does not know it refuses the
-file.
+Pixels are counted after both sides are rounded up to multiples of 64. Varints are those of `container.varint`. A chunk
+whose name begins with a small letter is optional: a reader that does not know it ignores it. A chunk whose name begins
+with a capital is critical: a reader that does not know it refuses the file.
 """
 
 from gllmm_jax.container import varint
-from gllmm_jax.container.header import CODERS, COLOURS, FINGERPRINT_BYTES, Header, check_chunk_count
+from gllmm_jax.container.header import (
+    CODERS,
+    COLOURS,
+    FINGERPRINT_BYTES,
+    Header,
+    check_bytes,
+    check_chunk_count,
+    check_sides,
+)
 from gllmm_jax.errors import BitstreamError
 
 CRC_BYTES = 4
@@ -63,14 +72,19 @@ def read(data: bytes, start: int) -> tuple[Header, int, int]:
     fingerprint, synthesis = reader.take(FINGERPRINT_BYTES), reader.take(FINGERPRINT_BYTES)
     quality = reader.byte() if has_quality else None
     height, width = reader.varint(), reader.varint()
+    check_sides(height, width)
     crc = int.from_bytes(reader.take(CRC_BYTES), "little")
-    count, chunks = reader.varint(), {}
+    count, size, chunks = reader.varint(), 0, {}
     check_chunk_count(count)  # before it is read: a chunk of 5 bytes takes a hundred of memory
     for _ in range(count):
         kind = reader.take(_CHUNK_NAME).decode("ascii", "replace")
         if kind in chunks:
             raise BitstreamError("the file is damaged: two of its chunks have one name")
-        chunks[kind] = reader.take(reader.varint())
+        length = reader.varint()
+        size += length
+        check_bytes(height, width, size, 0)  # before it is read, too
+        chunks[kind] = reader.take(length)
     length = reader.varint()
+    check_bytes(height, width, 0, length)
     facts = name, fingerprint, synthesis, height, width, COLOURS[colour], CODERS[coder], crc, quality
     return Header(*facts, arithmetic, chunks), reader.position, length

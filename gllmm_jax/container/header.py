@@ -1,5 +1,6 @@
 """What a `.gllm` file says about itself, in any version of its format."""
 
+import math
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -18,6 +19,15 @@ CHUNKS: frozenset[str] = frozenset()
 
 MOST_CHUNKS = 256
 """Chunks of a file, at most."""
+
+BESIDE = 1 << 26, 8
+"""Bytes of all chunks together, at most: so many, and so many a pixel, for transparency."""
+
+STREAM = 1 << 20, 64
+"""Bytes of the stream, at most: so many, and so many a pixel. Models have one to four latents a pixel."""
+
+_PADDED = 64
+"""Pixels are counted after both sides are rounded up to its multiples, about as models pad them."""
 
 NO_CHUNKS: Mapping[str, bytes] = MappingProxyType({})
 
@@ -51,10 +61,7 @@ def check(header: Header) -> None:
     not in `CHUNKS`."""
     if not _MODEL.fullmatch(header.model):
         raise BitstreamError("the file is damaged: its model has no valid name")
-    if not (0 < header.height <= SIDE_MAX and 0 < header.width <= SIDE_MAX):
-        raise BitstreamError(
-            f"the file is damaged: it announces a picture of {header.width:,} x {header.height:,} pixels"
-        )
+    check_sides(header.height, header.width)
     check_chunk_count(len(header.chunks))
     for name in header.chunks:
         if not _CHUNK.fullmatch(name):
@@ -63,6 +70,21 @@ def check(header: Header) -> None:
             raise BitstreamError(
                 f"the file needs its chunk '{name}', which this version does not know: upgrade gllmm_jax"
             )
+
+
+def check_sides(height: int, width: int) -> None:
+    """Raises `BitstreamError` on a size that no picture can have."""
+    if not (0 < height <= SIDE_MAX and 0 < width <= SIDE_MAX):
+        raise BitstreamError(f"the file is damaged: it announces a picture of {width:,} x {height:,} pixels")
+
+
+def check_bytes(height: int, width: int, chunks: int, stream: int) -> None:
+    """Raises `BitstreamError` on more bytes of chunks (`BESIDE`) or of a stream (`STREAM`) than a picture may have."""
+    pixels = math.prod(-(-side // _PADDED) * _PADDED for side in (height, width))
+    for count, (least, each), what in ((chunks, BESIDE, "chunks"), (stream, STREAM, "a stream")):
+        if count > least + each * pixels:
+            most = f"{least + each * pixels:,} for {width:,} x {height:,} pixels"
+            raise BitstreamError(f"the file is damaged: it announces {what} of {count:,} bytes, and may have {most}")
 
 
 def check_chunk_count(count: int) -> None:

@@ -162,6 +162,40 @@ def test_too_many_chunks_are_refused_before_they_are_read():
     assert file.tell() == container.FIRST
 
 
+class Endless(io.BytesIO):
+    """A file that goes on with zeros for ever, and tells how much was read at once."""
+
+    most = 0
+
+    def read(self, count: int | None = -1) -> bytes:
+        assert count is not None
+        self.most = max(self.most, count)
+        return super().read(count).ljust(count, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("what", "most"), [("chunks", (64 << 20) + 8 * 64 * 128), ("a stream", (1 << 20) + 64 * 64 * 128)]
+)
+def test_what_a_small_picture_cannot_need_is_refused_before_it_is_read(what, most):
+    small = HEADER._replace(height=1, width=65)
+    data = pack(small._replace(chunks={"aaaa": b""}) if what == "chunks" else small, b"")
+    place = data.index(b"aaaa") + 4 if what == "chunks" else len(data) - 5
+    file = Endless(data[:place] + varint.write(most + 1))
+    with pytest.raises(
+        BitstreamError, match=f"announces {what} of {most + 1:,} bytes, and may have {most:,} for 65 x 1"
+    ):
+        container.read(file)
+    assert file.most == container.FIRST
+    file = Endless(data[:place] + varint.write(most))
+    assert len(container.read(file)) >= most
+    assert file.most <= 1 << 20  # at once
+
+
+def test_a_file_that_nobody_could_read_is_not_written():
+    with pytest.raises(ValueError, match="a stream of 8,388,608 bytes, and may have 1,310,720 for 1 x 1 pixels"):
+        pack(HEADER._replace(height=1, width=1), bytes(8 << 20))
+
+
 def test_a_later_version_leaves_this_one_readable(monkeypatch):
     """A made-up version 4, of the same layout after one further byte."""
     data = pack(HEADER, b"stream")
