@@ -13,6 +13,9 @@ from typing import Any, BinaryIO
 
 from gllmm_jax import files
 
+CUT = frozenset("?\t\r\n")
+"""Characters at which Ray's reader of Parquet files cuts an address or a name, or which it leaves out."""
+
 NOTHING: Mapping[str, str] = types.MappingProxyType({})
 
 
@@ -29,11 +32,11 @@ class Place:
     def of(cls, address: str | os.PathLike[str]) -> "Place":
         """A place by its address; a path becomes an absolute one, since other machines work in other folders.
 
-        Raises `ValueError` for a name with "?": Ray's reader would cut it there.
+        Raises `ValueError` for one with a character of `CUT`.
         """
         text = os.fspath(address)
-        if "?" in text:
-            raise ValueError(f"{text}: no folder of a corpus can have '?' in its name")
+        if found := CUT.intersection(text):
+            raise ValueError(f"no folder of a corpus can have {min(found)!r} in its name: {text!r}")
         return cls(text if "://" in text else os.path.abspath(text))
 
     @functools.cached_property

@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from typing import Any, NamedTuple
 
-from gllmm_jax.corpus.place import Place, outputs
+from gllmm_jax.corpus.place import CUT, Place, outputs
 
 ROWS = "rows"
 """Folder of the rows, in the target."""
@@ -15,6 +15,16 @@ SETTINGS = "settings.json"
 
 FIXED = ("weights", "quality", "into_rows")
 """Settings that another run into the same target has to share; `weights` is a digest of the weights file."""
+
+KINDS: dict[str, Any] = {
+    "model": str,
+    "weights": str,
+    "quality": float | None,
+    "into_rows": bool,
+    "convert": bool,
+    "max_pixels": int,
+}
+"""All settings, and their types."""
 
 FIELDS = {
     "name": "string",  # of the picture
@@ -74,7 +84,7 @@ def rows(target: Place, folder: str = ROWS, *, mend: bool = False) -> tuple[list
         data = target.read(name)
         try:
             opened = _opened(pa.BufferReader(data), target.path(name), FIELDS)
-            some = _read(opened, [field for field in FIELDS if field != "data"]).to_pylist()
+            some = _whole(_read(opened, [field for field in FIELDS if field != "data"])).to_pylist()
         except (ValueError, OSError, EOFError):  # Arrow's own are kinds of the first two
             damaged.append(name)
             continue
@@ -108,10 +118,13 @@ def check_source(source: Place, names: list[str], columns: tuple[str, str]) -> l
 
 
 def _opened(file: Any, path: str, kinds: dict[str, str]) -> Any:
-    """A Parquet file. Raises `ValueError` unless it has one column of each name, of that type of Arrow.
+    """A Parquet file. Raises `ValueError` unless Ray would read the same file, and it has one column of each name, of
+    that type of Arrow.
 
     A file may ask for types of other libraries. Values of one of Ray's are pickles, which run code once they are read.
     """
+    if CUT.intersection(path):
+        raise ValueError(f"{path!r} has a character in its name at which Ray would cut it")
     pa, pq = _arrow()
     opened = pq.ParquetFile(file, pre_buffer=False)
     for name, kind in kinds.items():
@@ -124,10 +137,16 @@ def _opened(file: Any, path: str, kinds: dict[str, str]) -> Any:
     return opened
 
 
+def _whole(rows: Any) -> Any:
+    """The same rows. Raises `ValueError` where one has a field without a value."""
+    if any(column.null_count for column in rows.columns):
+        raise ValueError("a row lacks a value")
+    return rows
+
+
 def _read(opened: Any, columns: list[str]) -> Any:
-    # Without Arrow's threads, which may outlive the call and abort a process that is about to end. Arrow takes a column
-    # "a.b" for a part of "a", and reads both.
-    return opened.read(columns, use_threads=False).select(columns)
+    # without Arrow's threads, which may outlive the call and abort a process that is about to end
+    return opened.read(columns, use_threads=False)
 
 
 def remove(target: Place, folder: str) -> None:
@@ -150,10 +169,16 @@ def summed(found: list[dict[str, Any]]) -> Summary:
 
 
 def settings(target: Place) -> dict[str, Any]:
-    """The settings of a target's rows. Raises `ValueError` where it holds no corpus."""
+    """The settings of a target's rows. Raises `ValueError` where it holds no corpus, or they are damaged."""
     if SETTINGS not in target.names(SETTINGS):
         raise ValueError(f"{target.address} holds no corpus: there is no {SETTINGS}")
-    return json.loads(target.read(SETTINGS))
+    try:
+        found = json.loads(target.read(SETTINGS))
+        if all(isinstance(found[name], kinds) for name, kinds in KINDS.items()):
+            return found
+    except (ValueError, TypeError, KeyError, RecursionError):
+        pass
+    raise ValueError(f"{target.path(SETTINGS)} is damaged")
 
 
 def settle(target: Place, wanted: dict[str, Any], names: list[str]) -> None:

@@ -70,6 +70,29 @@ def test_rows_that_run_code_are_damaged(place, pickled, column):
     assert [one["name"] for one in table.rows(place)[0]] == ["a"]
 
 
+@pytest.mark.parametrize("name", ["\t.a.parquet", "a\n.parquet", "a?.parquet"])
+def test_files_that_ray_would_read_another_of_are_never_given_to_it(place, name, tmp_path):
+    write_table(place, name, {"name": pa.array(["a.png"]), "bytes": pa.array([b""], pa.binary())})
+    with pytest.raises(ValueError, match="at which Ray would cut it"):
+        corpus.compress(place.address, tmp_path / "packed", into_rows=True)
+    write_table(place, f"rows/{name}", table.batch([table.row("a")]))
+    assert table.rows(place) == ([], [f"rows/{name}"])
+
+
+@pytest.mark.parametrize("column", ["name", "error", "bytes", "bpp"])
+def test_rows_without_a_value_are_damaged(place, column):
+    rows = table.batch([table.row("a")]).to_pydict() | {column: [None]}
+    write_table(place, "rows/1.parquet", {name: pa.array(rows[name], kind) for name, kind in table.FIELDS.items()})
+    assert table.rows(place) == ([], ["rows/1.parquet"])
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "3", "[" * 100_000, '{"model": 3}'])
+def test_settings_that_are_damaged_are_told(place, text):
+    place.write(table.SETTINGS, text.encode())
+    with pytest.raises(ValueError, match=r"settings\.json is damaged$"):
+        corpus.verify(place.address)
+
+
 def test_rows_with_damaged_pages_are_damaged(place):
     write_table(place, "rows/1.parquet", table.batch([table.row("a")]))
     data = bytearray(place.read("rows/1.parquet"))
