@@ -54,7 +54,7 @@ ROOMS = {
     "report": {"evaluate", "peers", "picture"},
     "transcode": {"codec", "container", "picture"},
     "pillow": {"transcode", "codec", "container", "picture"},
-    "corpus": {"transcode", "codec", "picture", "twin"},
+    "corpus": {"transcode", "codec", "picture"},
     "cli": {
         "corpus",
         "transcode",

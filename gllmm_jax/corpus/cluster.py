@@ -4,37 +4,34 @@ import contextlib
 import dataclasses
 import logging
 import os
+import re
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from typing import Any
 
 from gllmm_jax.corpus.place import Place
 from gllmm_jax.corpus.workers import Job, Worker
 
 BATCH = 8
-"""Pictures that a worker takes at once, at most: all of them are lost where workers die over one."""
-
-SHARES = 4
-"""Batches for each worker, at least, so that none waits long for the last."""
-
-DEATHS = 3
-"""Workers that may die over the same pictures: then the run goes on without those."""
-
-LOST = 16
-"""Blocks that a run may lose: with more of them something else is wrong than a picture."""
+"""Pictures that a worker takes at once."""
 
 PATIENCE = 5
 """Seconds that the head of a cluster may take to answer; Ray itself would try for many minutes."""
 
-SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+FRAME = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 """An empty frame of settings: the first that either side of HTTP/2 says (RFC 9113, section 3.4), as Ray's head does."""
 
-HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SETTINGS
+HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + FRAME
 """How a client begins."""
+
+COLOUR = re.compile("\x1b\\[[0-9;]*m")
+
+JOINING = 60
+"""Seconds that joining a cluster may take, once its head has answered."""
 
 THREADS = 4
 """Pictures at once in a worker that has an accelerator, which would wait for the host otherwise."""
@@ -48,22 +45,17 @@ class Cluster:
     workers: int
     share: dict[str, float]
 
-    def run(self, rows: Any, count: int, worker: type[Worker], job: Job, target: Place, folder: str) -> None:
-        """Take that many rows through workers, and write what they make of them to a folder of the target.
-
-        Rows over which workers die are left out, at most `LOST` blocks of them.
-        """
+    def run(self, rows: Any, worker: type[Worker], job: Job, target: Place, folder: str) -> None:
+        """Take rows through workers, and write what they make of them to a folder of the target."""
         job = dataclasses.replace(job, threads=THREADS if "num_gpus" in self.share else 1)
         made = rows.map_batches(
             worker,
             fn_constructor_args=(job,),
-            batch_size=min(BATCH, max(1, count // (SHARES * self.workers))),
+            batch_size=BATCH,
             batch_format="pyarrow",
             compute=self.data.ActorPoolStrategy(size=self.workers),
-            max_task_retries=DEATHS - 1,
             **self.share,
         )
-        made.context.max_errored_blocks = LOST
         made.write_parquet(target.path(folder), filesystem=target.system)
 
 
@@ -81,13 +73,7 @@ def joined(address: str | None, workers: int | None) -> Iterator[Cluster]:
     with contextlib.ExitStack() as stack:
         if not ray.is_initialized():
             _check(address)
-            # In a thread Ray leaves signals to the program. It lives as long as Ray, whose processes would end with it.
-            thread = stack.enter_context(ThreadPoolExecutor(1))
-            stack.callback(ray.shutdown)
-            with _same_sigterm():
-                started = thread.submit(_start, ray, address)
-                stack.callback(wait, [started])  # what a signal raises ends a start that is whole
-                started.result()
+            stack.enter_context(_started(ray, address))
         there = ray.cluster_resources()
         try:
             yield Cluster(ray.data, *shared(int(there.get("GPU", 0)), there.get("CPU", 1), workers))
@@ -115,18 +101,45 @@ def _same_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _start(ray: Any, address: str | None) -> None:
+@contextlib.contextmanager
+def _started(ray: Any, address: str | None) -> Iterator[None]:
+    """Ray, which ends with the block, also where a signal raises an exception before Ray has started."""
+    done: Future[None] = Future()
+    over = threading.Event()
+
+    def start() -> None:
+        try:
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR)
+        except ConnectionError:
+            done.set_exception(ConnectionError(f"no Ray cluster is at {address}: ray start --head begins one"))
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+        over.wait()  # Ray's processes would end with the thread
+
+    # In a thread Ray leaves signals to the program. It is a daemon: Ray may wait long for a head that does not answer.
+    threading.Thread(target=start, daemon=True).start()
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR)
-    except ConnectionError as error:
-        raise ConnectionError(f"no Ray cluster is at {address}: ray start --head begins one") from error
+        with _same_sigterm():
+            wait([done], None if address is None else JOINING)
+        if not done.done():
+            raise ConnectionError(f"the Ray cluster at {address} has not let this process join in {JOINING} s")
+        done.result()
+        yield
+    finally:
+        wait([done], None if address is None else 0)  # what starts here has to be whole before it can end
+        if done.done():
+            ray.shutdown()
+        over.set()
 
 
 def reason(error: BaseException) -> str:
-    """The first line of what a task met. Ray's own text holds its traceback, in colours for a terminal."""
+    """What a task met, in a line. Ray's own text holds its traceback, in colours for a terminal."""
     while (cause := getattr(error, "cause", None)) is not None:
         error = cause
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+    first, *others = COLOUR.sub("", str(error)).strip().splitlines() or [type(error).__name__]
+    return others[-1] if others and "its creation task" in first else first  # a worker that could not begin
 
 
 def _check(address: str | None) -> None:
@@ -135,18 +148,18 @@ def _check(address: str | None) -> None:
     Other addresses are for Ray to judge.
     """
     host, _, port = (address or "").rpartition(":")
-    if not port.isdigit() or "://" in host:
+    if not port.isdecimal() or "://" in host:
         return
     try:
         with socket.create_connection((host.strip("[]"), int(port)), PATIENCE) as head:
             if os.environ.get("RAY_USE_TLS"):
                 return  # the head answers in cipher
             head.sendall(HTTP2)
-            answer = head.recv(len(SETTINGS))
+            answer = head.makefile("rb").read(len(FRAME))
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error  # a timeout has none, and a name that is no name neither
         raise ConnectionError(f"no Ray cluster answers at {address}: {why}") from error
-    if answer[3:4] != SETTINGS[3:4]:
+    if answer[3:4] != FRAME[3:4]:
         raise ConnectionError(f"what listens at {address} is no Ray cluster, whose port is 6379 unless it was chosen")
 
 

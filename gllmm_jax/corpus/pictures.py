@@ -3,12 +3,15 @@
 import functools
 from typing import Any
 
-from gllmm_jax.corpus.cluster import SHARES, Cluster
+from gllmm_jax.corpus.cluster import Cluster
 from gllmm_jax.corpus.place import Place
 from gllmm_jax.picture import formats, picture
 
 BLOCK = 64
 """Pictures whose rows are written together: what a run that is cut loses of each worker, at most."""
+
+SHARES = 4
+"""Blocks for each worker, at least, so that none waits long for the last."""
 
 
 def listed(source: Place, target: Place) -> tuple[list[str], bool]:
@@ -16,14 +19,14 @@ def listed(source: Place, target: Place) -> tuple[list[str], bool]:
 
     Raises `ValueError` where there is neither, there are both, or the target is the source itself.
     """
-    if source.is_same(target):
+    if (target.real, target.system) == (source.real, source.system):
         raise ValueError(f"{source.address} cannot be both the source and the target")
     if not source.system.isdir(source.root):
         is_file = source.system.exists(source.root)
         raise ValueError(f"{source.address} is a file, not a folder" if is_file else f"there is no {source.address}")
     names = source.names()
-    if target.root.startswith(f"{source.root}/"):  # what lies in the target is no source
-        inside = target.root[len(source.root) + 1 :] + "/"
+    if target.real.startswith(f"{source.real}/"):  # what lies in the target is no source
+        inside = target.real[len(source.real) + 1 :] + "/"
         names = [name for name in names if not name.startswith(inside)]
     pictures = [name for name in names if formats.is_picture(name)]
     tables = [name for name in names if name.endswith(".parquet")]

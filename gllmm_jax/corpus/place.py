@@ -30,13 +30,8 @@ class Place:
 
     @classmethod
     def of(cls, address: str | os.PathLike[str]) -> "Place":
-        """A place by its address; a path becomes an absolute one, since other machines work in other folders.
-
-        Raises `ValueError` for one with a character of `CUT`.
-        """
+        """A place by its address; a path becomes an absolute one, since other machines work in other folders."""
         text = os.fspath(address)
-        if found := CUT.intersection(text):
-            raise ValueError(f"no folder of a corpus can have {min(found)!r} in its name: {text!r}")
         return cls(text if "://" in text else os.path.abspath(text))
 
     @functools.cached_property
@@ -59,13 +54,10 @@ class Place:
             return fsspec.core.url_to_fs(self.address)
         return fsspec.filesystem("file"), pathlib.Path(self.address).as_posix()  # "::" of a path is no chain of systems
 
-    def is_same(self, other: "Place") -> bool:
-        """Whether both are one folder or bucket, also by another path."""
-        if self.system != other.system:
-            return False
-        return self.root == other.root or (
-            self._is_folder and os.path.realpath(self.root) == os.path.realpath(other.root)
-        )
+    @functools.cached_property
+    def real(self) -> str:
+        """`root` with no link in it."""
+        return os.path.realpath(self.root) if self._is_folder else self.root
 
     @property
     def _is_folder(self) -> bool:

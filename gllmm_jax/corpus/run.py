@@ -13,7 +13,6 @@ from gllmm_jax.corpus.place import Place, outputs
 from gllmm_jax.corpus.table import ROWS, Summary
 from gllmm_jax.corpus.workers import Compressor, Job, Verifier
 from gllmm_jax.picture import picture
-from gllmm_jax.twin.judge import judge
 
 EVALUATION = "evaluation"
 """Folder of the rows of `verify` and `evaluate`, in the target."""
@@ -57,34 +56,23 @@ def compress(
     names, parquet = listed(pictures, packed)
     if parquet and not into_rows:
         raise ValueError("pictures that lie in rows become rows: into_rows=True asks for that")
-    of_pictures = table.check_source(pictures, names, columns) if parquet else names
+    if parquet:
+        table.check_source(pictures, names, columns)
     model = _absolute(model)
     table.settle(packed, _settings(model, quality, into_rows=into_rows, convert=convert, max_pixels=max_pixels), names)
     found, _ = table.rows(packed, mend=True)
-    there = {"", *packed.names(".gllm")}  # a row that has its file itself has no output
-    done = {one["name"]: one["output"] for one in found if not one["error"] and one["output"] in there}
+    done = {one["name"]: one["output"] for one in table.with_files(packed, found) if not one["error"]}
     job = _job(packed, None if parquet else pictures, model=model, psnr=psnr)
-    todo = [name for name in of_pictures if name not in done and is_text(name)]
-    if todo:
-        with joined(ray_address, workers) as cluster:
-            if parquet:
-                rows = of_rows(cluster, pictures, names, columns, set(done))
-            else:
-                become = outputs(names, ".gllm", done=done)
-                rows = by_size(cluster, pictures, [(name, become[name]) for name in todo])
-            cluster.run(rows, len(todo), Compressor, job, packed, ROWS)
-    return table.summed(_with_all(of_pictures, table.rows(packed)[0]))
-
-
-def _with_all(names: list[str], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows, and one with an error for each picture that a run has left without."""
-    there = {one["name"] for one in rows}
-    left = [name for name in names if name not in there]
-    died = "workers died over it, or over one beside it: another run takes it once more"
-    return rows + [
-        table.row(name, error=died) if is_text(name) else table.row(ascii(name), error="its name is no text")
-        for name in left
-    ]
+    odd = [name for name in names if not is_text(name)]
+    with joined(ray_address, workers) as cluster:
+        if parquet:
+            cluster.run(of_rows(cluster, pictures, names, columns, set(done)), Compressor, job, packed, ROWS)
+        else:
+            todo = [one for one in outputs(names, ".gllm", done=done).items() if is_text(one[0])]
+            if todo:
+                cluster.run(by_size(cluster, pictures, todo), Compressor, job, packed, ROWS)
+    failed = [table.row(ascii(name), error="its name is no text") for name in odd]
+    return table.summed(table.with_files(packed, table.rows(packed)[0]) + failed)
 
 
 def verify(
@@ -137,22 +125,21 @@ def _checked(
         known = {one["output"] for one in found}
         alone = (name for name in packed.names(".gllm") if name not in known)
         failed += [table.row(name, error="no row tells of this file") for name in alone]
-    good = [one["name"] for one in found if not one["error"]]
-    if not good:
+    if all(one["error"] for one in found):
         return table.summed(failed or [table.row(packed.address, error="it holds no rows")])
     table.remove(packed, EVALUATION)
     with joined(ray_address, workers) as cluster:
         files = [packed.path(name) for name in table.files(packed, ROWS) if name not in damaged]
         options = {"filesystem": packed.system, "partitioning": None}
         data = cluster.data.read_parquet(files, columns=list(table.FIELDS), **options)
-        cluster.run(data.filter(_is_good), len(good), Verifier, _job(packed, source, model=model), packed, EVALUATION)
-    return table.summed(failed + _with_all(good, table.rows(packed, EVALUATION)[0]))
+        cluster.run(data.filter(_is_good), Verifier, _job(packed, source, model=model), packed, EVALUATION)
+    return table.summed(failed + table.rows(packed, EVALUATION)[0])
 
 
 def _settings(model: str, quality: float | None, **others: Any) -> dict[str, Any]:
     """What all rows of a target have in common. Raises `ValueError`, `zoo.WeightsError`."""
     path, data = zoo.read_bytes(model)
-    weights = zoo.parse(path, data, judge)
+    weights = zoo.parse(path, data)
     if weights.config.rate is None and quality is not None:
         raise ValueError(f"{weights.name} has one quality: leave the quality out")
     if weights.config.rate is not None:

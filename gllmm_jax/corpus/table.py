@@ -97,11 +97,14 @@ def rows(target: Place, folder: str = ROWS, *, mend: bool = False) -> tuple[list
     return list(found.values()), damaged
 
 
-def check_source(source: Place, names: list[str], columns: tuple[str, str]) -> list[str]:
-    """The names of the pictures in Parquet files.
+def with_files(target: Place, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of a target; those whose file is gone have an error instead."""
+    there = {"", *target.names(".gllm")}  # a row that has its file itself has no output
+    return [one if one["output"] in there else row(one["name"], error="its file is gone") for one in found]
 
-    Raises `ValueError` where the `columns` of the files are not text and bytes, or two rows have one name.
-    """
+
+def check_source(source: Place, names: list[str], columns: tuple[str, str]) -> None:
+    """Raises `ValueError` where the `columns` of Parquet files are not text and bytes, or two rows have one name."""
     pa, _ = _arrow()
     column, content = columns
     counts: Counter[Any] = Counter()
@@ -114,7 +117,6 @@ def check_source(source: Place, names: list[str], columns: tuple[str, str]) -> l
             raise ValueError(f"the column {column} of {source.address} must hold names, not {name!r}")
         if count > 1:
             raise ValueError(f"{count} rows of {source.address} have the name {name}: each needs one of its own")
-    return list(counts)
 
 
 def _opened(file: Any, path: str, kinds: dict[str, str]) -> Any:
@@ -184,9 +186,11 @@ def settings(target: Place) -> dict[str, Any]:
 def settle(target: Place, wanted: dict[str, Any], names: list[str]) -> None:
     """Write the settings of a target's rows; `names` are those of the pictures.
 
-    Raises `ValueError` where the target has rows of others in what may not change (`FIXED`); where it has none, and
-    files that would be replaced.
+    Raises `ValueError` where Ray could not read rows of the target; where it has rows of others in what may not change
+    (`FIXED`); where it has none, and files that would be replaced.
     """
+    if found := CUT.intersection(target.root):
+        raise ValueError(f"the target of a corpus cannot have {min(found)!r} in its name: {target.address!r}")
     there = set(target.names())
     if SETTINGS in there:
         found = settings(target) if files(target, ROWS) else wanted  # a run that never began settles nothing

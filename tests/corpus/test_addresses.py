@@ -4,7 +4,11 @@ import http.server
 import socket
 import threading
 
+import pytest
+import ray
+
 from gllmm_jax import cli
+from gllmm_jax.corpus import cluster
 
 
 def test_a_cluster_that_does_not_answer_is_told_at_once(pictures, mu_file, tmp_path, capsys):
@@ -25,3 +29,13 @@ def test_what_is_no_cluster_is_told_at_once(pictures, mu_file, tmp_path, capsys)
     server.shutdown()
     server.server_close()
     assert f"what listens at {address} is no Ray cluster" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_cluster_that_lets_nobody_join_is_left(monkeypatch):
+    over = threading.Event()
+    monkeypatch.setattr(ray, "init", lambda **_: over.wait())
+    monkeypatch.setattr(cluster, "JOINING", 0.1)
+    said = r"the Ray cluster at auto has not let this process join in 0\.1 s"
+    with pytest.raises(ConnectionError, match=said), cluster.joined("auto", None):
+        pass
+    over.set()

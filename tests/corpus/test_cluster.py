@@ -21,7 +21,6 @@ from ray.cluster_utils import Cluster
 from gllmm_jax import corpus, metrics
 from gllmm_jax.codec.codec import load
 from gllmm_jax.corpus.place import Place
-from gllmm_jax.corpus.workers import Compressor
 from gllmm_jax.picture import picture
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray has warnings of its own
@@ -150,26 +149,6 @@ def test_a_worker_that_dies_is_replaced(mu_file, pictures, tmp_path, cluster):
     assert killed
     assert json.loads(done.stdout)["pictures"] == 13, done.stderr  # what Ray tells of a death is not there
     whole(target, pictures, mu_file)
-
-
-def test_a_picture_that_kills_workers_is_left_out(mu_file, pictures, tmp_path, monkeypatch):
-    class Mortal(Compressor):
-        """One that dies of a picture, as one does that takes all memory."""
-
-        def work(self, given: dict[str, Any]) -> dict[str, Any]:
-            if given["name"] == "p5.png":
-                os._exit(1)
-            return super().work(given)
-
-    monkeypatch.setattr("gllmm_jax.corpus.run.Compressor", Mortal)
-    monkeypatch.setattr("gllmm_jax.corpus.cluster.DEATHS", 1)  # each takes seconds
-    done = corpus.compress(pictures, tmp_path / "packed", model=mu_file, **TWO)
-    assert "workers died" in done.failed["p5.png"]
-    assert done.pictures + len(done.failed) == 14
-    assert len(done.failed) <= 3  # one is no picture, and another may lie in the same block
-    monkeypatch.undo()
-    assert list(corpus.compress(pictures, tmp_path / "packed", model=mu_file, **TWO).failed) == ["bad.png"]
-    whole(tmp_path / "packed", pictures, mu_file)
 
 
 def has_files(folder: Path, _run: psutil.Process) -> bool:

@@ -123,3 +123,5 @@ def test_an_error_of_a_task_is_told_in_a_line():
     error.cause.cause = ValueError("this file has no rows\nit should")
     assert reason(error) == "this file has no rows"
     assert reason(Failed()) == "Failed"
+    began = "The actor died because of an error raised in its creation task, \x1b[36mray::Worker()\x1b[39m\n  File x\n"
+    assert reason(Failed(f"{began}ValueError: no weights are here\n")) == "ValueError: no weights are here"

@@ -4,6 +4,7 @@ import io
 import math
 import os
 import re
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from gllmm_jax import cli, corpus
 from gllmm_jax.codec.codec import load
 from gllmm_jax.corpus import table
 from gllmm_jax.corpus.cluster import shared
-from gllmm_jax.corpus.pictures import with_size
+from gllmm_jax.corpus.pictures import listed, with_size
 from gllmm_jax.corpus.place import Place, outputs
 from gllmm_jax.corpus.workers import Compressor, Job, Verifier
 from gllmm_jax.zoo import WeightsError
@@ -97,6 +98,12 @@ def test_rows_count_once_and_a_success_counts(place):
     assert math.isnan(summary.psnr)
 
 
+def test_a_row_counts_where_its_file_is(place):
+    place.write("a.gllm", b"")
+    found = [table.row("a.png", output="a.gllm"), table.row("b.png", output="b.gllm"), table.row("c.png", data=b"c")]
+    assert table.summed(table.with_files(place, found)).failed == {"b.png": "its file is gone"}
+
+
 def test_a_target_has_one_kind_of_rows(place):
     with pytest.raises(ValueError, match="holds no corpus"):
         table.settings(place)
@@ -126,9 +133,13 @@ def test_what_cannot_be_is_told_before_a_cluster_starts(tmp_path, pictures, mu_f
         corpus.compress(tmp_path / "nothing", tmp_path / "packed")
     with pytest.raises(ValueError, match=r"p1\.png is a file, not a folder"):
         corpus.compress(pictures / "p1.png", tmp_path / "packed")
-    with pytest.raises(ValueError, match=r"no folder of a corpus can have '\?' in its name: '.*what\?'"):
+    with pytest.raises(ValueError, match=r"target of a corpus cannot have '\?' in its name: '.*what\?'"):
         corpus.compress(pictures, tmp_path / "what?")
     (tmp_path / "link").symlink_to(pictures)
+    (pictures / "out").mkdir()
+    (pictures / "out" / "rows.parquet").write_bytes(b"")
+    assert len(listed(Place.of(tmp_path / "link"), Place.of(pictures / "out"))[0]) == 14
+    shutil.rmtree(pictures / "out")
     with pytest.raises(ValueError, match="both the source and the target"):
         corpus.compress(pictures, tmp_path / "link")
     with pytest.raises(ValueError, match="holds no corpus"):
@@ -172,7 +183,7 @@ def test_a_corpus_is_verified_with_its_own_weights_wherever_they_are(pictures, m
 def test_rows_of_a_source_have_names_of_their_own(place, tmp_path):
     write_rows(place, "1", [table.row("a.png"), table.row("b.png")])
     write_rows(place, "2", [table.row("c.png"), table.row("a.png")])
-    assert table.check_source(place, ["rows/1.parquet"], ("name", "data")) == ["a.png", "b.png"]
+    table.check_source(place, ["rows/1.parquet"], ("name", "data"))
     with pytest.raises(ValueError, match=r"2 rows of .* have the name a\.png"):
         corpus.compress(place.address, tmp_path / "packed", into_rows=True, columns=("name", "data"))
     with pytest.raises(ValueError, match="no column id"):
