@@ -151,20 +151,25 @@ def test_a_worker_that_dies_is_replaced(mu_file, pictures, tmp_path, cluster):
     whole(target, pictures, mu_file)
 
 
-def has_files(folder: Path, _run: psutil.Process) -> bool:
-    return bool(list(folder.rglob("*.gllm")))
-
-
-def has_begun(_folder: Path, run: psutil.Process) -> bool:
+def has_begun(run: psutil.Process) -> bool:
     """Whether a process of Ray's is there, before any worker."""
     return bool(run.children())
+
+
+def has_worker(run: psutil.Process) -> bool:
+    """Whether a worker is there, which loads its codec for seconds."""
+    for process in run.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "Compressor" in " ".join(process.cmdline()):
+                return True
+    return False
 
 
 @pytest.mark.parametrize(
     ("number", "when", "said", "status"),
     [
-        ("SIGINT", has_files, "interrupted", 130),
-        ("SIGTERM", has_files, "terminated", 143),
+        ("SIGINT", has_worker, "interrupted", 130),
+        ("SIGTERM", has_worker, "terminated", 143),
         ("SIGTERM", has_begun, "terminated", 143),
     ],
 )
@@ -172,7 +177,7 @@ def test_a_signal_ends_the_run_and_its_ray(mu_file, pictures, tmp_path, number, 
     line = compressing(pictures, tmp_path / "packed", mu_file)
     run = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process = psutil.Process(run.pid)
-    while not when(tmp_path, process):
+    while not when(process):
         assert run.poll() is None, run.communicate()
         time.sleep(0.01)
     started = process.children(recursive=True)
