@@ -36,8 +36,8 @@ Tree = Mapping[str, Any]
 Judge = Callable[[ModelConfig, Tree, Mapping[str, np.ndarray]], str | None]
 """What is wrong with the names, shapes and dtypes of parameters and tables, if anything."""
 
-KINDS = {"meta": "u", "params": "f", "tables": "iu"}
-"""Kinds of numbers, as NumPy names them, of the members of a file."""
+MEMBERS = re.compile(r"meta u1|params/.+ f[24]|tables/.+ [iu]\d")
+"""Names and dtypes, as NumPy writes them, of the members of a file."""
 
 LARGEST_META = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,62}")
@@ -206,8 +206,8 @@ def _announced(path: Path, members: zipfile.ZipFile) -> dict[str, archive.Announ
     if "meta" not in found:
         raise WeightsError(f"{path} is an .npz file but holds no gllmm_jax weights")
     for name, (shape, dtype) in found.items():
-        kind = name.partition("/")[0]
-        if dtype.kind not in KINDS.get(kind, "") or (kind == "meta" and math.prod(shape) > LARGEST_META):
+        large = name == "meta" and math.prod(shape) > LARGEST_META
+        if large or not MEMBERS.fullmatch(f"{name} {dtype.str[1:]}"):
             raise WeightsError(f"{path} is not read: weights have no {dtype} {name} of the shape {shape}")
     return found
 
@@ -246,4 +246,5 @@ def _insert(tree: dict[str, Any], path: str, leaf: Any) -> None:
     *folders, last = path.split("/")
     for folder in folders:
         tree = tree.setdefault(folder, {})
-    tree[last] = leaf
+    if tree.setdefault(last, leaf) is not leaf:
+        raise ValueError(f"{path} is a folder, too")
