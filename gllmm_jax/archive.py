@@ -6,12 +6,15 @@ Only arrays of whole numbers and floats, stored plainly or deflated, each of the
 import math
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 LARGEST = 1 << 30
 """Bytes that all arrays of a file may have together, and that the file may have."""
+
+LARGEST_LIST = 1 << 20
+"""Bytes that the list of a file's members may have: each member becomes an object, of many times its bytes there."""
 
 LONGEST_NAME = 255
 """Characters of an array's name. It is a path, and whoever goes down a very long one needs as deep a stack."""
@@ -36,9 +39,28 @@ def contents(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def announced(archive: zipfile.ZipFile) -> dict[str, Announced]:
-    """All arrays by name. Raises `ValueError` where the archive is not to be unpacked."""
+class _Listed:
+    """A file for `ZipFile` to read the list of its members from, which it does at once, whatever its size."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self.seek, self.tell = file, file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        if size > LARGEST_LIST:
+            raise ValueError(f"the list of its members has more than {LARGEST_LIST:,} bytes")
+        return self._file.read(size)
+
+
+def opened(file: BinaryIO) -> zipfile.ZipFile:
+    """The zip archive in a file. Raises `ValueError` where the list of its members is larger than `LARGEST_LIST`."""
+    zipfile.ZipFile(_Listed(file))
+    return zipfile.ZipFile(file)
+
+
+def announced(file: BinaryIO) -> dict[str, Announced]:
+    """All arrays of an .npz file by name. Raises `ValueError` where it is not to be unpacked."""
     found, total = {}, 0
+    archive = opened(file)
     for member in archive.infolist():
         name = member.filename.removesuffix(".npy")
         if len(name) > LONGEST_NAME:
@@ -47,12 +69,12 @@ def announced(archive: zipfile.ZipFile) -> dict[str, Announced]:
             raise ValueError(f"{name} is no array, or is there twice")
         if member.compress_type not in _COMPRESSIONS:
             raise ValueError(f"{name} is compressed in another way than deflate")
-        with archive.open(member) as file:
-            version = np.lib.format.read_magic(file)
+        with archive.open(member) as content:
+            version = np.lib.format.read_magic(content)
             if version not in _HEADERS:
                 raise ValueError(f"{name} has the version {version} of the format .npy")
-            shape, _, dtype = _HEADERS[version](file)
-            size = file.tell() + math.prod(shape) * dtype.itemsize
+            shape, _, dtype = _HEADERS[version](content)
+            size = content.tell() + math.prod(shape) * dtype.itemsize
         if dtype.kind not in "fiu":
             raise ValueError(f"{name} holds {dtype}, and neither whole numbers nor floats")
         if size != member.file_size:

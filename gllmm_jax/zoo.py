@@ -11,7 +11,6 @@ import json
 import math
 import os
 import re
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -182,8 +181,8 @@ def parse(path: Path, data: bytes, judge: Judge | None = None) -> Weights:
     if not data.startswith(b"PK\x03\x04"):
         raise WeightsError(f"{path} is not a weights file" if data else f"{path} is empty")
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as members, np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            found = _announced(path, members)
+        found = _announced(path, data)
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
             meta = json.loads(stored["meta"].tobytes())
             if meta["format"] > FORMAT:
                 raise WeightsError(f"{path} has the format {meta['format']} of a newer gllmm_jax: upgrade to read it")
@@ -198,9 +197,9 @@ def parse(path: Path, data: bytes, judge: Judge | None = None) -> Weights:
         raise WeightsError(f"{path} is damaged or cut short") from error
 
 
-def _announced(path: Path, members: zipfile.ZipFile) -> dict[str, archive.Announced]:
+def _announced(path: Path, data: bytes) -> dict[str, archive.Announced]:
     try:
-        found = archive.announced(members)
+        found = archive.announced(io.BytesIO(data))
     except ValueError as error:
         raise WeightsError(f"{path} is not read: {error}") from error
     if "meta" not in found:

@@ -64,6 +64,17 @@ def test_a_name_may_not_be_a_path_of_thousands_of_folders(tmp_path):
     refused(archive(tmp_path / "x.npz", {"params/" + "a/" * 10_000 + "a": np.zeros(1, np.float16)}), "255 characters")
 
 
+def test_a_file_may_not_list_any_number_of_members(tmp_path):
+    """Before anything of a list is refused, all of it would be in memory."""
+    path = archive(tmp_path / "x.npz", {})
+    with zipfile.ZipFile(path, "a") as file:
+        for number in range(17):
+            member = zipfile.ZipInfo(f"tables/{number}.npy")
+            member.comment = bytes(65_535)  # in the list, as its name is
+            file.writestr(member, header((0,), "<i4"))
+    refused(path, "the list of its members has more than 1,048,576 bytes")
+
+
 def test_a_header_may_not_lie(tmp_path):
     refused(archive(tmp_path / "x.npz", {"params/a": header((1 << 40,)) + b"12"}), "another size than its header")
     refused(archive(tmp_path / "x.npz", {"params/a": header((3,)) + b"12"}), "another size than its header")

@@ -21,6 +21,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from gllmm_jax.archive import opened
+
 LARGEST = 1 << 30
 """Most bytes that all numbers of a file may have together."""
 
@@ -82,7 +84,7 @@ Numbers = Callable[[_Storage], np.ndarray]
 
 
 def _zipped(file: Any) -> tuple[Any, Numbers]:
-    archive = zipfile.ZipFile(file)
+    archive = opened(file)
     members = {member.filename: member for member in archive.infolist()}
     (pickled,) = (name for name in members if name.endswith("/data.pkl") or name == "data.pkl")
     folder = pickled.removesuffix("data.pkl")

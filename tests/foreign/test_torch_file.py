@@ -110,6 +110,16 @@ def test_what_would_take_all_memory_is_refused(tmp_path):
         read(archive(tmp_path / "x", state() + bytes(torch_file.LARGEST_PICKLE), [numbers]))
 
 
+def test_the_list_of_parts_is_bounded(tmp_path):
+    with zipfile.ZipFile(archive(tmp_path / "x", state(), [bytes(24)]), "a") as file:
+        for number in range(17):
+            part = zipfile.ZipInfo(f"x/{number}")
+            part.comment = bytes(65_535)  # in the list, as its name is
+            file.writestr(part, b"")
+    with pytest.raises(TorchFileError, match="no file of PyTorch, or damaged"):
+        read(tmp_path / "x")
+
+
 @pytest.mark.parametrize(
     "key",
     [
