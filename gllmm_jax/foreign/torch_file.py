@@ -24,7 +24,7 @@ import numpy as np
 from gllmm_jax.archive import opened
 
 LARGEST = 1 << 30
-"""Most bytes that all numbers of a file may have together."""
+"""Most bytes that a file may have, and that all its numbers may have together."""
 
 LARGEST_PICKLE = 1 << 20
 
@@ -65,6 +65,9 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """
     with open(path, "rb") as file:
         try:
+            if file.seek(0, os.SEEK_END) > LARGEST:
+                raise TorchFileError(f"it is larger than the limit of {LARGEST:,} bytes")
+            file.seek(0)
             whole, numbers = (_zipped if file.read(4) == b"PK\x03\x04" else _in_sequence)(file)
             state = whole.get("state_dict", whole) if isinstance(whole, Mapping) else None
             if not isinstance(state, Mapping):
@@ -109,8 +112,6 @@ def _zipped(file: Any) -> tuple[Any, Numbers]:
 
 
 def _in_sequence(file: Any) -> tuple[Any, Numbers]:
-    if file.seek(0, os.SEEK_END) > LARGEST:
-        raise TorchFileError(f"it is larger than the limit of {LARGEST:,} bytes")
     file.seek(0)
     head = io.BytesIO(file.read(LARGEST_PICKLE))
     if _Unpickler(head).load() != _MAGIC:

@@ -110,6 +110,15 @@ def test_what_would_take_all_memory_is_refused(tmp_path):
         read(archive(tmp_path / "x", state() + bytes(torch_file.LARGEST_PICKLE), [numbers]))
 
 
+@pytest.mark.parametrize("begin", [b"PK\x03\x04", b"\x80\x02"])
+def test_a_file_of_more_than_a_limit_is_not_read(tmp_path, begin):
+    with (tmp_path / "x").open("wb") as file:
+        file.write(begin)
+        file.truncate(2 << 30)
+    with pytest.raises(TorchFileError, match="larger than the limit of 1,073,741,824 bytes"):
+        read(tmp_path / "x")
+
+
 def test_the_list_of_parts_is_bounded(tmp_path):
     with zipfile.ZipFile(archive(tmp_path / "x", state(), [bytes(24)]), "a") as file:
         for number in range(17):
