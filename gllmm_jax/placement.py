@@ -19,11 +19,14 @@ Device: TypeAlias = Any
 _NAME = re.compile(r"(\w+)(?::([0-9]{1,9}))?")
 
 
-_process: int | None = None  # the first that asked for devices, here or in a parent
+_process: int | None = None  # the first that asked for `devices`, here or in a parent
 
 
 def check_process() -> None:
-    """Raises `RuntimeError` in the child of a fork after JAX began: JAX would wait for threads that are not there."""
+    """Raises `RuntimeError` in the child of a fork if the parent had asked for `devices`, as `load` does.
+
+    JAX would wait for threads that are not there. It does so, without an error, if the parent had used JAX alone.
+    """
     if _process not in (None, os.getpid()):
         raise RuntimeError(
             "JAX began before the process forked, and cannot go on in the child: start processes by 'spawn', and load "
