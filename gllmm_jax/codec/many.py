@@ -93,7 +93,7 @@ class Batch:
         padded = [s._replace(data=np.pad(s.data, (0, capacity - len(s.data)))) for s in streams]
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *padded)
         if (codec.twin, stacked) not in _decoded.programs:
-            codec._latents(*opened[0][1:])  # a file that is refused is not worth a program
+            codec._latents(*opened[0][1:])  # raises, before a program is made, if this one is refused
         with placement.on(codec.entropy):
             decoded = _decoded(codec.twin, stacked)
         y_hat, z_hat, whole = jax.device_get(decoded)

@@ -72,7 +72,7 @@ def test_of_small_pictures_together_every_one_is_checked(mu_codec, photograph):
         mu_codec.decompress_many([data] * 3, batch=3, max_pixels=399)
 
 
-def test_no_program_is_made_for_files_that_are_refused(mu_codec):
+def test_no_program_is_made_if_the_first_file_is_refused(mu_codec):
     made = many._decoded.programs.made
     header, stream = container.unpack(mu_codec.compress(np.zeros((20, 20, 3), np.uint8)))
     bad = container.pack(header._replace(latents_crc32=header.latents_crc32 ^ 1), stream)
