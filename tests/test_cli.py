@@ -114,8 +114,9 @@ def test_export(capsys, monkeypatch, tmp_path, photograph, random_params):
     monkeypatch.setenv(zoo.PLACES, str(tmp_path / "installed"))
     taken = ("export", tmp_path, "-o", tmp_path / "w.npz", "--name", "mine")
     assert fails(capsys, *taken) == f"{tmp_path / 'w.npz'} is there already: --force replaces it"
-    assert main([*map(str, taken), "--force"]) == 0
-    assert "there is a model 'mine' already, which --model mine takes" in capsys.readouterr().err
+    assert main([*map(str, taken), "-o", str(tmp_path / "\x07.npz")]) == 0
+    out, err = capsys.readouterr()
+    assert "there is a model 'mine' already, which --model mine takes" in err and r"\x07.npz: mine, " in out
     assert fails(capsys, "export", tmp_path / "none", "-o", "w.npz") == f"there is no folder {tmp_path / 'none'}"
 
 

@@ -106,9 +106,10 @@ def test_evaluate_goes_on_past_a_bad_picture(capsys, photo, tmp_path):
     out, err = capsys.readouterr()
     assert [row["image"] for row in json.loads(out)["rows"]] == ["photo"]
     assert err == f"gllmm-jax: {deep} has more than 8 bits a sample; to keep the upper 8: --convert\n"
-    assert main(["evaluate", str(photo), str(deep)]) == 2
+    assert main(["evaluate", str(photo.rename(tmp_path / "\x07.png")), str(deep)]) == 2
     lines = [text.split() for text in capsys.readouterr().out.splitlines()]
     assert [words[0] for words in lines if words] == ["codec", "mu-random", "means", "mu-random"]
+    assert lines[1][1] == r"\x07"  # which a terminal would take for a bell
     assert len(report(capsys, deep, "--convert")["rows"]) == 1
 
 

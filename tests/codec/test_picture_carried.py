@@ -152,13 +152,24 @@ def test_hostile_chunks():
     assert told == ["its XMP is left out: it has more than 4,194,304 bytes"]
 
 
+def shared_tags() -> bytes:
+    """EXIF whose first tag says that the picture is turned, and whose 600 others share some kilobytes."""
+    entries = [(ExifTags.Base.Orientation, 3, 1, 6)] + [(0x9C00 + i, 1, 4096, 8) for i in range(600)]
+    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return b"II*\0\x08\0\0\0" + directory + bytes(4096)
+
+
+def test_of_a_picture_with_too_many_tags_none_is_read():
+    buffer = io.BytesIO()
+    Image.fromarray(RGB).save(buffer, "PNG", exif=shared_tags())
+    assert np.array_equal(picture.load("x", file=buffer).pixels, RGB)  # as it lies in the file
+
+
 def test_the_size_of_tags_is_counted_before_they_are_read(monkeypatch):
-    """Six hundred tags that share some kilobytes, and a directory that points to itself."""
-    entries = [(0x9C00 + i, 1, 4096, 8) for i in range(600)]
-    shared = b"II*\0\x08\0\0\0" + struct.pack("<H", 600) + b"".join(struct.pack("<HHII", *e) for e in entries)
+    """Of tags that share their values, and of a directory that points to itself."""
     looped = b"II*\0\x08\0\0\0" + struct.pack("<HHHII", 1, ExifTags.IFD.Exif, 4, 1, 8)
     monkeypatch.setattr(Image, "Exif", None)  # nothing reads them
-    for exif in (shared + bytes(4096), looped + bytes(4)):
+    for exif in (shared_tags(), looped + bytes(4)):
         told: list[str] = []
         assert from_chunks(RGB, {"exif": zlib.compress(exif)}, warn=told.append).exif == b""
         assert told == ["its EXIF is left out: its tags have more than 65,536 bytes"]

@@ -100,9 +100,10 @@ def test_shapes_are_judged_before_anything_is_copied(monkeypatch, model, name):
 
 
 def test_from_the_command_line_to_a_file(tmp_path, photograph, capsys, make_folder):
-    output, command = tmp_path / "mean.npz", ["import", "compressai", str(MADE / "mbt2018-mean.pth.tar")]
+    (tmp_path / "\x07").mkdir()
+    output, command = tmp_path / "\x07" / "mean.npz", ["import", "compressai", str(MADE / "mbt2018-mean.pth.tar")]
     command += ["--model", "mbt2018-mean", "-o", str(output), "--calibrate", str(make_folder()), "--lmbda", "0.013"]
-    assert main(command) == 0 and "mean.npz: mean, " in capsys.readouterr().out
+    assert main(command) == 0 and r"\x07/mean.npz: mean, " in capsys.readouterr().out
     assert zoo.read(output).provenance["source"] == "CompressAI"
     codec = load(output)
     encoded = codec.encode(photograph)
