@@ -52,10 +52,10 @@ def intervals(stages: Sequence[Stage], y_hat: np.ndarray, tick: Tick = silent) -
     for stage, of_stage in zip(stages, pieces, strict=True):
         plane, known = stage.plane(y_hat), stage.known(y_hat)
         for part, of_part in zip(stage.parts, of_stage, strict=True):
+            prepared, first = _prepared(part, known, plane)
             for piece in of_part:
-                real = np.int32(np.count_nonzero(piece.counts))
-                arguments = jax.device_put((part.known, piece.rows, np.int32(part.first), real))
-                found = jax.device_get(_intervals(part.program, known, plane, *arguments))
+                rows, real = jax.device_put((piece.rows, np.int32(np.count_nonzero(piece.counts))))
+                found = jax.device_get(_intervals(part.program, prepared, plane, rows, first, real))
                 width, count = found.low.shape[-1], piece.counts.sum()
                 low, frequency, over = (a.reshape(-1, width)[:count] for a in found)
                 coded.append((low.astype(np.uint16), (low + frequency - 1).astype(np.uint16)))
@@ -84,9 +84,9 @@ def decode(
     for stage, of_stage in zip(stages, pieces, strict=True):
         plane, known = stage.plane(y_hat), stage.known(y_hat)
         for part, of_part in zip(stage.parts, of_stage, strict=True):
-            arguments = jax.device_put((part.known, np.int32(part.first)))
+            prepared, first = _prepared(part, known, plane)
             for piece in jax.device_put(of_part):
-                plane, lanes = _decode(part.program, known, plane, *arguments, piece, source, lanes)
+                plane, lanes = _decode(part.program, prepared, plane, piece, source, lanes, first)
                 rans.check_within(lanes, source)
                 tick(done := done + 1, todo)
         y_hat = stage.written(y_hat, plane)
@@ -106,8 +106,7 @@ def decide(
     for stage in stages:
         plane, known = stage.plane(y_hat), stage.known(y_hat)
         for part in stage.parts:
-            of_part, first = jax.device_put((part.known, np.int32(part.first)))
-            prepared = _prepared(part.program, known, of_part, plane)
+            prepared, first = _prepared(part, known, plane)
             more = bucket(part.schedule.rows.shape[1]) - part.schedule.rows.shape[1]
             for real, count in zip(part.schedule.rows, part.schedule.counts.tolist(), strict=True):
                 rows = jax.device_put(np.pad(real, (0, more), constant_values=-1))
@@ -127,23 +126,27 @@ def _known_pieces(part: Part) -> list[Schedule]:
     return segments(known, GROUPS if len(known.counts) > FEW else min(FEW, GROUPS))
 
 
-def _distribute(program: Program, known: Any, part: Any, plane: jax.Array) -> loops.Distribute:
-    return functools.partial(program.distribute, program.prepare(known, part, plane))
+def _prepared(part: Part, known: Any, plane: jax.Array) -> tuple[Any, jax.Array]:
+    """What the groups of a part share, and the first of its channels."""
+    of_part, first = jax.device_put((part.known, np.int32(part.first)))
+    return _prepare(part.program, known, of_part, plane), first
 
 
 @latest(PROGRAMS, static=1)
-def _intervals(program: Program, known: Any, plane: jax.Array, part: Any, rows: jax.Array, first: jax.Array, groups):
-    return loops.intervals(_distribute(program, known, part, plane), plane, rows, first, groups)
+def _prepare(program: Program, known: Any, part: Any, plane: jax.Array) -> Any:
+    return program.prepare(known, part, plane)
+
+
+@latest(PROGRAMS, static=1)
+def _intervals(program: Program, prepared: Any, plane: jax.Array, rows: jax.Array, first: jax.Array, groups: jax.Array):
+    return loops.intervals(functools.partial(program.distribute, prepared), plane, rows, first, groups)
 
 
 @latest(PROGRAMS, static=1, donate_argnums=2)
-def _decode(program: Program, known: Any, plane: jax.Array, part: Any, first: jax.Array, schedule, source, lanes):
-    return loops.decode(_distribute(program, known, part, plane), plane, schedule, source, lanes, first)
-
-
-@latest(PROGRAMS, static=1)
-def _prepared(program: Program, known: Any, part: Any, plane: jax.Array) -> Any:
-    return program.prepare(known, part, plane)
+def _decode(
+    program: Program, prepared: Any, plane: jax.Array, schedule: Any, source: Any, lanes: Any, first: jax.Array
+):
+    return loops.decode(functools.partial(program.distribute, prepared), plane, schedule, source, lanes, first)
 
 
 @latest(PROGRAMS, static=1)
