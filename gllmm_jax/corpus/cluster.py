@@ -22,19 +22,19 @@ BATCH = 8
 PATIENCE = 5
 """Seconds that the head of a cluster may take to answer; Ray itself would try for many minutes."""
 
+JOINING = 60
+"""Seconds that joining a cluster may take, once its head has answered."""
+
 FRAME = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 """An empty frame of settings: the first that either side of HTTP/2 says (RFC 9113, section 3.4), as Ray's head does."""
 
 HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + FRAME
 """How a client begins."""
 
-COLOUR = re.compile("\x1b\\[[0-9;]*m")
-
-JOINING = 60
-"""Seconds that joining a cluster may take, once its head has answered."""
-
 THREADS = 4
 """Pictures at once in a worker that has an accelerator, which would wait for the host otherwise."""
+
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +138,7 @@ def reason(error: BaseException) -> str:
     """What a task met, in a line. Ray's own text holds its traceback, in colours for a terminal."""
     while (cause := getattr(error, "cause", None)) is not None:
         error = cause
-    first, *others = COLOUR.sub("", str(error)).strip().splitlines() or [type(error).__name__]
+    first, *others = _COLOUR.sub("", str(error)).strip().splitlines() or [type(error).__name__]
     return others[-1] if others and "its creation task" in first else first  # a worker that could not begin
 
 
@@ -156,7 +156,7 @@ def _check(address: str | None) -> None:
                 return  # the head answers in cipher
             head.sendall(HTTP2)
             answer = head.makefile("rb").read(len(FRAME))
-    except (OSError, UnicodeError) as error:
+    except (OSError, UnicodeError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error  # a timeout has none, and a name that is no name neither
         raise ConnectionError(f"no Ray cluster answers at {address}: {why}") from error
     if answer[3:4] != FRAME[3:4]:
