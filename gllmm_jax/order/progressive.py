@@ -17,10 +17,11 @@ from jax import lax
 from gllmm_jax.config import ModelConfig, Progressive
 from gllmm_jax.nn.progressive import ORDERS, Call, calls, fold, folded_size, guesses, known, row, subsampled
 from gllmm_jax.order.factorized import Factorized
-from gllmm_jax.order.hyper import nets
+from gllmm_jax.order.hyper import PROGRAMS, nets
 from gllmm_jax.order.schedule import Schedule, bucket
 from gllmm_jax.order.stage import Part, Stage
 from gllmm_jax.prob.distributions import Mixtures
+from gllmm_jax.programs import latest
 from gllmm_jax.twin import exact
 
 GROUP = 1024
@@ -114,11 +115,8 @@ class _Program:
     width: int  # channels of the call
 
     def prepare(self, stage: _Scale, part: _Call, plane: jax.Array) -> _Prepared:
-        """The features that the network gives for all blocks before one call."""
-        mixed = jnp.where(part.known[None, None] & stage.inside, plane.reshape(stage.guess.shape), stage.guess)
-        mixed = mixed.reshape(*mixed.shape[:2], -1)
-        x = exact.features(self.config, stage.nets, mixed, stage.size, jnp.asarray(part.step))
-        return _Prepared(stage.nets, part, x.reshape(-1, x.shape[-1]))
+        """See `stage.Program`."""
+        return _Prepared(stage.nets, part, _features(self.config, stage, part, plane))
 
     def distribute(self, prepared: _Prepared, plane: jax.Array, rows: jax.Array) -> Mixtures:
         """See `stage.Program`."""
@@ -127,3 +125,12 @@ class _Program:
         x = features.at[block].get(mode="promise_in_bounds")
         mix = exact.numbers(self.config, nets, x, call.place, call.first, self.width)
         return Mixtures(mix, nets.families)
+
+
+@latest(PROGRAMS, static=1)
+def _features(config: ModelConfig, stage: _Scale, part: _Call, plane: jax.Array) -> jax.Array:
+    """[blocks, F], what the network gives for all blocks before one call."""
+    mixed = jnp.where(part.known[None, None] & stage.inside, plane.reshape(stage.guess.shape), stage.guess)
+    mixed = mixed.reshape(*mixed.shape[:2], -1)
+    x = exact.features(config, stage.nets, mixed, stage.size, jnp.asarray(part.step))
+    return x.reshape(-1, x.shape[-1])

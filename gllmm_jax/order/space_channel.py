@@ -9,10 +9,11 @@ from jax import lax
 
 from gllmm_jax.config import CONTEXT_RADIUS as R
 from gllmm_jax.config import TAPS, ModelConfig
-from gllmm_jax.order.hyper import Hyper, Hyperprior, phi_of
+from gllmm_jax.order.hyper import PROGRAMS, Hyper, Hyperprior, phi_of
 from gllmm_jax.order.schedule import bucket, checkerboard
 from gllmm_jax.order.stage import Part, Stage
 from gllmm_jax.prob.distributions import Mixtures
+from gllmm_jax.programs import latest
 from gllmm_jax.twin import exact
 
 
@@ -58,11 +59,7 @@ class _Program:
 
     def prepare(self, stage: _Known, part: tuple, plane: jax.Array) -> _Prepared:
         """See `stage.Program`."""
-        if self.group == 0:
-            return _Prepared(*stage, None)
-        y_hat = plane.reshape(*stage.inside.shape[:2], -1)
-        far = exact.earlier_channels(self.config, stage.hyper.nets, y_hat, stage.inside, self.group)
-        return _Prepared(*stage, far.reshape(-1, far.shape[-1]))
+        return _Prepared(*stage, _far(self.config, self.group, stage, plane) if self.group else None)
 
     def distribute(self, prepared: _Prepared, plane: jax.Array, rows: jax.Array) -> Mixtures:
         """See `stage.Program`."""
@@ -79,3 +76,10 @@ class _Program:
         seen = phi_of(hyper, i, j), (i + j) % 2 == 1, far
         mix = exact.parameters(self.config, hyper.nets, taps, *seen, self.group)
         return Mixtures(mix, hyper.nets.families)
+
+
+@latest(PROGRAMS, static=2)
+def _far(config: ModelConfig, group: int, stage: _Known, plane: jax.Array) -> jax.Array:
+    y_hat = plane.reshape(*stage.inside.shape[:2], -1)
+    far = exact.earlier_channels(config, stage.hyper.nets, y_hat, stage.inside, group)
+    return far.reshape(-1, far.shape[-1])

@@ -20,7 +20,10 @@ class Program(Protocol):
     """Gives the distributions of a part of the walk. It is hashable, and its two functions can be traced."""
 
     def prepare(self, stage: Any, part: Any, plane: jax.Array) -> Any:
-        """What the groups of a part share, a tree of arrays, from the plane and from what stage and part know."""
+        """What the groups of a part share, a tree of arrays, from the plane and from what stage and part know.
+
+        Arrays of the stage are handed on as they are, without a copy: a program compiles what it calculates itself.
+        """
         ...
 
     def distribute(self, prepared: Any, plane: jax.Array, rows: jax.Array) -> Distributions:

@@ -129,12 +129,7 @@ def _known_pieces(part: Part) -> list[Schedule]:
 def _prepared(part: Part, known: Any, plane: jax.Array) -> tuple[Any, jax.Array]:
     """What the groups of a part share, and the first of its channels."""
     of_part, first = jax.device_put((part.known, np.int32(part.first)))
-    return _prepare(part.program, known, of_part, plane), first
-
-
-@latest(PROGRAMS, static=1)
-def _prepare(program: Program, known: Any, part: Any, plane: jax.Array) -> Any:
-    return program.prepare(known, part, plane)
+    return part.program.prepare(known, of_part, plane), first
 
 
 @latest(PROGRAMS, static=1)
