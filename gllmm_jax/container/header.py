@@ -24,7 +24,7 @@ BESIDE = 1 << 26, 8
 """Bytes of all chunks together, at most: so many, and so many a pixel, for transparency."""
 
 STREAM = 1 << 20, 64
-"""Bytes of the stream, at most: so many, and so many a pixel. Models have one to four latents a pixel."""
+"""Bytes of the stream, at most: so many, and so many a pixel. No preset has more than two latents a pixel."""
 
 _PADDED = 64
 """Pixels are counted after both sides are rounded up to its multiples, about as models pad them."""
