@@ -12,6 +12,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Int32, Shaped
 
+from gllmm_jax.layers.primitive import UpConv
+
 
 def within(size: Int32[Array, "2"], room: int, **parts: Int32[Array, "2"]) -> contextlib.AbstractContextManager[Any]:
     """A context manager: inside it convolutions see zeros beyond `size`, the rows and columns of the smaller plane.
@@ -23,7 +25,7 @@ def within(size: Int32[Array, "2"], room: int, **parts: Int32[Array, "2"]) -> co
 
     def bounded(call: Any, arguments: Any, options: Any, context: nn.module.InterceptorContext) -> Any:
         layer: Any = context.module
-        if isinstance(layer, nn.Conv | nn.ConvTranspose) and layer.kernel_size != (1, 1):
+        if isinstance(layer, nn.Conv | UpConv) and layer.kernel_size != (1, 1):
             x, *more = arguments
             ends = [parts[name] for name in layer.path if name in parts]
             arguments = inside(x, ends[0] if ends else size * (x.shape[1] // room)), *more

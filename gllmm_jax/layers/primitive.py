@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Shaped
 
-from gllmm_jax.layers.convolution import convolve, matmul
+from gllmm_jax.layers.convolution import convolve, convolve_up, matmul
 from gllmm_jax.prob.quantize import lower_bound
 
 LEAK = 0.2
@@ -72,17 +72,6 @@ def conv(
     return nn.Conv(features, (kernel, kernel), (stride, stride), padding, use_bias=bias, name=name, **form, **dtypes)
 
 
-def up_conv(features: int, kernel: int = 3, *, name: str | None = None, **dtypes: Any) -> nn.ConvTranspose:
-    """Convolution of the input spread to twice its size by zeros.
-
-    With a 3x3 kernel out[2i] sees x[i], and out[2i + 1] sees x[i] and x[i + 1]. With a 5x5 kernel out[2i] also sees
-    x[i - 1] and x[i + 1].
-    """
-    padding = ((kernel // 2, kernel // 2 + 1),) * 2
-    form = {"padding": padding, "promote_dtype": in_kernel_dtype}
-    return nn.ConvTranspose(features, (kernel, kernel), (2, 2), name=name, **form, **dtypes)
-
-
 def dense(features: int, *, bias: bool = True, name: str | None = None, **dtypes: Any) -> nn.Dense:
     """Affine layer over the last axis."""
     return nn.Dense(features, use_bias=bias, promote_dtype=in_kernel_dtype, name=name, **dtypes)
@@ -122,6 +111,31 @@ class Layer(nn.Module, kw_only=True):
     def conv(self, features: int, kernel: int = 3, **options: Any) -> nn.Conv:
         """`conv` in these dtypes."""
         return conv(features, kernel, **options, **self.dtypes)
+
+
+class UpConv(Layer, kw_only=True):
+    """[..., h, w, C] -> [..., 2h, 2w, features]: a convolution of the input spread by zeros, as Flax's `ConvTranspose`.
+
+    With a 3x3 kernel out[2i] sees x[i], and out[2i + 1] sees x[i] and x[i + 1]. With a 5x5 kernel out[2i] also sees
+    x[i - 1] and x[i + 1].
+    """
+
+    features: int
+    kernel_size: tuple[int, int] = (3, 3)
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*batch h w C"]) -> Float[Array, "*batch 2*h 2*w {self.features}"]:
+        shape = *self.kernel_size, x.shape[-1], self.features
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, self.param_dtype)
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), self.param_dtype)
+        x, kernel, bias = in_kernel_dtype(x, kernel, bias, dtype=self.dtype)
+        out = convolve_up(x.reshape(-1, *x.shape[-3:]), kernel)
+        return (out + in_rank_of(out, bias)).reshape(*x.shape[:-3], *out.shape[1:])
+
+
+def up_conv(features: int, kernel: int = 3, **options: Any) -> UpConv:
+    """`UpConv` with a square kernel; `options` are the name, and `dtype` and `param_dtype`, see `Layer`."""
+    return UpConv(features=features, kernel_size=(kernel, kernel), **options)
 
 
 class GDN(Layer, kw_only=True):

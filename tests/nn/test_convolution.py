@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from gllmm_jax.layers.convolution import LARGE, STRIP, convolve, matmul
+from gllmm_jax.layers.convolution import LARGE, STRIP, convolve, convolve_up, matmul
 
 
 def plain(x, kernel, strides, padding, precision=None):
@@ -40,6 +40,26 @@ def test_values_and_gradients_are_those_of_the_plain_form(shape, side, stride):
     _, wanted = jax.vjp(lambda x, kernel: plain(x, kernel, *form), x, kernel)
     np.testing.assert_array_equal(found, out)
     for a, b in zip(to_inputs(given), wanted(given), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("side", [3, 5, 7])
+@pytest.mark.parametrize("accelerator", [False, True])
+def test_an_up_convolution_is_the_plain_one_of_the_input_spread_by_zeros(side, accelerator, monkeypatch):
+    if accelerator:
+        monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    rng = np.random.default_rng(0)
+    x, kernel = rational(rng, 2, 66, 64, 2), rational(rng, side, side, 2, 4)
+    spread = np.zeros((2, 132, 128, 2), np.float32)
+
+    def wanted(x, kernel):
+        return plain(jnp.asarray(spread).at[:, ::2, ::2].set(x), kernel, (1, 1), ((side // 2, side // 2),) * 2)
+
+    found, to_inputs = jax.vjp(convolve_up, x, kernel)
+    out, gradients = jax.vjp(wanted, x, kernel)
+    np.testing.assert_array_equal(found, out)
+    given = rational(rng, *out.shape)
+    for a, b in zip(to_inputs(given), gradients(given), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
