@@ -18,23 +18,18 @@ table has the difference in rate to the first run, the mean over qualities, with
 over photographs). Runs that are in the file already are skipped.
 """
 
-import argparse
 import dataclasses
-import json
 import time
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from training_choices import settings
+from behind import CROP, Arguments, Scene, divided
 
-from gllmm_jax import cache, zoo
+from gllmm_jax import zoo
 from gllmm_jax.config import ModelConfig, Progressive
-from gllmm_jax.data.batches import ImageSource
-from gllmm_jax.data.photographs import items, split
 from gllmm_jax.nn.model import Model, apply, init_params
 from gllmm_jax.nn.quality import at_quality
 from gllmm_jax.objective import balance
@@ -42,33 +37,8 @@ from gllmm_jax.prob.quantize import add_noise
 from gllmm_jax.train.run import VALIDATION_QUALITIES
 from gllmm_jax.train.step import draw_qualities
 
-CROP = 256
 FROZEN = ("g_a", "g_s", "gain")
 RUN: dict[str, Any] = {"steps": 2000, "batch": 8, "learning_rate": 1e-3, "rounded": True, "seed": 0, "warm": False}
-
-
-def latents_of(config: ModelConfig, params: Any, files: list) -> list[np.ndarray]:
-    """y of every photograph and of its mirror image, before any gain, float16 [h, w, M]."""
-    analysis = jax.jit(lambda x: apply(config, params, x[None], method=Model.ungained)[0])
-    source, found = ImageSource(files, crop=CROP, cache_bytes=0), []
-    for index in range(len(files)):
-        image = source.load(index)
-        if image is not None:
-            height, width = (side // 64 * 64 for side in image.shape[:2])  # few shapes, few programs
-            for view in (image, image[:, ::-1]):
-                found.append(np.asarray(analysis(view[:height, :width].astype(np.float32) / 255), np.float16))
-    return found
-
-
-def held_out_crops(files: list, count: int) -> np.ndarray:
-    """uint8 [n, CROP, CROP, 3]: the same number of each photograph, `count` at most in all, one after the other."""
-    each, source, found = max(1, count // len(files)), ImageSource(files, crop=CROP, cache_bytes=0), []
-    for image in (source[index] for index in range(len(files))):
-        rows, columns = (range(0, length - CROP + 1, CROP) for length in image.shape[:2])
-        places = [(top, left) for top in rows for left in columns]
-        chosen = [places[i * len(places) // each] for i in range(each)]
-        found += [image[top : top + CROP, left : left + CROP] for top, left in chosen]
-    return np.stack(found)
 
 
 def rates(config: ModelConfig, params: Any, y: jax.Array, quality: Any, key: jax.Array | None, rounded: bool) -> Any:
@@ -150,44 +120,20 @@ def table(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     """The runs, a JSON line each, then the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--weights", default=zoo.DEFAULT, metavar="NAME|FILE")
-    parser.add_argument("--held-out", type=int, default=200, help="crops to judge on (%(default)s)")
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep what each run trained: NAME.npz")
-    parser.add_argument("--table", action="store_true", help="of the runs that there are")
-    parser.add_argument("runs", nargs="*", metavar="NAME: CHANGES")
-    args = parser.parse_args()
-    cache.enable()
-    lines = args.output.read_text().splitlines() if args.output.exists() else []
-    rows = [json.loads(line) for line in lines]
-    todo = [text.partition(":") for text in args.runs]
-    todo = [(name, settings(given.strip())) for name, _, given in todo if name not in {row["name"] for row in rows}]
-    if todo and not args.table:
-        weights = zoo.read(args.weights)
-        params = zoo.single(weights.params)
-        files, kept = split(items(args.data))
-        store = latents_of(weights.config, params, files)
-        crops = held_out_crops(kept, args.held_out)
-        held_out = jax.lax.map(
-            lambda x: apply(weights.config, params, x[None] / 255.0, method=Model.ungained)[0], crops.astype(np.float32)
-        )
-        print(f"{len(store)} views of photographs, {len(held_out)} held-out crops", flush=True)
-        for name, changes in todo:
-            how = RUN | {key: value for key, value in changes.items() if key in RUN}
-            fields = {key: value for key, value in changes.items() if key not in RUN}
+    args = Arguments((__doc__ or "").splitlines()[0], keep=True)
+    if args.todo:
+        scene = Scene(args.weights, args.data, args.held_out)
+        for name, changes in args.todo:
+            how, fields = divided(changes, RUN)
             if isinstance(fields.get("msp"), dict):
                 fields["msp"] = Progressive(**fields["msp"])
-            config = dataclasses.replace(weights.config, **fields)
-            row, trained = run(config, params, store, held_out, **how)
+            config = dataclasses.replace(scene.config, **fields)
+            row, trained = run(config, scene.params, scene.latents, scene.held_out, **how)
             if args.keep is not None:
                 zoo.save(args.keep / f"{name}.npz", zoo.Weights(name, config, trained, {}, {}))
-            rows.append({"name": name, "photographs": len(kept), **how, **row})
-            with args.output.open("a") as file:
-                file.write(json.dumps(rows[-1]) + "\n")
+            args.add(name, {"photographs": scene.photographs, **how, **row})
             print(f"{name}: {np.array(row['bpp']).mean(1).round(4)}, {row['seconds']:.3f} s a step", flush=True)
-    table(rows)
+    table(args.rows)
 
 
 if __name__ == "__main__":
