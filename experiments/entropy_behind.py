@@ -6,12 +6,13 @@
 
 A run is named, and what it changes comes after a colon: fields of the model, or `steps`, `batch`, `learning_rate`,
 `rounded` (whether y is rounded in training, as in a file, or noisy), `warm`. A run begins with random parameters; one
-that is warm begins with those of the weights in all layers but the last, which has other outputs for another mixture:
+that is warm begins with those of the weights. If its mixture is another, each component begins as one of the weights'
+mixture, with the mean, the standard deviation and the weight of that:
 
     ... "GLLMM: warm=True" "GMM3: warm=True, families=('gaussian',), components=3"
 
-g_a of every training photograph, and of its
-mirror image, is calculated once, so a step is that of the entropy model alone.
+g_a of every training photograph, and of its mirror image, is calculated once, so a step is that of the entropy model
+alone.
 
 Rates are those of rounded latents at five qualities, on held-out crops of 256x256, several of each photograph. The
 table has the difference in rate to the first run, the mean over qualities, with its 95 % confidence interval (bootstrap
@@ -41,6 +42,27 @@ FROZEN = ("g_a", "g_s", "gain")
 RUN: dict[str, Any] = {"steps": 2000, "batch": 8, "learning_rate": 1e-3, "rounded": True, "seed": 0, "warm": False}
 
 
+DEVIATION = {"gaussian": 1.0, "laplace": 2**0.5, "logistic": np.pi / 3**0.5}
+"""Standard deviation of each density of scale one."""
+
+
+def last_kernel(kernel: np.ndarray, before: ModelConfig, after: ModelConfig) -> np.ndarray:
+    """The last kernel [hidden, P M] of an entropy net, made for another mixture, of one family.
+
+    The old mixture has one component of each family. Component c of the new one begins with the mean, the standard
+    deviation and the weight's logit of component c.
+    """
+    if (before.families, before.components) == (after.families, after.components):
+        return kernel
+    assert before.components == 1 and after.components <= len(before.families) and len(after.families) == 1
+    numbers, groups = kernel.reshape(len(kernel), -1, before.latents), []
+    for c in range(after.components):
+        wider = DEVIATION[before.families[c]] / DEVIATION[after.families[0]]
+        groups += [numbers[:, c - len(before.families)]] if after.components > 1 else []
+        groups += [numbers[:, 2 * c], numbers[:, 2 * c + 1] * wider]
+    return np.stack(groups, axis=1).reshape(len(kernel), -1)
+
+
 def rates(config: ModelConfig, params: Any, y: jax.Array, quality: Any, key: jax.Array | None, rounded: bool) -> Any:
     """Bits per pixel [B] of y [B, h, w, M] before any gain; with a key z is noisy, and so is y unless `rounded`."""
     params = at_quality(params, quality)
@@ -54,16 +76,17 @@ def rates(config: ModelConfig, params: Any, y: jax.Array, quality: Any, key: jax
     return sum(apply(config, params, y, z, method=Model.bits)) / (y.shape[1] * y.shape[2] * config.stride**2)
 
 
-def run(
-    config: ModelConfig, given: Any, store: list[np.ndarray], held_out: jax.Array, **how: Any
-) -> tuple[dict[str, Any], Any]:
+def run(config: ModelConfig, scene: Scene, **how: Any) -> tuple[dict[str, Any], Any]:
     """Bits per pixel of every held-out crop at every quality, [5][n], and seconds a step; and the parameters."""
     key, rng, side = jax.random.key(how["seed"]), np.random.default_rng(how["seed"]), CROP // config.stride
+    given, store = scene.params, scene.latents
     frozen = {part: given[part] for part in FROZEN if part in given}
     fresh = {part: tree for part, tree in init_params(config, key).items() if part not in FROZEN}
     if how["warm"]:
         last = f"dense{len(config.hidden)}"
-        fresh |= {part: given[part] for part in fresh} | {"entropy": given["entropy"] | {last: fresh["entropy"][last]}}
+        kernel = last_kernel(np.asarray(given["entropy"][last]["kernel"]), scene.config, config)
+        fresh = {part: given[part] for part in fresh}
+        fresh["entropy"] = given["entropy"] | {last: {"kernel": jnp.asarray(kernel)}}
     rate = config.rate
     assert rate is not None
     optimizer = optax.chain(
@@ -92,7 +115,7 @@ def run(
         params, state = jax.block_until_ready(step(params, state, np.stack(crops), jax.random.fold_in(key, number)))
         taken.append(time.perf_counter() - begun)
     judge = jax.jit(lambda y, quality: rates(config, frozen | params, y[None], quality, None, rounded=True)[0])
-    bpp = [[float(judge(y, quality)) for y in held_out] for quality in VALIDATION_QUALITIES]
+    bpp = [[float(judge(y, quality)) for y in scene.held_out] for quality in VALIDATION_QUALITIES]
     row = {"seconds": float(np.median(taken)), "parameters": zoo.count(fresh), "bpp": bpp}
     return row, frozen | params
 
@@ -128,7 +151,7 @@ def main() -> None:
             if isinstance(fields.get("msp"), dict):
                 fields["msp"] = Progressive(**fields["msp"])
             config = dataclasses.replace(scene.config, **fields)
-            row, trained = run(config, scene.params, scene.latents, scene.held_out, **how)
+            row, trained = run(config, scene, **how)
             if args.keep is not None:
                 zoo.save(args.keep / f"{name}.npz", zoo.Weights(name, config, trained, {}, {}))
             args.add(name, {"photographs": scene.photographs, **how, **row})

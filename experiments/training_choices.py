@@ -4,8 +4,9 @@
         "adam, 2e-4: learning_rate=2e-4" "soap, 2e-4: learning_rate=2e-4, optimizer='soap'"
 
 Each run has as many steps as fit in the seconds at its median step, timed before it, and a rate that falls to zero.
-`steps=540` among the settings gives their number instead, for a run beside other work. The loss is that of `train` over
-five qualities, on the first held-out crops. Runs that are in the file already are skipped.
+`steps=540` among the settings gives their number instead, for a run beside other work. `quality=128` trains for that
+quality alone, out of 0 to 255: beside a run for all, it tells the price of one model for every quality. The loss is
+that of `train` over five qualities, on the first held-out crops. Runs that are in the file already are skipped.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gllmm_jax import cache, zoo
@@ -26,7 +28,7 @@ from gllmm_jax.data.photographs import items, split
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.train.run import VALIDATION_QUALITIES
 from gllmm_jax.train.start import from_weights
-from gllmm_jax.train.step import create_state, make_eval_step, make_train_step
+from gllmm_jax.train.step import create_state, make_eval_step, make_update
 
 MODEL, RATE = PRESETS["light-vr"], VariableRate()
 BASE: dict[str, Any] = {"batch": 4, "crop": 256, "schedule": "linear", "clip": 0.5, "ema": 0.99}
@@ -34,13 +36,20 @@ TIMED = 24
 """Steps whose median says how many fit; a third of them are not counted."""
 
 
-def run(config: TrainConfig, params: Any, files: list, held_out: np.ndarray, seconds: float | None) -> dict[str, Any]:
-    """One run: steps, seconds a step, validation loss, and bpp and PSNR at each quality.
+def run(
+    config: TrainConfig,
+    params: Any,
+    files: list,
+    held_out: np.ndarray,
+    seconds: float | None,
+    quality: float | None = None,
+) -> dict[str, Any]:
+    """One run: steps, seconds a step, validation loss; and loss, bpp and PSNR at each quality.
 
     The steps are the config's, or as many as fit in the seconds.
     """
     batches = Batches(files, seed=config.seed, share=(0, 1), batch=config.batch, crop=config.crop)
-    step = make_train_step(MODEL, config)
+    step = jax.jit(make_update(MODEL, config, quality=quality), donate_argnums=0)
     assert config.steps is not None
 
     def advance(steps: int, whole: int | None) -> tuple[Any, float]:
@@ -48,7 +57,7 @@ def run(config: TrainConfig, params: Any, files: list, held_out: np.ndarray, sec
         state, taken = create_state(config, params, jax.random.PRNGKey(config.seed)), []
         for number in range(steps):
             images, begun = next(batches), time.perf_counter()
-            state, metrics = step(state, images, number / whole if whole else 0.0)
+            state, metrics = step(state, images, jnp.float32(number / whole if whole else 0.0))
             jax.block_until_ready(metrics)
             taken.append(time.perf_counter() - begun)
         return state, statistics.median(taken[steps // 3 :])
@@ -89,10 +98,10 @@ def main() -> None:
     for name, _, given in (text.partition(":") for text in args.runs):
         if name not in done:
             changed = BASE | settings(given.strip())
-            seconds = None if "steps" in changed else args.seconds
+            seconds, quality = None if "steps" in changed else args.seconds, changed.pop("quality", None)
             changed.setdefault("steps", 1)
             config = TrainConfig(data=args.data, lmbda=(RATE.lowest, RATE.highest), **changed)
-            row = {"name": name, "settings": given.strip(), **run(config, params, files, held_out, seconds)}
+            row = {"name": name, "settings": given.strip(), **run(config, params, files, held_out, seconds, quality)}
             with args.output.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(f"{name}: {row['steps']} steps of {row['seconds']:.3f} s, loss {row['loss']:.4f}", flush=True)

@@ -106,13 +106,18 @@ def _metrics(terms: Terms) -> Metrics:
             "psnr": 10 * jnp.log10(255.0**2 / terms.mse)}  # fmt: skip
 
 
-def make_update(model: ModelConfig, config: TrainConfig, *, axis_name: str | None = None) -> Update:
+def make_update(
+    model: ModelConfig, config: TrainConfig, *, axis_name: str | None = None, quality: float | None = None
+) -> Update:
     """(state, images, progress) -> (state, metrics): one step, a pure function to jit, pmap or shard_map.
 
     Images are uint8 [B, h, w, 3] with sides that are multiples of 64 (`TypeError` if they are floats). Progress is a
     scalar in [0, 1]. Metrics are float32 scalars: loss, bpp, bpp_y, bpp_z, mse, psnr (of the mean MSE), grad_norm
     (before clipping), lr, skipped. A step whose gradient is not finite has `skipped` 1, and changes only the step's
     number. All other steps have `skipped` 0.
+
+    With a variable rate each image has a quality of its own, drawn from the state's key; with a `quality` from 0 to 255
+    all images have this one.
 
     With an `axis_name` each device of that axis has its own B images of a batch, in the order of the axis, and the same
     state. Gradients and metrics are means over the axis. Without an `axis_name` the images are the whole batch, also if
@@ -130,7 +135,8 @@ def make_update(model: ModelConfig, config: TrainConfig, *, axis_name: str | Non
         noisy, settled = progress < config.noise, progress >= 1.0 - config.settle
 
         def loss(params: Any) -> tuple[jax.Array, Terms]:
-            return loss_fn(params, x, keys, noisy, settled, model=model, config=config)
+            chosen = None if quality is None else jnp.full(len(x), quality, jnp.float32)
+            return loss_fn(params, x, keys, noisy, settled, model=model, config=config, quality=chosen)
 
         gradients, terms = jax.grad(loss, has_aux=True)(params)
         if axis_name is not None:
