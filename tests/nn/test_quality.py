@@ -11,10 +11,11 @@ import pytest
 
 from gllmm_jax.config import Progressive, TrainConfig, VariableRate
 from gllmm_jax.nn.model import Model, init_params
-from gllmm_jax.nn.quality import at_index, at_quality, interpolate
+from gllmm_jax.nn.quality import ROWS, at_index, at_quality, interpolate
 from gllmm_jax.objective import balance
+from gllmm_jax.optimizer.state import create_state
 from gllmm_jax.presets import PRESETS
-from gllmm_jax.train.step import draw_qualities, loss_fn
+from gllmm_jax.train.step import draw_qualities, loss_fn, make_update
 from tests.compiled import apply
 from tests.parameters import random_params
 
@@ -99,6 +100,15 @@ def test_the_loss_is_the_balanced_mean_over_qualities(photograph):
     assert float(terms.bpp_y + terms.bpp_z) == pytest.approx(float(bpp.mean()), rel=1e-4)
     with pytest.raises(ValueError, match="needs a quality, or a key"):
         loss_fn(params(TINY), x, None, model=TINY, config=config)
+
+
+def test_a_step_for_one_quality_moves_the_anchors_around_it_alone(photograph):
+    config, before = TrainConfig("", lmbda=(0.001, 0.1), steps=1, warmup=0.0), params(TINY)
+    update = jax.jit(make_update(TINY, config, quality=40.0))  # between the first anchor and the second
+    state, _ = update(create_state(config, before, jax.random.PRNGKey(0)), photograph(64, 64)[None], 0.0)
+    leaves = zip(jax.tree.leaves_with_path(before), jax.tree.leaves(state.params), strict=True)
+    moved = [np.any(a != b, axis=1).tolist() for (path, a), b in leaves if path[-1].key == ROWS]
+    assert moved and all(rows == [True, True, False, False] for rows in moved)
 
 
 def test_qualities_are_drawn_evenly_and_the_ends_more_often():
