@@ -1,6 +1,7 @@
 """What the trials behind frozen transforms share: latents of photographs, and named runs in a file of JSON lines."""
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 from training_choices import settings
 
 from gllmm_jax import cache, zoo
@@ -68,9 +70,12 @@ class Scene:
 
 
 class Arguments:
-    """The command line. `rows` are the runs that are in the file, `todo` the others by name, with what they change."""
+    """The command line, for runs with the values of `run`.
 
-    def __init__(self, title: str, *, keep: bool = False) -> None:
+    `rows` are the runs that are in the file. `todo` are the others: name, values of `run`, changed fields of the model.
+    """
+
+    def __init__(self, title: str, run: dict[str, Any], *, keep: bool = False) -> None:
         parser = argparse.ArgumentParser(description=title)
         parser.add_argument("--data", required=True)
         parser.add_argument("--weights", default=zoo.DEFAULT, metavar="NAME|FILE")
@@ -88,7 +93,9 @@ class Arguments:
         self.rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
         known, named = {row["name"] for row in self.rows}, [text.partition(":") for text in given.runs]
         missing = [] if given.table else [(name, text) for name, _, text in named if name not in known]
-        self.todo = [(name, settings(text.strip())) for name, text in missing]
+        self.todo = [(name, *divided(settings(text.strip()), run)) for name, text in missing]
+        if not self.todo and not self.rows:
+            parser.error(f"there are no runs, neither given nor in {self.output}")
 
     def add(self, name: str, row: dict[str, Any]) -> None:
         """A run that has ended."""
@@ -97,7 +104,18 @@ class Arguments:
             file.write(json.dumps(self.rows[-1]) + "\n")
 
 
+def schedule(peak: float, steps: int) -> optax.Schedule:
+    """A fiftieth of the steps to warm up, then a cosine to zero."""
+    return optax.warmup_cosine_decay_schedule(0.0, peak, max(steps // 50, 1), max(steps, 2))
+
+
 def divided(changes: dict[str, Any], run: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a run changes: the values of `run` with its own in place, and fields of the model."""
+    """What a run changes: the values of `run` with its own in place, and fields of the model.
+
+    Raises `SystemExit` if the model has no such field.
+    """
+    fields = {field.name for field in dataclasses.fields(ModelConfig)}
+    if unknown := sorted(set(changes) - set(run) - fields):
+        raise SystemExit(f"neither runs nor models have {', '.join(unknown)}")
     own = {key: value for key, value in changes.items() if key in run}
     return run | own, {key: value for key, value in changes.items() if key not in run}

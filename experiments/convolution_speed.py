@@ -2,8 +2,8 @@
 
     python experiments/convolution_speed.py
 
-Eight images. The kernel's gradient as XLA makes it, and as `layers.convolution` does (the same but on one CPU). Medians
-of calls after the first.
+Eight images. The kernel's gradient as XLA makes it, and as `layers.convolution` does (the same but on one CPU). Then
+up-convolutions with 5x5 kernels of one image, in milliseconds. Medians of calls after the first.
 """
 
 import argparse
@@ -14,11 +14,14 @@ from collections.abc import Callable
 import jax
 from jax import lax
 
-from gllmm_jax.layers.convolution import convolve
+from gllmm_jax.layers.convolution import convolve, convolve_up
 
 BATCH = 8
 SHAPES = ((128, 128, 3, 1), (64, 128, 3, 1), (64, 512, 3, 1), (32, 128, 3, 1), (128, 128, 3, 2), (64, 128, 1, 1))
 """Side of the plane, channels that come out of 128, side of the kernel, stride."""
+
+INPUTS = ((32, 48), (64, 96), (128, 192))
+"""Planes that an up-convolution doubles."""
 
 
 def seconds(function: Callable[..., jax.Array], *arrays: jax.Array, repeats: int) -> float:
@@ -62,6 +65,13 @@ def main() -> None:
         name = f"{side}x{side}, 128 -> {features}, {size}x{size} kernel, stride {stride}"
         speeds = [flops / seconds(call, x, kernel, gradient, repeats=repeats) / 1e9 for call in calls]
         print(f"{name:34} " + " ".join(f"{speed:8.0f}" for speed in speeds), flush=True)
+    print(f"\n{'up-convolution, milliseconds':34} {'XLA':>8} {'layers.convolution':>20}")
+    kernel = jax.random.normal(jax.random.key(0), (5, 5, 128, 128))
+    for height, width in INPUTS:
+        x = jax.random.normal(jax.random.key(1), (1, height, width, 128))
+        forms = (lambda x, k: lax.conv_transpose(x, k, (2, 2), ((2, 3), (2, 3)))), convolve_up
+        plain_ms, ours_ms = (1e3 * seconds(form, x, kernel, repeats=repeats) for form in forms)
+        print(f"{f'{height}x{width}, 128 -> 128':34} {plain_ms:8.1f} {ours_ms:20.1f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 """Networks of a trained codec as programs for others: StableHLO by `jax.export`, and ONNX by jax2onnx.
 
 The programs hold their parameters, calculate in float32, and take and give arrays in the layouts of `nn.model.Model`.
-StableHLO needs neither Flax nor this package: `jax.export.deserialize(bytearray(data)).call(x)`. It takes pictures of
-any size, on a CPU, a GPU or a TPU. An ONNX program takes one size.
+StableHLO needs neither Flax nor this package: `export.deserialize(bytearray(data)).call(x)`. It takes pictures of any
+size, on a CPU, a GPU or a TPU. An ONNX program takes one size.
 
-    >>> import gllmm_jax.zoo as zoo, jax, numpy as np
+    >>> import gllmm_jax.zoo as zoo, numpy as np
+    >>> from jax import export
     >>> from gllmm_jax.foreign.networks import of_quality, stablehlo
     >>> weights = zoo.read()
     >>> data = stablehlo(weights.config, of_quality(weights, 128), "hyper_analysis")
-    >>> jax.export.deserialize(bytearray(data)).call(np.zeros((1, 8, 12, 320), np.float32)).shape
+    >>> export.deserialize(bytearray(data)).call(np.zeros((1, 8, 12, 320), np.float32)).shape
     (1, 2, 3, 64)
 
 These are the float networks. The integer twin decodes a `.gllm` file. It does not leave this package.
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import export
 
 from gllmm_jax import zoo
 from gllmm_jax.config import HYPER_STRIDE, ModelConfig
@@ -86,17 +88,17 @@ def stablehlo(config: ModelConfig, params: Any, name: str, *, size: tuple[int, i
     if size is None and not takes_any_size(config, name):
         raise ValueError(f"{name} of this model depends on the size of the latents: give that of the pictures")
     _check(config, size)
-    side, scope = config.stride * HYPER_STRIDE, jax.export.SymbolicScope()
+    side, scope = config.stride * HYPER_STRIDE, export.SymbolicScope()
 
     def shape(stride: int, channels: int) -> jax.ShapeDtypeStruct:
         if size is not None:
             return jax.ShapeDtypeStruct((1, size[0] // stride, size[1] // stride, channels), jnp.float32)
         each = side // stride
-        symbolic = jax.export.symbolic_shape(f"b, {each}*h, {each}*w, {channels}", scope=scope)
+        symbolic = export.symbolic_shape(f"b, {each}*h, {each}*w, {channels}", scope=scope)
         return jax.ShapeDtypeStruct(symbolic, jnp.float32)
 
     function = jax.jit(lambda *arrays: apply(config, params, *arrays, method=method))
-    exported = jax.export.export(function, platforms=PLATFORMS)(*(shape(*one) for one in takes))
+    exported = export.export(function, platforms=PLATFORMS)(*(shape(*one) for one in takes))
     try:
         return bytes(exported.serialize())
     except ImportError as error:
@@ -107,10 +109,11 @@ def onnx(config: ModelConfig, params: Any, name: str, *, size: tuple[int, int]) 
     """A network in ONNX format, for one picture of `size` (height, width), multiples of 64.
 
     Raises `ImportError` without the extra `onnx`; `KeyError` as `stablehlo` does; `ValueError` for other sizes, and if
-    jax2onnx fails, as on up-convolutions of Flax.
+    jax2onnx fails or writes what ONNX's own checker refuses.
     """
     try:
         from jax2onnx import to_onnx
+        from onnx import checker
     except ImportError as error:
         raise ImportError("ONNX is written by jax2onnx: pip install 'gllmm-jax[onnx]'") from error
     _check(config, size)
@@ -119,6 +122,7 @@ def onnx(config: ModelConfig, params: Any, name: str, *, size: tuple[int, int]) 
     inputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
     try:
         model = to_onnx(lambda *arrays: apply(config, params, *arrays, method=method), inputs)
-    except Exception as error:  # an error of any jax2onnx plugin
+        checker.check_model(model, full_check=True)
+    except Exception as error:  # an error of any jax2onnx plugin, or the checker's
         raise ValueError(f"jax2onnx cannot take {name}: {error}") from error
     return model.SerializeToString()

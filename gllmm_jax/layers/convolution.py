@@ -77,7 +77,7 @@ def matmul(
     x: Float[Array, "*batch in"], kernel: Float[Array, "in out"], precision: Any = None
 ) -> Float[Array, "*batch out"]:
     """The product of x and kernel, with x as a matrix: the product in its gradient is faster than with more axes."""
-    return lax.dot(x.reshape(-1, x.shape[-1]), kernel, precision=precision).reshape(*x.shape[:-1], -1)
+    return lax.dot(x.reshape(-1, x.shape[-1]), kernel, precision=precision).reshape(*x.shape[:-1], kernel.shape[-1])
 
 
 def _plain(x, kernel, strides, padding, precision):

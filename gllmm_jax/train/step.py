@@ -117,12 +117,14 @@ def make_update(
     number. All other steps have `skipped` 0.
 
     With a variable rate each image has a quality of its own, drawn from the state's key; with a `quality` from 0 to 255
-    all images have this one.
+    all images have this one. Raises `ValueError` for another quality, and for any if the model has no variable rate.
 
     With an `axis_name` each device of that axis has its own B images of a batch, in the order of the axis, and the same
     state. Gradients and metrics are means over the axis. Without an `axis_name` the images are the whole batch, also if
     `jax.jit` shards them.
     """
+    if quality is not None and (model.rate is None or not 0 <= quality <= QUALITIES - 1):
+        raise ValueError(f"a quality is from 0 to {QUALITIES - 1}, for a model with a variable rate, not {quality}")
     optimizer = make_optimizer(config)
 
     def update(state: TrainState, images: jax.Array, progress: jax.Array) -> tuple[TrainState, Metrics]:

@@ -7,21 +7,23 @@ import sys
 import jax
 import numpy as np
 import pytest
+from jax import export
 
 from gllmm_jax import zoo
 from gllmm_jax.cli import main
 from gllmm_jax.config import VariableRate
 from gllmm_jax.foreign.networks import networks, of_quality, onnx, stablehlo, takes_any_size
 from gllmm_jax.nn.model import apply
-from tests.codec.twins import BOARD, FAST, PLAIN
+from tests.codec.twins import BOARD, ELIC, FAST, PLAIN
 from tests.parameters import random_params
 
 LONE = """
 import sys
 sys.modules["flax"] = sys.modules["gllmm_jax"] = None
 import jax, numpy as np
+from jax import export
 arrays = np.load(sys.argv[2])
-made = jax.tree.leaves(jax.export.deserialize(open(sys.argv[1], "rb").read()).call(*arrays.values()))
+made = jax.tree.leaves(export.deserialize(open(sys.argv[1], "rb").read()).call(*arrays.values()))
 np.savez(sys.argv[3], *map(np.asarray, made))
 """
 
@@ -45,7 +47,7 @@ def close(theirs, own):
 
 def loaded(data):
     """The function that a program is."""
-    return jax.export.deserialize(bytearray(data)).call
+    return export.deserialize(bytearray(data)).call
 
 
 def test_a_process_without_flax_runs_them(tmp_path, mu_file):
@@ -103,7 +105,7 @@ def test_what_there_is_not(tmp_path, mu_file, capsys):
     assert "has one quality" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["analysis", "synthesis", "hyper_analysis"])
+@pytest.mark.parametrize("name", ["analysis", "synthesis", "hyper_analysis", "hyper_synthesis", "distributions"])
 def test_onnx_runtime_runs_them(name):
     pytest.importorskip("jax2onnx", reason="needs the extra onnx")
     runtime = pytest.importorskip("onnxruntime")
@@ -114,3 +116,9 @@ def test_onnx_runtime_runs_them(name):
     found = session.run(None, {given.name: array for given, array in zip(session.get_inputs(), arrays, strict=True)})
     for theirs, own in zip(found, ours(PLAIN, params, name, arrays), strict=True):
         close(theirs, own)
+
+
+def test_what_onnx_refuses_is_an_error():
+    pytest.importorskip("jax2onnx", reason="needs the extra onnx")
+    with jax.numpy_rank_promotion("allow"), pytest.raises(ValueError, match="jax2onnx cannot take distributions: "):
+        onnx(ELIC, random_params(ELIC), "distributions", size=(64, 128))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -56,6 +57,17 @@ def test_up_conv():
     np.testing.assert_allclose(out[0, :, 0, 0], expected)
     out = apply(primitive.up_conv(1), jnp.asarray(x).reshape(1, 1, 3, 1), kernel=along.transpose(1, 0, 2, 3))
     np.testing.assert_allclose(out[0, 0, :, 0], expected)
+
+
+def test_up_conv_is_the_layer_of_flax():
+    """Its parameters, their start and its values; and the dtype that is asked for."""
+    x, form = jax.random.normal(jax.random.key(1), (2, 5, 7, 3)), {"padding": ((2, 3), (2, 3))}
+    theirs, own = nn.ConvTranspose(4, (5, 5), (2, 2), **form), primitive.up_conv(4, 5)
+    params = own.init(jax.random.key(0), x)
+    jax.tree.map(np.testing.assert_array_equal, params, theirs.init(jax.random.key(0), x))
+    np.testing.assert_allclose(own.apply(params, x), theirs.apply(params, x), atol=1e-5)
+    assert primitive.up_conv(4, 5, dtype=jnp.bfloat16).apply(params, x).dtype == jnp.bfloat16
+    assert own.apply(params, x[:0]).shape == (0, 10, 14, 4)
 
 
 @pytest.mark.parametrize("block", [2, 4])

@@ -109,6 +109,9 @@ def test_a_step_for_one_quality_moves_the_anchors_around_it_alone(photograph):
     leaves = zip(jax.tree.leaves_with_path(before), jax.tree.leaves(state.params), strict=True)
     moved = [np.any(a != b, axis=1).tolist() for (path, a), b in leaves if path[-1].key == ROWS]
     assert moved and all(rows == [True, True, False, False] for rows in moved)
+    for model, quality in ((TINY, 256), (TINY, math.nan), (dataclasses.replace(TINY, rate=None), 40.0)):
+        with pytest.raises(ValueError, match="a quality is from 0 to 255, for a model with a variable rate"):
+            make_update(model, config, quality=quality)
 
 
 def test_qualities_are_drawn_evenly_and_the_ends_more_often():
