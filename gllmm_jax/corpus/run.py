@@ -64,13 +64,13 @@ def compress(
     done = {one["name"]: one["output"] for one in table.with_files(packed, found) if not one["error"]}
     job = _job(packed, None if parquet else pictures, model=model, psnr=psnr)
     odd = [name for name in names if not is_text(name)]
-    with joined(ray_address, workers) as cluster:
-        if parquet:
-            cluster.run(of_rows(cluster, pictures, names, columns, set(done)), Compressor, job, packed, ROWS)
-        else:
-            todo = [one for one in outputs(names, ".gllm", done=done).items() if is_text(one[0])]
-            if todo:
-                cluster.run(by_size(cluster, pictures, todo), Compressor, job, packed, ROWS)
+    todo = [] if parquet else [one for one in outputs(names, ".gllm", done=done).items() if is_text(one[0])]
+    if parquet or todo:
+        with joined(ray_address, workers) as cluster:
+            data = (
+                of_rows(cluster, pictures, names, columns, set(done)) if parquet else by_size(cluster, pictures, todo)
+            )
+            cluster.run(data, Compressor, job, packed, ROWS)
     failed = [table.row(ascii(name), error="its name is no text") for name in odd]
     return table.summed(table.with_files(packed, table.rows(packed)[0]) + failed)
 
