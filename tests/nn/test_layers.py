@@ -61,12 +61,14 @@ def test_up_conv():
 
 def test_up_conv_is_the_layer_of_flax():
     """Its parameters, their start and its values; and the dtype that is asked for."""
-    x, form = jax.random.normal(jax.random.key(1), (2, 5, 7, 3)), {"padding": ((2, 3), (2, 3))}
-    theirs, own = nn.ConvTranspose(4, (5, 5), (2, 2), **form), primitive.up_conv(4, 5)
+    x = jax.random.normal(jax.random.key(1), (2, 5, 7, 3))
+    theirs: Any = nn.ConvTranspose(4, (5, 5), (2, 2), padding=((2, 3), (2, 3)))
+    own: Any = primitive.up_conv(4, 5)
     params = own.init(jax.random.key(0), x)
     jax.tree.map(np.testing.assert_array_equal, params, theirs.init(jax.random.key(0), x))
     np.testing.assert_allclose(own.apply(params, x), theirs.apply(params, x), atol=1e-5)
-    assert primitive.up_conv(4, 5, dtype=jnp.bfloat16).apply(params, x).dtype == jnp.bfloat16
+    half: Any = primitive.up_conv(4, 5, dtype=jnp.bfloat16)
+    assert half.apply(params, x).dtype == jnp.bfloat16
     assert own.apply(params, x[:0]).shape == (0, 10, 14, 4)
 
 
