@@ -43,5 +43,5 @@ def name_ends(axes: Any, ends: Sequence[End]) -> None:
             va="center",
             color=end.colour,
             fontweight="bold" if end.own else "normal",
-            arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), "color": end.colour, "linestyle": ":"},
+            arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), "color": end.colour, "linestyle": ":", "alpha": 0.6},
         )

@@ -60,7 +60,7 @@ def rate_distortion(
     ours: Sequence[str] = (),
     max_bpp: float | None = None,
     quality: str = "PSNR (dB)",
-    title: str = "",
+    title: str = "Rate and distortion",
 ) -> Figure:
     """Rate-distortion curves. Each is named right of the plot, in its colour. Those in `ours` are bold.
 
