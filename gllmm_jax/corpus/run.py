@@ -67,9 +67,10 @@ def compress(
     todo = [] if parquet else [one for one in outputs(names, ".gllm", done=done).items() if is_text(one[0])]
     if parquet or todo:
         with joined(ray_address, workers) as cluster:
-            data = (
-                of_rows(cluster, pictures, names, columns, set(done)) if parquet else by_size(cluster, pictures, todo)
-            )
+            if parquet:
+                data = of_rows(cluster, pictures, names, columns, set(done))
+            else:
+                data = by_size(cluster, pictures, todo)
             cluster.run(data, Compressor, job, packed, ROWS)
     failed = [table.row(ascii(name), error="its name is no text") for name in odd]
     return table.summed(table.with_files(packed, table.rows(packed)[0]) + failed)
