@@ -104,9 +104,10 @@ class Arguments:
             file.write(json.dumps(self.rows[-1]) + "\n")
 
 
-def schedule(peak: float, steps: int) -> optax.Schedule:
-    """A fiftieth of the steps to warm up, then a cosine to zero."""
-    return optax.warmup_cosine_decay_schedule(0.0, peak, max(steps // 50, 1), max(steps, 2))
+def optimizer(peak: float, steps: int) -> optax.GradientTransformation:
+    """Adam with clipping; the rate warms up for a fiftieth of the steps, then falls to zero as a cosine."""
+    schedule = optax.warmup_cosine_decay_schedule(0.0, peak, max(steps // 50, 1), max(steps, 2))
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
 
 
 def divided(changes: dict[str, Any], run: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

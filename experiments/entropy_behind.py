@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from behind import CROP, Arguments, Scene, schedule
+from behind import CROP, Arguments, Scene, optimizer
 
 from gllmm_jax import zoo
 from gllmm_jax.config import ModelConfig, Progressive
@@ -95,10 +95,7 @@ def run(config: ModelConfig, scene: Scene, **how: Any) -> tuple[dict[str, Any], 
         fresh["entropy"] = given["entropy"] | {last: {"kernel": jnp.asarray(kernel)}}
     rate = config.rate
     assert rate is not None
-    optimizer = optax.chain(
-        optax.clip_by_global_norm(1.0),
-        optax.adam(schedule(how["learning_rate"], how["steps"])),
-    )
+    adam = optimizer(how["learning_rate"], how["steps"])
 
     def loss(params: Any, y: jax.Array, key: jax.Array) -> jax.Array:
         quality = draw_qualities(key, len(y))
@@ -108,10 +105,10 @@ def run(config: ModelConfig, scene: Scene, **how: Any) -> tuple[dict[str, Any], 
     @jax.jit
     def step(params: Any, state: Any, y: jax.Array, key: jax.Array) -> Any:
         gradient = jax.grad(loss)(params, y.astype(jnp.float32), key)
-        updates, state = optimizer.update(gradient, state)
+        updates, state = adam.update(gradient, state)
         return optax.apply_updates(params, updates), state
 
-    params, state, taken = fresh, optimizer.init(fresh), []
+    params, state, taken = fresh, adam.init(fresh), []
     for number in range(how["steps"]):
         crops = []
         for index in rng.integers(len(store), size=how["batch"]):

@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from behind import CROP, Arguments, Scene, schedule
+from behind import CROP, Arguments, Scene, optimizer
 
 from gllmm_jax.config import ModelConfig
 from gllmm_jax.evaluate.cost import costs
@@ -51,10 +51,7 @@ def run(config: ModelConfig, scene: Scene, **how: Any) -> dict[str, Any]:
     given, side, stride = scene.params, CROP // config.stride, config.stride
     assert rate is not None
     params = init_params(config, key)["g_s"] | {KEPT: given["g_s"][KEPT]}
-    optimizer = optax.chain(
-        optax.clip_by_global_norm(1.0),
-        optax.adam(schedule(how["learning_rate"], how["steps"])),
-    )
+    adam = optimizer(how["learning_rate"], how["steps"])
 
     def loss(params: Any, x: jax.Array, y: jax.Array, key: jax.Array) -> jax.Array:
         quality = draw_qualities(key, len(y))
@@ -64,10 +61,10 @@ def run(config: ModelConfig, scene: Scene, **how: Any) -> dict[str, Any]:
     @jax.jit
     def step(params: Any, state: Any, x: jax.Array, y: jax.Array, key: jax.Array) -> Any:
         gradient = jax.grad(loss)(params, x, y.astype(jnp.float32), key)
-        updates, state = optimizer.update(gradient, state)
+        updates, state = adam.update(gradient, state)
         return optax.apply_updates(params, updates), state
 
-    state, taken = optimizer.init(params), []
+    state, taken = adam.init(params), []
     for number in range(how["steps"]):
         pairs = []
         for index in rng.integers(len(scene.latents), size=how["batch"]):
