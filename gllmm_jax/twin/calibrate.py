@@ -70,12 +70,13 @@ class _Plan:
         self._y_limit = np.minimum(np.ceil(seen["y"].peak * MARGIN) + 1, tables.Y_LIMIT).astype(np.int32)
         z_limit = np.append(np.maximum(-low, high), np.ones(int(config.has_offset), np.int32))
         limits = {name: self._y_limit[part] for name, part in channels(config).items()} | {"z": z_limit}
-        self._inputs, outputs = {}, {}
+        self._inputs, self._seen, outputs = {}, {}, {}
         for tensor, consumers in _consumers(wiring).items():
+            self._seen |= {name: seen.get("stream" if tensor == "stream" else name) for name in consumers}
             if tensor in limits:
                 forms = [Input(0, np.concatenate([limits[given] for given in wiring[n].inputs])) for n in consumers]
             else:
-                forms = choose_input([(name, layers[name][0], seen.get(name) or seen["stream"]) for name in consumers])
+                forms = choose_input([(name, layers[name][0], self._seen[name]) for name in consumers])
             for name, form in zip(consumers, forms, strict=True):
                 self._inputs[name] = form
                 makers = {maker: wiring[maker] for maker in wiring[name].inputs if maker in wiring}
@@ -86,7 +87,7 @@ class _Plan:
     def _quantised(self, name: str, whole: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, dict]:
         exponent, limit = self._outputs[name]
         exponent = np.broadcast_to(exponent, limit.shape)
-        return quantise(name, self._layers[name], self._inputs[name], exponent, limit, whole)
+        return quantise(name, self._layers[name], self._inputs[name], exponent, limit, self._seen[name], whole)
 
     def fine(self, name: str) -> np.ndarray:
         """Fractional bits of a layer's weights, for each output."""

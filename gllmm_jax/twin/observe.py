@@ -11,7 +11,7 @@ import numpy as np
 
 from gllmm_jax.config import SLOPES, TAPS, ModelConfig
 from gllmm_jax.nn.progressive import calls, mixed, row
-from gllmm_jax.twin.wiring import HYPER, PHASES, by_quality, form
+from gllmm_jax.twin.wiring import HYPER, PHASES, by_quality, form, rectified
 
 SAMPLES = 8192
 """Latent positions that are sampled from all calibration pictures together."""
@@ -30,6 +30,8 @@ class Range(NamedTuple):
 
     peak: np.ndarray  # largest magnitude [C]
     power: np.ndarray  # mean square [C]
+    mean: np.ndarray  # [C]
+    floored: np.ndarray  # share of values that a leaky ReLU makes of negative ones; the twin rounds these down [C]
 
 
 def activations(config: ModelConfig, layers: dict[str, Any], calibration: Sequence[Latents]) -> dict[str, Range]:
@@ -50,7 +52,13 @@ def activations(config: ModelConfig, layers: dict[str, Any], calibration: Sequen
         for name, value in {**found, "y": y_hat}.items():
             samples.setdefault(name, []).append(value.reshape(-1, value.shape[-1]).astype(np.float32))
     whole = {name: np.concatenate(v) for name, v in samples.items()}
-    return {name: Range(np.abs(v).max(0), np.square(v).mean(0)) for name, v in whole.items()}
+    leaky = {"stream", *rectified(config)}
+    return {name: _range(v, name in leaky) for name, v in whole.items()}
+
+
+def _range(values, leaky) -> Range:
+    floored = (values < 0).mean(0) if leaky else np.zeros(values.shape[1])
+    return Range(np.abs(values).max(0), np.square(values).mean(0), values.mean(0), floored)
 
 
 def _with_context(config, layers, y_hat, z_hat, key, limit) -> dict[str, np.ndarray]:

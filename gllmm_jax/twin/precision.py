@@ -7,6 +7,7 @@ import numpy as np
 
 from gllmm_jax.twin import levels, observe
 from gllmm_jax.twin.proof import BUDGET, largest_bias, reach
+from gllmm_jax.twin.wiring import taps_summed
 
 MARGIN = 1.5  # the limit of an activation, as a multiple of the largest one in calibration
 PRECISIONS = range(6, 13)  # bits that an activation may have
@@ -51,13 +52,15 @@ def quantise(
     given: Input,
     exponent: np.ndarray,
     limit: np.ndarray,
+    seen: observe.Range | None,
     whole: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The power of two that scales the weights of each output, and the integer arrays of one layer.
 
-    The power is the largest for which sums stay within 2^24. With a `whole` kernel (integers, and their powers by
-    output) the weights are those integers without the bits that are too fine. Raises `ValueError` if the weights of an
-    output lose their meaning.
+    The power is the largest for which sums stay within 2^24. `seen` is the layer's input in calibration. With `seen`
+    the biases make up for what rounding adds to the outputs on average (`drift`). With a `whole` kernel (integers, and
+    their powers by output) the weights are those integers without the bits that are too fine. Raises `ValueError` if
+    the weights of an output lose their meaning.
     """
     kernel, bias = layer
     if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
@@ -70,13 +73,13 @@ def quantise(
     if whole is not None:
         fine = np.minimum(fine, whole[1])
     over = np.full(fine.shape, True)
-    weight, offset, shift = _integers(kernel, bias, given.exponent, fine, exponent, whole)
+    weight, offset, shift = _integers(name, layer, given, fine, exponent, seen, whole)
     for _ in range(4):  # rounding up may break a bound that the floats keep
         over = reach(name, weight, given.limit) + largest_bias(offset) > BUDGET
         if not over.any():
             break
         fine = fine - over
-        weight, offset, shift = _integers(kernel, bias, given.exponent, fine, exponent, whole)
+        weight, offset, shift = _integers(name, layer, given, fine, exponent, seen, whole)
     error, size = ((weight * 2.0**-fine - kernel) ** 2).sum((0, 1)), (kernel**2).sum((0, 1))
     if over.any() or (error > 0.1 * size).any():
         raise ValueError(f"layer {name}: its sums do not fit 24 bits with these ranges of activations")
@@ -84,12 +87,27 @@ def quantise(
     return fine, {f"{name}.{k}": v for k, v in (parts | {"limit": limit.astype(np.int32)}).items()}
 
 
-def _integers(kernel, bias, given, fine, exponent, whole):
+def _integers(name, layer, given, fine, exponent, seen, whole):
     # weights, biases with the half that makes floor round, and shifts, for weights times 2^fine
-    total = given + fine
+    kernel, bias = layer
+    total = given.exponent + fine
     shift = total - exponent
     if whole is None:
         weight = np.rint(kernel * 2.0**fine)
     else:
         weight = levels.rounded(whole[0], levels.dropped(whole[1], fine)).astype(np.float64)
+    if seen is not None:
+        bias = bias - drift(name, kernel, weight * 2.0**-fine, given.exponent, seen)
     return weight, np.rint(bias * 2.0**total) + np.where(shift > 0, 2.0 ** (shift - 1), 0), shift
+
+
+def drift(name: str, kernel: np.ndarray, weight: np.ndarray, exponent: int, seen: observe.Range) -> np.ndarray:
+    """What rounding adds to the outputs of a layer on average: [out], or [places, out] of the layer `place`.
+
+    Two errors have the same sign at most positions. The integers hold `weight` [taps, in, out] instead of `kernel`, and
+    inputs have means. And the leaky ReLU rounds down: negative inputs are half a step of 2^-exponent too low.
+    """
+    each = np.einsum("tio,i->to", weight - kernel, seen.mean)
+    each -= np.einsum("tio,i->to", kernel, 0.5 * 2.0**-exponent * seen.floored)
+    sums = np.stack([each[taps].sum(0) for taps in taps_summed(name, len(kernel))])
+    return sums if name == "place" else sums.mean(0)

@@ -69,6 +69,12 @@ def by_quality(config: ModelConfig) -> tuple[str, ...]:
     return tuple(name for name in specs(config) if base(name) in ("dense0", "dense1"))
 
 
+def rectified(config: ModelConfig) -> set[str]:
+    """Layers whose inputs leaky ReLUs made: all but those that take latents, and dense0 behind linear layers."""
+    wiring = specs(config)
+    return {name for name, spec in wiring.items() if spec.inputs[0] in wiring and base(name) != "dense0"}
+
+
 def base(name: str) -> str:
     """The name of a layer without the number of its group."""
     return name.lstrip("0123456789")
