@@ -10,10 +10,11 @@ from gllmm_jax.nn.entropy import context_mask
 from gllmm_jax.nn.quality import interpolate
 from gllmm_jax.prob import tables
 from gllmm_jax.twin import levels, observe
+from gllmm_jax.twin.equalise import equalise
 from gllmm_jax.twin.integer import Twin
 from gllmm_jax.twin.precision import MARGIN, Input, choose_input, quantise
 from gllmm_jax.twin.prior import prior_tables
-from gllmm_jax.twin.wiring import EACH, LEVELS, Spec, base, blocks, by_quality, channels, group, specs
+from gllmm_jax.twin.wiring import EACH, LEVELS, Spec, base, blocks, by_quality, channels, group, specs, tensor
 
 
 def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observe.Latents]) -> Twin:
@@ -28,6 +29,9 @@ def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observ
       latents.
     """
     layers, parts = float_layers(config, params), _by_level(config, calibration)
+    for name, layer in layers.items():
+        if not all(np.isfinite(array).all() for array in layer):
+            raise ValueError(f"layer {name}: weights are not finite")
     if not all(parts):
         raise ValueError(
             "the integer twin needs calibration latents" + ("" if config.rate is None else " of every level")
@@ -35,9 +39,11 @@ def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observ
     low, high, cdf = prior_tables(config, params["prior"], calibration)
     fixed = {"prior.low": low, "prior.high": high, "powers": tables.power_table()}
     fixed["families"] = tables.family_table(config.families)
+    seen = [observe.activations(config, _of_level(config, layers, i), part) for i, part in enumerate(parts)]
+    layers, seen = equalise(specs(config), layers, seen)
+    plans = [_Plan(config, _of_level(config, layers, i), level, low, high) for i, level in enumerate(seen)]
     if config.rate is None:
-        return Twin(config, fixed | {"prior.cdf": cdf} | _Plan(config, layers, calibration, low, high).arrays({}))
-    plans = [_Plan(config, _of_level(config, layers, i), part, low, high) for i, part in enumerate(parts)]
+        return Twin(config, fixed | {"prior.cdf": cdf} | plans[0].arrays({}))
     fine = {name: np.max([plan.fine(name) for plan in plans], axis=0) for name in layers}
     whole = {name: (np.rint(layers[name][0] * 2.0 ** fine[name]).astype(np.int16), fine[name]) for name in layers}
     found = [fixed | {"prior.cdf": table} | plan.arrays(whole) for plan, table in zip(plans, cdf, strict=True)]
@@ -57,6 +63,7 @@ def _by_level(config: ModelConfig, calibration: Sequence[observe.Latents]) -> li
 
 
 def _of_level(config: ModelConfig, layers: Mapping, level: int) -> dict[str, Any]:
+    # of a model with one quality they are those of level 0
     rows = {name: (layers[name][0], layers[name][1][level * EACH :][:EACH]) for name in by_quality(config)}
     return {**layers, **rows}
 
@@ -64,16 +71,15 @@ def _of_level(config: ModelConfig, layers: Mapping, level: int) -> dict[str, Any
 class _Plan:
     """Ranges and precisions of one level, or of a model with one quality."""
 
-    def __init__(self, config: ModelConfig, layers: Mapping, calibration: Sequence, low: np.ndarray, high: np.ndarray):
+    def __init__(self, config: ModelConfig, layers: Mapping, seen: Mapping, low: np.ndarray, high: np.ndarray):
         self._layers, wiring = layers, specs(config)
-        seen = observe.activations(config, dict(layers), calibration)
         self._y_limit = np.minimum(np.ceil(seen["y"].peak * MARGIN) + 1, tables.Y_LIMIT).astype(np.int32)
         z_limit = np.append(np.maximum(-low, high), np.ones(int(config.has_offset), np.int32))
         limits = {name: self._y_limit[part] for name, part in channels(config).items()} | {"z": z_limit}
         self._inputs, self._seen, outputs = {}, {}, {}
-        for tensor, consumers in _consumers(wiring).items():
-            self._seen |= {name: seen.get("stream" if tensor == "stream" else name) for name in consumers}
-            if tensor in limits:
+        for read, consumers in _consumers(wiring).items():
+            self._seen |= {name: seen.get("stream" if read == "stream" else name) for name in consumers}
+            if read in limits:
                 forms = [Input(0, np.concatenate([limits[given] for given in wiring[n].inputs])) for n in consumers]
             else:
                 forms = choose_input([(name, layers[name][0], self._seen[name]) for name in consumers])
@@ -115,14 +121,11 @@ def _shared_out(form: Input, makers: Mapping[str, Spec]) -> dict[str, Input]:
 def _consumers(wiring: Mapping[str, Spec]) -> dict[str, list[str]]:
     """The layers that read each tensor. A tensor has one form, and the name of the last layer that makes it.
 
-    The stream to which residual blocks add is a single tensor called "stream". All layers that take phi share one
-    precision, so they count as readers of one tensor.
+    All layers that take phi share one precision, so they count as readers of one tensor.
     """
     found: dict[str, list[str]] = {}
     for name, spec in wiring.items():
-        last = spec.inputs[-1]
-        stream = last == "first" or (last.startswith("block") and last.endswith("b"))
-        found.setdefault("stream" if stream else last, []).append(name)
+        found.setdefault(tensor(spec.inputs[-1]), []).append(name)
     return found
 
 

@@ -33,6 +33,10 @@ class Range(NamedTuple):
     mean: np.ndarray  # [C]
     floored: np.ndarray  # share of values that a leaky ReLU makes of negative ones; the twin rounds these down [C]
 
+    def scaled(self, factors: np.ndarray) -> "Range":
+        """The range of the tensor whose channels are multiplied by positive `factors` [C]."""
+        return Range(self.peak * factors, self.power * factors**2, self.mean * factors, self.floored)
+
 
 def activations(config: ModelConfig, layers: dict[str, Any], calibration: Sequence[Latents]) -> dict[str, Range]:
     """The range of every layer's input, by the layer's name, and of y_hat, as "y".

@@ -63,8 +63,6 @@ def quantise(
     the weights of an output lose their meaning.
     """
     kernel, bias = layer
-    if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
-        raise ValueError(f"layer {name}: weights are not finite")
     need = reach(name, kernel, given.limit) + largest_bias(bias) * 2.0**given.exponent
     largest = np.abs(kernel).max((0, 1))
     with np.errstate(divide="ignore"):

@@ -75,6 +75,11 @@ def rectified(config: ModelConfig) -> set[str]:
     return {name for name, spec in wiring.items() if spec.inputs[0] in wiring and base(name) != "dense0"}
 
 
+def tensor(name: str) -> str:
+    """The activation that a layer makes. Residual blocks add to a single one, which is called "stream"."""
+    return "stream" if name == "first" or (name.startswith("block") and name.endswith("b")) else name
+
+
 def base(name: str) -> str:
     """The name of a layer without the number of its group."""
     return name.lstrip("0123456789")
