@@ -18,7 +18,7 @@ from gllmm_jax.twin.wiring import EACH, LEVELS, Spec, base, blocks, by_quality, 
 
 
 def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observe.Latents]) -> Twin:
-    """The integer twin of trained parameters.
+    """The integer twin of trained parameters: channels equalised, precisions chosen, biases corrected.
 
     Args:
       params: the model's parameter tree. The transforms and h_a are not read.
