@@ -103,8 +103,9 @@ def drift(name: str, kernel: np.ndarray, weight: np.ndarray, exponent: int, seen
     """What rounding adds to the outputs of a layer on average: [out], or [places, out] of the layer `place`.
 
     Biases are corrected by it (bias correction, Nagel et al. 2019, "Data-free quantization through weight equalization
-    and bias correction", section 4.2). Two errors have the same sign at most positions. The integers hold `weight` [taps, in, out] instead of `kernel`, and
-    inputs have means. And the leaky ReLU rounds down: negative inputs are half a step of 2^-exponent too low.
+    and bias correction", section 4.2). Two errors have the same sign at most positions. The integers hold `weight`
+    [taps, in, out] instead of `kernel`, and inputs have means. And the leaky ReLU rounds down: negative inputs are half
+    a step of 2^-exponent too low.
     """
     each = np.einsum("tio,i->to", weight - kernel, seen.mean)
     each -= np.einsum("tio,i->to", kernel, 0.5 * 2.0**-exponent * seen.floored)
