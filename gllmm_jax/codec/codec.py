@@ -32,7 +32,7 @@ from gllmm_jax.codec.many import Batch, map_in_threads
 from gllmm_jax.codec.quality import DEFAULT
 from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport, Watch
 from gllmm_jax.codec.view import Crop, View, as_image
-from gllmm_jax.codec.wish import Wish
+from gllmm_jax.codec.wish import Made, Wish
 from gllmm_jax.container import container
 from gllmm_jax.placement import Device, device, for_entropy, on
 from gllmm_jax.progress import Progress, silent
@@ -140,13 +140,14 @@ class Codec(LatentCodec):
         y = self._run(transforms.ungained, image, functools.partial(progress, "analysis"))
         watch.lap("analysis")
         if wish.given:
-            codec = self.at(wish.quality_of(self, image, y, coder, chunks))
+            found, made = wish.meet(self, image, y, coder, chunks)
+            codec = self.at(found)
             watch.lap("quality")
-            encoded = codec._finish(image, y, watch, estimate, coder, refine, chunks, progress)
+            encoded = codec._finish(image, y, watch, estimate, coder, refine, chunks, progress, made)
             if max_bytes is None or refine is None or len(encoded.data) <= max_bytes:
                 return encoded
             # a refinement with another lambda may need more bytes than are allowed
-            return codec._finish(image, y, watch, estimate, coder, None, chunks, progress)
+            return codec._finish(image, y, watch, estimate, coder, None, chunks, progress, made)
         return self._finish(image, y, watch, estimate, coder, refine, chunks, progress)
 
     def _finish(
@@ -159,15 +160,17 @@ class Codec(LatentCodec):
         refine: Refine | None,
         chunks: Mapping[str, bytes],
         progress: Progress,
+        made: Made | None = None,
     ) -> Encoded:
-        # `encode` at this quality, from y of g_a
+        # `encode` at this quality, from y of g_a, or from the file that was made of it
         (height, width), refined = image.shape[:2], None
-        y_hat, z_hat = self.quantise(y)
+        y_hat, z_hat, data = made or (*self.quantise(y), None)
         if refine is not None:
             with on(self.transforms):
                 y_hat, z_hat, refined = refine(self, image, y_hat, z_hat, progress)
             watch.lap("refining")
-        data = self.pack(y_hat, z_hat, image.shape, coder=coder, chunks=chunks, progress=progress)
+        if data is None or refine is not None:
+            data = self.pack(y_hat, z_hat, image.shape, coder=coder, chunks=chunks, progress=progress)
         watch.lap("entropy")
         bits = None
         if estimate:

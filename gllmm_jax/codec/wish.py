@@ -18,6 +18,14 @@ PERFECT = 100.0
 """The PSNR in dB that stands for a picture without any error."""
 
 
+class Made(NamedTuple):
+    """A file that was made in search of a quality, and its latents."""
+
+    y_hat: np.ndarray
+    z_hat: np.ndarray
+    data: bytes
+
+
 class Wish(NamedTuple):
     """At most one of the wishes of `Codec.encode`."""
 
@@ -37,21 +45,25 @@ class Wish(NamedTuple):
                 raise ValueError(f"{name} must be above zero and finite, not {getattr(self, name)}")
         return bool(names)
 
-    def quality_of(
+    def meet(
         self, codec: "Codec", image: np.ndarray, y: np.ndarray, coder: str, chunks: Mapping[str, bytes]
-    ) -> float:
+    ) -> tuple[float, Made | None]:
         """The quality from 0 to 100 that meets the wish, for a picture and its y of `transforms.ungained`.
 
-        Raises `ValueError` if no quality does, and says what the picture has at the end of the range.
+        The second value is the file of that quality, if the search made this file last. Raises `ValueError` if no
+        quality meets the wish, and says what the picture has at the end of the range.
         """
         if self.quality is not None:
-            return self.quality
+            return self.quality, None
         start = codec.at(quality_of(127))  # raises where there is one quality alone
-        pixels = image.shape[0] * image.shape[1]
+        pixels, made = image.shape[0] * image.shape[1], dict[int, Made]()
 
         def size(index: int) -> float:
             probed = start.at(quality_of(index))
-            return len(probed.pack(*probed.quantise(y), image.shape, coder=coder, chunks=chunks))
+            y_hat, z_hat = probed.quantise(y)
+            made.clear()  # the last file is enough, and large pictures have large latents
+            made[index] = Made(y_hat, z_hat, probed.pack(y_hat, z_hat, image.shape, coder=coder, chunks=chunks))
+            return len(made[index].data)
 
         def psnr(index: int) -> float:
             probed, gray = start.at(quality_of(index)), image.shape[2] == 1
@@ -64,11 +76,11 @@ class Wish(NamedTuple):
             if index is None:
                 least, most = sorted((psnr(0), psnr(target.TOP)))
                 raise ValueError(f"psnr={self.psnr} is out of reach: this picture has {least:.2f} to {most:.2f} dB")
-            return quality_of(index)
+            return quality_of(index), None
         limit = target.at_most(self.max_bytes) if self.max_bytes else target.about((self.bpp or 0) * pixels / 8)
         index = target.find(lambda index: math.log(size(index)), limit, 127)
         if index is not None:
-            return quality_of(index)
+            return quality_of(index), made.get(index)
         if self.max_bytes:
             carried = sum(map(len, chunks.values()))
             beside = f", {carried:,} of them for what it carries beside its pixels" if carried else ""

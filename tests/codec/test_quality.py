@@ -132,6 +132,14 @@ def test_a_size_is_met(codec, image):
         codec.compress(image, bpp=100.0)
 
 
+def test_the_file_that_meets_a_size_is_made_once(codec, image, monkeypatch):
+    plain, packed, pack = codec.encode(image, quality=quality_of(127)), [], type(codec).pack
+    monkeypatch.setattr(type(codec), "pack", lambda *given, **how: packed.append(pack(*given, **how)) or packed[-1])
+    data, report = codec.encode(image, max_bytes=len(plain.data))
+    assert packed == [data] and data == plain.data  # where the search begins
+    assert report._replace(seconds={}) == plain.report._replace(seconds={})
+
+
 def test_wishes_that_cannot_be(codec, mu_codec, image):
     with pytest.raises(ValueError, match="one wish at a time, not bpp and psnr"):
         codec.compress(image, bpp=1.0, psnr=30.0)
