@@ -12,9 +12,22 @@ from gllmm_jax.prob import tables
 from gllmm_jax.twin import levels, observe
 from gllmm_jax.twin.equalise import equalise
 from gllmm_jax.twin.integer import Twin
-from gllmm_jax.twin.precision import MARGIN, Input, choose_input, quantise
+from gllmm_jax.twin.precision import MARGIN, Input, choose_input, quantise, rounded_down
 from gllmm_jax.twin.prior import prior_tables
-from gllmm_jax.twin.wiring import EACH, LEVELS, Spec, base, blocks, by_quality, channels, group, specs, tensor
+from gllmm_jax.twin.wiring import (
+    EACH,
+    LEVELS,
+    Read,
+    activation,
+    base,
+    blocks,
+    by_quality,
+    channels,
+    group,
+    readers,
+    sharing,
+    specs,
+)
 
 
 def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observe.Latents]) -> Twin:
@@ -39,9 +52,9 @@ def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observ
     low, high, cdf = prior_tables(config, params["prior"], calibration)
     fixed = {"prior.low": low, "prior.high": high, "powers": tables.power_table()}
     fixed["families"] = tables.family_table(config.families)
-    seen = [observe.activations(config, _of_level(config, layers, i), part) for i, part in enumerate(parts)]
-    layers, seen = equalise(specs(config), layers, seen)
-    plans = [_Plan(config, _of_level(config, layers, i), level, low, high) for i, level in enumerate(seen)]
+    ranges = [observe.activations(config, _of_level(config, layers, i), part) for i, part in enumerate(parts)]
+    layers, ranges = equalise(specs(config), layers, ranges)
+    plans = [_Plan(config, _of_level(config, layers, i), level, low, high) for i, level in enumerate(ranges)]
     if config.rate is None:
         return Twin(config, fixed | {"prior.cdf": cdf} | plans[0].arrays({}))
     fine = {name: np.max([plan.fine(name) for plan in plans], axis=0) for name in layers}
@@ -63,7 +76,7 @@ def _by_level(config: ModelConfig, calibration: Sequence[observe.Latents]) -> li
 
 
 def _of_level(config: ModelConfig, layers: Mapping, level: int) -> dict[str, Any]:
-    # of a model with one quality they are those of level 0
+    # biases by quality have rows; a model with one quality has none
     rows = {name: (layers[name][0], layers[name][1][level * EACH :][:EACH]) for name in by_quality(config)}
     return {**layers, **rows}
 
@@ -71,29 +84,36 @@ def _of_level(config: ModelConfig, layers: Mapping, level: int) -> dict[str, Any
 class _Plan:
     """Ranges and precisions of one level, or of a model with one quality."""
 
-    def __init__(self, config: ModelConfig, layers: Mapping, seen: Mapping, low: np.ndarray, high: np.ndarray):
-        self._layers, wiring = layers, specs(config)
-        self._y_limit = np.minimum(np.ceil(seen["y"].peak * MARGIN) + 1, tables.Y_LIMIT).astype(np.int32)
+    def __init__(self, config: ModelConfig, layers: Mapping, ranges: Mapping, low: np.ndarray, high: np.ndarray):
+        self._layers, self._ranges, wiring = layers, ranges, specs(config)
+        self._y_limit = np.minimum(np.ceil(ranges["y"].peak * MARGIN) + 1, tables.Y_LIMIT).astype(np.int32)
         z_limit = np.append(np.maximum(-low, high), np.ones(int(config.has_offset), np.int32))
         limits = {name: self._y_limit[part] for name, part in channels(config).items()} | {"z": z_limit}
-        self._inputs, self._seen, outputs = {}, {}, {}
-        for read, consumers in _consumers(wiring).items():
-            self._seen |= {name: seen.get("stream" if read == "stream" else name) for name in consumers}
-            if read in limits:
-                forms = [Input(0, np.concatenate([limits[given] for given in wiring[n].inputs])) for n in consumers]
+        self._inputs: dict[str, Input] = {}
+        for names in sharing(wiring):
+            if wiring[names[0]].inputs[0] in limits:
+                forms = [Input(0, np.concatenate([limits[given] for given in wiring[n].inputs])) for n in names]
             else:
-                forms = choose_input([(name, layers[name][0], self._seen[name]) for name in consumers])
-            for name, form in zip(consumers, forms, strict=True):
-                self._inputs[name] = form
-                makers = {maker: wiring[maker] for maker in wiring[name].inputs if maker in wiring}
-                outputs |= _shared_out(form, makers)
-        self._outputs = {name: outputs[name] if name in outputs else output_format(config, name) for name in layers}
+                forms = choose_input([(name, layers[name][0], ranges[name]) for name in names])
+            self._inputs |= zip(names, forms, strict=True)
+        reads = readers(wiring)
+        self._outputs = {name: self._output(config, name, reads.get(activation(name))) for name in layers}
         self._fine = {name: self._quantised(name, None)[0] for name in layers}
 
+    def _output(self, config: ModelConfig, name: str, reads: Sequence[Read] | None) -> tuple[np.ndarray, np.ndarray]:
+        # exponent and limit of every output: those of the input that it becomes
+        if reads is None:
+            return output_format(config, name)
+        form = self._inputs[reads[0].layer]
+        limit = np.tile(form.limit[reads[0].part], blocks(name))
+        return np.full(len(limit), form.exponent), limit
+
     def _quantised(self, name: str, whole: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, dict]:
-        exponent, limit = self._outputs[name]
-        exponent = np.broadcast_to(exponent, limit.shape)
-        return quantise(name, self._layers[name], self._inputs[name], exponent, limit, self._seen[name], whole)
+        (kernel, bias), (exponent, limit) = self._layers[name], self._outputs[name]
+        if activation(name) == "stream" and name != "first":
+            # what the block adds to was rounded down, as the inputs that `drift` counts
+            bias = bias + rounded_down(exponent, self._ranges[f"{name[:-1]}a"])
+        return quantise(name, (kernel, bias), self._inputs[name], exponent, limit, self._ranges.get(name), whole)
 
     def fine(self, name: str) -> np.ndarray:
         """Fractional bits of a layer's weights, for each output."""
@@ -106,27 +126,6 @@ class _Plan:
             self._fine[name], arrays = self._quantised(name, whole.get(name))
             found |= arrays
         return found
-
-
-def _shared_out(form: Input, makers: Mapping[str, Spec]) -> dict[str, Input]:
-    # the form of each layer's output, from the form of an input that holds these outputs side by side
-    found, begin = {}, 0
-    for maker, spec in makers.items():
-        channels = spec.kernel[2] // blocks(maker)
-        found[maker] = Input(form.exponent, np.tile(form.limit[begin : begin + channels], blocks(maker)))
-        begin += channels
-    return found
-
-
-def _consumers(wiring: Mapping[str, Spec]) -> dict[str, list[str]]:
-    """The layers that read each tensor. A tensor has one form, and the name of the last layer that makes it.
-
-    All layers that take phi share one precision, so they count as readers of one tensor.
-    """
-    found: dict[str, list[str]] = {}
-    for name, spec in wiring.items():
-        found.setdefault(tensor(spec.inputs[-1]), []).append(name)
-    return found
 
 
 def float_layers(config: ModelConfig, params: Mapping) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -2,8 +2,9 @@
 
 All channels of an activation share one exponent. A ReLU commutes with a positive factor. So a channel may be multiplied
 by any factor where it is made, and divided by this factor where it is read (cross-layer equalisation, Nagel et al.
-2019, "Data-free quantization through weight equalization and bias correction", section 4.1). The factors here are those
-that make the rounding errors of activations and of weights together least.
+2019, "Data-free quantization through weight equalization and bias correction", section 4.1). The factors here make the
+rounding errors of the activations and of the weights that read them least together, as far as the activations share
+an exponent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,60 +13,57 @@ import numpy as np
 
 from gllmm_jax.twin.observe import Range
 from gllmm_jax.twin.proof import reach
-from gllmm_jax.twin.wiring import Spec, blocks, tensor
+from gllmm_jax.twin.wiring import Read, Spec, activation, blocks, readers, sharing
 
 FURTHEST = 16.0
-"""The largest factor, and the inverse of the smallest."""
+"""The largest factor, as a multiple of the mean, and the inverse of the smallest.
+
+Outside calibration a channel with a large factor is clipped sooner.
+"""
 
 Layers = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 def equalise(
-    wiring: Mapping[str, Spec], layers: Layers, seen: Sequence[Mapping[str, Range]]
+    wiring: Mapping[str, Spec], layers: Layers, ranges: Sequence[Mapping[str, Range]]
 ) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], list[dict[str, Range]]]:
-    """The same layers with other factors between them, and the ranges `seen` [levels] that these give."""
-    factors = {name: _factors(layers, seen, readers) for name, readers in _readers(wiring).items()}
-    taken = {name: _taken(spec, factors) for name, spec in wiring.items()}
+    """The same function with other factors between its layers, and the `ranges` [levels] that these give."""
+    reads, made, taken = readers(wiring), {}, {name: np.ones(spec.kernel[1]) for name, spec in wiring.items()}
+    for names in sharing(wiring):
+        made |= _factors(layers, ranges, {name: its for name, its in reads.items() if its[0].layer in names})
+    for name, its in reads.items():
+        for layer, part in its:
+            taken[layer][part] = made[name]
     scaled = {}
     for name, (kernel, bias) in layers.items():
-        made = np.tile(factors[tensor(name)], blocks(name)) if tensor(name) in factors else 1.0
-        scaled[name] = kernel / taken[name][:, None] * made, bias * made
-    taken |= {name: factor for name, factor in factors.items() if name == "stream"}  # which has a range of its own
-    return scaled, [{n: r.scaled(taken[n]) if n in taken else r for n, r in level.items()} for level in seen]
+        own = np.tile(made.get(activation(name), np.ones(kernel.shape[-1] // blocks(name))), blocks(name))
+        scaled[name] = kernel / taken[name][:, None] * own, bias * own
+    return scaled, [{n: seen.scaled(taken.get(n, np.ones(1))) for n, seen in level.items()} for level in ranges]
 
 
-def _readers(wiring: Mapping[str, Spec]) -> dict[str, list[tuple[str, slice]]]:
-    # by activation, the layers that read it and where it lies among their inputs
-    found: dict[str, list[tuple[str, slice]]] = {}
-    for name, spec in wiring.items():
-        begin = 0
-        for maker in spec.inputs if spec.inputs[0] in wiring else ():
-            end = begin + wiring[maker].kernel[2] // blocks(maker)
-            found.setdefault(tensor(maker), []).append((name, slice(begin, end)))
-            begin = end
-    return found
+def _factors(
+    layers: Layers, ranges: Sequence[Mapping[str, Range]], reads: Mapping[str, Sequence[Read]]
+) -> dict[str, np.ndarray]:
+    # of activations that share an exponent: the geometric means of what the levels want
+    wanted = [_logarithms(layers, level, reads) for level in ranges]
+    return {name: np.exp(np.mean([level[name] for level in wanted], axis=0)) for name in reads}
 
 
-def _taken(spec: Spec, factors: Mapping[str, np.ndarray]) -> np.ndarray:
-    # the factors of all inputs of a layer; latents have none
-    found = [factors[tensor(maker)] for maker in spec.inputs if tensor(maker) in factors]
-    return np.concatenate(found) if found else np.ones(spec.kernel[1])
-
-
-def _factors(layers: Layers, seen: Sequence[Mapping[str, Range]], readers: Sequence[tuple[str, slice]]) -> np.ndarray:
-    # the geometric mean of the factors that each level asks for
-    logarithms = []
-    for level in seen:
-        # by channel, variances of all outputs by rounding the activation and by rounding its weights, up to one factor
-        activation, weights = np.zeros((2, readers[0][1].stop - readers[0][1].start))
-        for name, part in readers:
-            kernel, given = layers[name][0], level[name if name in level else "stream"]
-            activation += np.square(kernel[:, part]).sum((0, 2))
+def _logarithms(
+    layers: Layers, level: Mapping[str, Range], reads: Mapping[str, Sequence[Read]]
+) -> dict[str, np.ndarray]:
+    found = {}
+    for name, its in reads.items():
+        # variances of all outputs by rounding the activation and by rounding its weights, by channel, up to one factor
+        own, weights = 0.0, 0.0
+        for layer, part in its:
+            kernel, seen = layers[layer][0], level[layer]
+            own = own + np.square(kernel[:, part]).sum((0, 2))
             # the larger the sums of an output may be, the coarser are its weights
-            weights += given.power[part] * len(kernel) * np.square(reach(name, kernel, given.peak)).sum()
-        used = (activation > 0) & (weights > 0)
-        wanted = np.log(activation, where=used, out=np.zeros(len(used))) / 4
-        wanted -= np.log(weights, where=used, out=np.zeros(len(used))) / 4
-        wanted[used] -= wanted[used].mean() if used.any() else 0
-        logarithms.append(np.clip(wanted, -np.log(FURTHEST), np.log(FURTHEST)))
-    return np.exp(np.mean(logarithms, axis=0))
+            weights = weights + seen.power[part] * len(kernel) * np.square(reach(layer, kernel, seen.peak)).sum()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found[name] = np.log(np.divide(own, weights)) / 4
+    known = np.concatenate(list(found.values())) if found else np.zeros(0)
+    known = known[np.isfinite(known)]  # a channel that is always zero, or that no layer reads, wants nothing
+    middle, most = known.mean() if known.size else 0.0, np.log(FURTHEST)
+    return {name: np.where(np.isfinite(a), np.clip(a - middle, -most, most), 0.0) for name, a in found.items()}

@@ -11,7 +11,7 @@ import numpy as np
 
 from gllmm_jax.config import SLOPES, TAPS, ModelConfig
 from gllmm_jax.nn.progressive import calls, mixed, row
-from gllmm_jax.twin.wiring import HYPER, PHASES, by_quality, form, rectified
+from gllmm_jax.twin.wiring import HYPER, PHASES, by_quality, form, readers, rectified, specs
 
 SAMPLES = 8192
 """Latent positions that are sampled from all calibration pictures together."""
@@ -41,7 +41,7 @@ class Range(NamedTuple):
 def activations(config: ModelConfig, layers: dict[str, Any], calibration: Sequence[Latents]) -> dict[str, Range]:
     """The range of every layer's input, by the layer's name, and of y_hat, as "y".
 
-    In a progressive model many layers take the residual stream; its range is that of "stream".
+    All layers that take the residual stream of a progressive model are told the largest peak of any of them.
     """
     samples: dict[str, list[np.ndarray]] = {}
     key = np.random.default_rng(0)
@@ -56,8 +56,11 @@ def activations(config: ModelConfig, layers: dict[str, Any], calibration: Sequen
         for name, value in {**found, "y": y_hat}.items():
             samples.setdefault(name, []).append(value.reshape(-1, value.shape[-1]).astype(np.float32))
     whole = {name: np.concatenate(v) for name, v in samples.items()}
-    leaky = {"stream", *rectified(config)}
-    return {name: _range(v, name in leaky) for name, v in whole.items()}
+    leaky = rectified(config)
+    found = {name: _range(v, name in leaky) for name, v in whole.items()}
+    stream = [read.layer for read in readers(specs(config)).get("stream", [])]
+    peak = np.max([found[name].peak for name in stream], axis=0) if stream else None
+    return found | {name: found[name]._replace(peak=peak) for name in stream}
 
 
 def _range(values, leaky) -> Range:
@@ -91,17 +94,17 @@ def _progressive(config, layers, y_hat, key, limit) -> dict[str, np.ndarray]:
             continue
         kernel, bias = layers["first"]
         x = leaky(conv(x.reshape(*x.shape[:2], -1), (kernel, bias[row(msp, call)])))
-        stream = [x]
+        taken = {}
         for i in range(msp.depth):
-            branch = leaky(conv(x, layers[f"block{i}a"]))
-            samples.setdefault(f"block{i}b", []).append(branch.reshape(-1, branch.shape[-1]))
+            taken[f"block{i}a"] = x
+            branch = taken[f"block{i}b"] = leaky(conv(x, layers[f"block{i}a"]))
             x = leaky(x + conv(branch, layers[f"block{i}b"]))
-            stream.append(x)
+        taken["place"] = x
         kernel, bias = layers["place"]
         hidden = leaky(affine(x.reshape(-1, x.shape[-1]), (kernel[call.place], bias[call.place])))
-        samples.setdefault("stream", []).extend(a.reshape(-1, a.shape[-1]) for a in stream)
-        samples.setdefault("dense1", []).append(hidden)
-        samples.setdefault("dense2", []).append(leaky(affine(hidden, layers["dense1"])))
+        taken |= {"dense1": hidden, "dense2": leaky(affine(hidden, layers["dense1"]))}
+        for name, a in taken.items():
+            samples.setdefault(name, []).append(a.reshape(-1, a.shape[-1]))
     whole = {name: np.concatenate(found) for name, found in samples.items()}
     return {name: a[key.choice(len(a), min(len(a), limit), replace=False)] for name, a in whole.items()}
 

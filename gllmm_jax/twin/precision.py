@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gllmm_jax.twin import levels, observe
-from gllmm_jax.twin.proof import BUDGET, largest_bias, reach
+from gllmm_jax.twin.proof import BUDGET, LARGEST_SHIFT, largest_bias, reach
 from gllmm_jax.twin.wiring import taps_summed
 
 MARGIN = 1.5  # the limit of an activation, as a multiple of the largest one in calibration
@@ -63,7 +63,9 @@ def quantise(
     the weights of an output lose their meaning.
     """
     kernel, bias = layer
+    # sums, bias and the half that makes floor round, for weights times one
     need = reach(name, kernel, given.limit) + largest_bias(bias) * 2.0**given.exponent
+    need += 2.0 ** (given.exponent - exponent - 1)
     largest = np.abs(kernel).max((0, 1))
     with np.errstate(divide="ignore"):
         fine = np.floor(np.minimum(np.log2(BUDGET / need), np.log2(32767 / largest)))
@@ -79,7 +81,7 @@ def quantise(
         fine = fine - over
         weight, offset, shift = _integers(name, layer, given, fine, exponent, seen, whole)
     error, size = ((weight * 2.0**-fine - kernel) ** 2).sum((0, 1)), (kernel**2).sum((0, 1))
-    if over.any() or (error > 0.1 * size).any():
+    if over.any() or (error > 0.1 * size).any() or np.abs(shift).max() > LARGEST_SHIFT:
         raise ValueError(f"layer {name}: its sums do not fit 24 bits with these ranges of activations")
     parts = {"kernel": weight.astype(np.int16), "bias": offset.astype(np.int32), "shift": shift.astype(np.int8)}
     return fine, {f"{name}.{k}": v for k, v in (parts | {"limit": limit.astype(np.int32)}).items()}
@@ -104,10 +106,14 @@ def drift(name: str, kernel: np.ndarray, weight: np.ndarray, exponent: int, seen
 
     Biases are corrected by it (bias correction, Nagel et al. 2019, "Data-free quantization through weight equalization
     and bias correction", section 4.2). Two errors have the same sign at most positions. The integers hold `weight`
-    [taps, in, out] instead of `kernel`, and inputs have means. And the leaky ReLU rounds down: negative inputs are half
-    a step of 2^-exponent too low.
+    [taps, in, out] instead of `kernel`, and inputs have means. And leaky ReLUs round the inputs down.
     """
     each = np.einsum("tio,i->to", weight - kernel, seen.mean)
-    each -= np.einsum("tio,i->to", kernel, 0.5 * 2.0**-exponent * seen.floored)
+    each -= np.einsum("tio,i->to", kernel, rounded_down(exponent, seen))
     sums = np.stack([each[taps].sum(0) for taps in taps_summed(name, len(kernel))])
     return sums if name == "place" else sums.mean(0)
+
+
+def rounded_down(exponent: int | np.ndarray, seen: observe.Range) -> np.ndarray:
+    """How much lower than the float activation that of the twin is on average [C]: half a step where it is negative."""
+    return 0.5 * 2.0**-exponent * seen.floored

@@ -18,9 +18,12 @@ from gllmm_jax.twin.wiring import blocks, channels, specs, taps_summed
 BUDGET = (1 << 24) - 1
 OPERAND = (1 << 16) - 1
 
+LARGEST_SHIFT = 64
+"""A float32 times such a power of two is exact."""
+
 _RANGES = {
     "limit": (0, BUDGET),
-    "shift": (-64, 64),  # a float32 times such a power of two is exact
+    "shift": (-LARGEST_SHIFT, LARGEST_SHIFT),
     "y.limit": (0, tables.Y_LIMIT),
     "powers": (0, 1 << tables.WEIGHT_BITS),
     "families": (0, tables.TOTAL - 1),

@@ -13,6 +13,7 @@ group of channels. The number of the group begins their names, as in "2dense0". 
 
 import itertools
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from gllmm_jax.config import QUALITIES, TAPS, Design, ModelConfig, Progressive
@@ -75,9 +76,36 @@ def rectified(config: ModelConfig) -> set[str]:
     return {name for name, spec in wiring.items() if spec.inputs[0] in wiring and base(name) != "dense0"}
 
 
-def tensor(name: str) -> str:
+class Read(NamedTuple):
+    """A layer that reads an activation, and where the activation lies among the layer's inputs."""
+
+    layer: str
+    part: slice
+
+
+def activation(maker: str) -> str:
     """The activation that a layer makes. Residual blocks add to a single one, which is called "stream"."""
-    return "stream" if name == "first" or (name.startswith("block") and name.endswith("b")) else name
+    return "stream" if maker == "first" or (maker.startswith("block") and maker.endswith("b")) else maker
+
+
+def readers(wiring: Mapping[str, Spec]) -> dict[str, list[Read]]:
+    """The layers that read each activation. Latents are no activations."""
+    found: dict[str, list[Read]] = {}
+    for name, spec in wiring.items():
+        begin = 0
+        for maker in spec.inputs if spec.inputs[0] in wiring else ():
+            end = begin + wiring[maker].kernel[2] // blocks(maker)
+            found.setdefault(activation(maker), []).append(Read(name, slice(begin, end)))
+            begin = end
+    return found
+
+
+def sharing(wiring: Mapping[str, Spec]) -> list[list[str]]:
+    """Layers whose inputs share one exponent: those that have the last of their inputs in common."""
+    found: dict[str, list[str]] = {}
+    for name, spec in wiring.items():
+        found.setdefault(activation(spec.inputs[-1]), []).append(name)
+    return list(found.values())
 
 
 def base(name: str) -> str:
