@@ -136,8 +136,9 @@ def table(rows: list[dict[str, Any]]) -> None:
     print(f"{'':32} {'parameters':>10} {'s a step':>8}  bpp at five qualities                     rate, 95 % interval")
     for row in rows:
         bpp = by_photograph(row)
-        change = 100 * (np.log(bpp[:, drawn].mean(-1)) - np.log(first[:, drawn].mean(-1))).mean(0)
-        mean = 100 * (np.log(bpp.mean(1)) - np.log(first.mean(1))).mean()
+        # the geometric mean over qualities
+        change = 100 * np.expm1((np.log(bpp[:, drawn].mean(-1)) - np.log(first[:, drawn].mean(-1))).mean(0))
+        mean = 100 * np.expm1((np.log(bpp.mean(1)) - np.log(first.mean(1))).mean())
         low, high = np.percentile(change, (2.5, 97.5))
         points = " ".join(f"{point:.4f}" for point in bpp.mean(1))
         interval = f"{mean:+6.2f} % ({low:+.2f} to {high:+.2f})"
@@ -150,13 +151,12 @@ def main() -> None:
     if args.todo:
         scene = Scene(args.weights, args.data, args.held_out)
         for name, how, fields in args.todo:
-            if isinstance(fields.get("msp"), dict):
-                fields["msp"] = Progressive(**fields["msp"])
-            config = dataclasses.replace(scene.config, **fields)
+            msp = {"msp": Progressive(**fields["msp"])} if isinstance(fields.get("msp"), dict) else {}
+            config = dataclasses.replace(scene.config, **fields | msp)
             row, trained = run(config, scene, **how)
             if args.keep is not None:
                 zoo.save(args.keep / f"{name}.npz", zoo.Weights(name, config, trained, {}, {}))
-            args.add(name, {"photographs": scene.photographs, **how, **row})
+            args.add(name, {"photographs": scene.photographs, "changed": fields, **how, **row})
             print(f"{name}: {np.array(row['bpp']).mean(1).round(4)}, {row['seconds']:.3f} s a step", flush=True)
     table(args.rows)
 

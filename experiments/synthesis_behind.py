@@ -107,7 +107,7 @@ def main() -> None:
         scene = Scene(args.weights, args.data, args.held_out)
         for name, how, fields in args.todo:
             row = run(dataclasses.replace(scene.config, **fields), scene, **how)
-            args.add(name, {"photographs": scene.photographs, **how, **row})
+            args.add(name, {"photographs": scene.photographs, "changed": fields, **how, **row})
             print(f"{name}: MSE {np.array(row['mse']).mean(1).round(2)}, {row['seconds']:.3f} s a step", flush=True)
     table(args.rows)
 

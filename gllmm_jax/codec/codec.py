@@ -129,7 +129,8 @@ class Codec(LatentCodec):
         `chunks` are other data for the file, by names of four letters, the first a small one; `max_bytes` includes
         them. `refine` replaces the latents of the networks by others, for example `lof.Overfit`. `estimate=False` saves
         the time of the float model's estimate. `progress` is called when a stage begins and when a part of it is done;
-        small pictures have one part a stage. Raises `ImportError` if the coder's extra is missing.
+        small pictures have one part a stage. The search for a wish counts as no stage; if it made the file, there is no
+        entropy stage. Raises `ImportError` if the coder's extra is missing.
         """
         image, watch = as_image(image), Watch()
         wish = Wish(quality, max_bytes, bpp, psnr)

@@ -32,8 +32,7 @@ def make_weights(
     """Round the parameters to the precision of a weights file, and make the integer twin, calibrated on `pictures`.
 
     With `short` kernels are rounded to bfloat16, which saves a fifth of the bytes. `pictures` are uint8
-    [height, width, 3 or 1], photographs like those of the training. 512x512 is better than 256x256, since borders count
-    less. Pictures of one size compile once.
+    [height, width, 3 or 1], photographs like those of the training. Pictures of one size compile once.
 
     Raises: `ValueError` without pictures, and, with the layer's name, if a bound of the twin cannot hold;
     `zoo.WeightsError` on a bad name or number.

@@ -56,7 +56,7 @@ class Wish(NamedTuple):
         if self.quality is not None:
             return self.quality, None
         start = codec.at(quality_of(127))  # raises where there is one quality alone
-        pixels, made = image.shape[0] * image.shape[1], dict[int, Made]()
+        pixels, made = image.shape[0] * image.shape[1], {}  # by index
 
         def size(index: int) -> float:
             probed = start.at(quality_of(index))

@@ -38,8 +38,8 @@ def make_twin(config: ModelConfig, params: Mapping, calibration: Sequence[observ
       calibration: latents of typical pictures. With a variable rate each level needs some, of its highest quality. They
         set the ranges of activations. A picture outside these ranges costs more bits, and is still coded exactly.
 
-    Raises: `ValueError`, which names the layer, if a layer does not fit into integers below 2^24; and if there are no
-      latents.
+    Raises: `ValueError`, which names the layer, if weights are not finite or a layer does not fit into integers below
+      2^24; and if there are no latents.
     """
     layers, parts = float_layers(config, params), _by_level(config, calibration)
     for name, layer in layers.items():

@@ -54,7 +54,8 @@ def _logarithms(
 ) -> dict[str, np.ndarray]:
     found = {}
     for name, its in reads.items():
-        # variances of all outputs by rounding the activation and by rounding its weights, by channel, up to one factor
+        # variances of all outputs by rounding the activation and by rounding its weights, by channel, up to one factor;
+        # a channel times f makes them own / f^2 + weights * f^2, which is least where f^4 = own / weights
         own, weights = 0.0, 0.0
         for layer, part in its:
             kernel, seen = layers[layer][0], level[layer]

@@ -57,10 +57,10 @@ def quantise(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The power of two that scales the weights of each output, and the integer arrays of one layer.
 
-    The power is the largest for which sums stay within 2^24. `seen` is the layer's input in calibration. With `seen`
-    the biases make up for what rounding adds to the outputs on average (`drift`). With a `whole` kernel (integers, and
-    their powers by output) the weights are those integers without the bits that are too fine. Raises `ValueError` if
-    the weights of an output lose their meaning.
+    The power is the largest for which sums stay within 2^24. `seen` is the layer's input in calibration, or None if it
+    was not observed. With `seen` the biases make up for what rounding adds to the outputs on average (`drift`). With a
+    `whole` kernel (integers, and their powers by output) the weights are those integers without the bits that are too
+    fine. Raises `ValueError` if the weights of an output lose their meaning.
     """
     kernel, bias = layer
     # sums, bias and the half that makes floor round, for weights times one
@@ -81,8 +81,10 @@ def quantise(
         fine = fine - over
         weight, offset, shift = _integers(name, layer, given, fine, exponent, seen, whole)
     error, size = ((weight * 2.0**-fine - kernel) ** 2).sum((0, 1)), (kernel**2).sum((0, 1))
-    if over.any() or (error > 0.1 * size).any() or np.abs(shift).max() > LARGEST_SHIFT:
+    if over.any() or (error > 0.1 * size).any():
         raise ValueError(f"layer {name}: its sums do not fit 24 bits with these ranges of activations")
+    if np.abs(shift).max() > LARGEST_SHIFT:
+        raise ValueError(f"layer {name}: its outputs are too small or too large for its inputs")
     parts = {"kernel": weight.astype(np.int16), "bias": offset.astype(np.int32), "shift": shift.astype(np.int8)}
     return fine, {f"{name}.{k}": v for k, v in (parts | {"limit": limit.astype(np.int32)}).items()}
 
