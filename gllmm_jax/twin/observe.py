@@ -26,7 +26,7 @@ class Latents(NamedTuple):
 
 
 class Range(NamedTuple):
-    """The range of one tensor, by channel."""
+    """The range of one tensor, by channel, in float64."""
 
     peak: np.ndarray  # largest magnitude [C]
     power: np.ndarray  # mean square [C]
@@ -65,7 +65,8 @@ def activations(config: ModelConfig, layers: dict[str, Any], calibration: Sequen
 
 def _range(values, leaky) -> Range:
     floored = (values < 0).mean(0) if leaky else np.zeros(values.shape[1])
-    return Range(np.abs(values).max(0), np.square(values).mean(0), values.mean(0), floored)
+    peak, wide = np.abs(values).max(0).astype(np.float64), np.float64
+    return Range(peak, np.square(values).mean(0, dtype=wide), values.mean(0, dtype=wide), floored)
 
 
 def _with_context(config, layers, y_hat, z_hat, key, limit) -> dict[str, np.ndarray]:
