@@ -56,7 +56,8 @@ class Wish(NamedTuple):
         if self.quality is not None:
             return self.quality, None
         start = codec.at(quality_of(127))  # raises where there is one quality alone
-        pixels, made = image.shape[0] * image.shape[1], {}  # by index
+        pixels = image.shape[0] * image.shape[1]
+        made: dict[int, Made] = {}
 
         def size(index: int) -> float:
             probed = start.at(quality_of(index))
