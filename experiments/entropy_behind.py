@@ -5,11 +5,12 @@
     python experiments/entropy_behind.py --data PHOTOGRAPHS --weights light-vr-3 -o rows.jsonl --table
 
 A run is named, and what it changes comes after a colon: fields of the model, or `steps`, `batch`, `learning_rate`,
-`rounded` (whether y is rounded in training, as in a file, or noisy), `warm`. A run begins with random parameters; one
-that is warm begins with those of the weights. If its mixture is another, each component begins as one of the weights'
-mixture, with the mean, the standard deviation and the weight of that. The weights are then at the optimum of their own
-mixture, and their transforms too were trained with it. So a difference between warm runs is the most that their own
-mixture gains.
+`rounded` (whether y is rounded in training, as in a file, or noisy), `start`, `warm`. A run begins with random
+parameters. With `start='NAME|FILE'` it begins with those of other weights, where these have them; the other weights may
+have fewer latents. A run that is warm begins with the parameters of the weights. If its mixture is another, each
+component begins as one of the weights' mixture, with the mean, the standard deviation and the weight of that. The
+weights are then at the optimum of their own mixture, and their transforms too were trained with it. So a difference
+between warm runs is the most that their own mixture gains.
 
     ... "GLLMM: warm=True" "GMM3: warm=True, families=('gaussian',), components=3" "as they are: warm=True, steps=0"
 
@@ -38,10 +39,12 @@ from gllmm_jax.nn.quality import at_quality
 from gllmm_jax.objective import balance
 from gllmm_jax.prob.quantize import add_noise
 from gllmm_jax.train.run import VALIDATION_QUALITIES
+from gllmm_jax.train.start import grafted
 from gllmm_jax.train.step import draw_qualities
 
 FROZEN = ("g_a", "g_s", "gain")
-RUN: dict[str, Any] = {"steps": 2000, "batch": 8, "learning_rate": 1e-3, "rounded": True, "seed": 0, "warm": False}
+RUN: dict[str, Any] = {"steps": 2000, "batch": 8, "learning_rate": 1e-3, "rounded": True, "seed": 0, "start": None,
+                       "warm": False}  # fmt: skip
 
 
 DEVIATION = {"gaussian": 1.0, "laplace": 2**0.5, "logistic": np.pi / 3**0.5}
@@ -88,6 +91,10 @@ def run(config: ModelConfig, scene: Scene, **how: Any) -> tuple[dict[str, Any], 
     given, store = scene.params, scene.latents
     frozen = {part: given[part] for part in FROZEN if part in given}
     fresh = {part: tree for part, tree in init_params(config, key).items() if part not in FROZEN}
+    if how["start"] is not None:
+        other = zoo.read(how["start"])
+        fresh, missed = grafted(fresh, zoo.single(other.params), (other.config.latents, config.latents))
+        print(f"{how['start']} lacks {', '.join(missed) or 'nothing'}", flush=True)
     if how["warm"]:
         last = f"dense{len(config.hidden)}"
         kernel = last_kernel(np.asarray(given["entropy"][last]["kernel"]), scene.config, config)
