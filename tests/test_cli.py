@@ -14,8 +14,8 @@ from gllmm_jax.codec import codec
 from gllmm_jax.config import TrainConfig
 from gllmm_jax.presets import PRESETS
 
-COMPRESS_KEYS = {"bytes", "bpp", "quality", "bits_estimated", "height", "width", "model", "coder", "latents_crc32"}
-COMPRESS_KEYS |= {"refined", "seconds"}
+COMPRESS_KEYS = {"bytes", "bpp", "quality", "psnr", "bits_estimated", "height", "width", "model", "coder"}
+COMPRESS_KEYS |= {"latents_crc32", "refined", "seconds"}
 DECOMPRESS_KEYS = {"height", "width", "latents_crc32", "seconds"}
 
 

@@ -108,6 +108,8 @@ def compress(arguments: argparse.Namespace) -> int:
         facts = f"{width} x {height}, {report.bytes:,} bytes, {report.bpp:.3f} bits a pixel"
         if report.quality is not None:
             facts += f", quality {report.quality:g}"
+        if report.psnr is not None:
+            facts += f", {report.psnr:.2f} dB"
         facts += _gain(report.refined)
         told = report._asdict() | {"seconds": {"load": codecs.seconds, **report.seconds}}
         return Done(data, size, len(data), len(data), height * width, facts, told)

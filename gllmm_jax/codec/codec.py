@@ -32,7 +32,7 @@ from gllmm_jax.codec.many import Batch, map_in_threads
 from gllmm_jax.codec.quality import DEFAULT
 from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport, Watch
 from gllmm_jax.codec.view import Crop, View, as_image
-from gllmm_jax.codec.wish import Made, Wish
+from gllmm_jax.codec.wish import Met, Wish
 from gllmm_jax.container import container
 from gllmm_jax.placement import Device, device, for_entropy, on
 from gllmm_jax.progress import Progress, silent
@@ -141,14 +141,14 @@ class Codec(LatentCodec):
         y = self._run(transforms.ungained, image, functools.partial(progress, "analysis"))
         watch.lap("analysis")
         if wish.given:
-            found, made = wish.meet(self, image, y, coder, chunks)
-            codec = self.at(found)
+            met = wish.meet(self, image, y, coder, chunks)
+            codec = self.at(met.quality)
             watch.lap("quality")
-            encoded = codec._finish(image, y, watch, estimate, coder, refine, chunks, progress, made)
+            encoded = codec._finish(image, y, watch, estimate, coder, refine, chunks, progress, met)
             if max_bytes is None or refine is None or len(encoded.data) <= max_bytes:
                 return encoded
             # a refinement with another lambda may need more bytes than are allowed
-            return codec._finish(image, y, watch, estimate, coder, None, chunks, progress, made)
+            return codec._finish(image, y, watch, estimate, coder, None, chunks, progress, met)
         return self._finish(image, y, watch, estimate, coder, refine, chunks, progress)
 
     def _finish(
@@ -161,11 +161,11 @@ class Codec(LatentCodec):
         refine: Refine | None,
         chunks: Mapping[str, bytes],
         progress: Progress,
-        made: Made | None = None,
+        met: Met | None = None,
     ) -> Encoded:
-        # `encode` at this quality, from y of g_a, or from the file that was made of it
+        # `encode` at this quality, from y of g_a, or from the file that the search for a wish made of it
         (height, width), refined = image.shape[:2], None
-        y_hat, z_hat, data = made or (*self.quantise(y), None)
+        y_hat, z_hat, data = (met and met.made) or (*self.quantise(y), None)
         if refine is not None:
             with on(self.transforms):
                 y_hat, z_hat, refined = refine(self, image, y_hat, z_hat, progress)
@@ -178,8 +178,8 @@ class Codec(LatentCodec):
             bits = self._run(transforms.float_bits, y_hat, z_hat)
             watch.lap("estimate")
         bpp, crc = 8 * len(data) / (height * width), latents_crc32(y_hat, z_hat)
-        facts = len(data), bpp, bits, height, width, self.name, self.quality, coder, crc, refined, watch.seconds
-        return Encoded(data, EncodeReport(*facts))
+        facts = len(data), bpp, bits, height, width, self.name, self.quality, met and met.psnr, coder, crc, refined
+        return Encoded(data, EncodeReport(*facts, watch.seconds))
 
     def decode(
         self,

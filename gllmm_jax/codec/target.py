@@ -14,6 +14,9 @@ PROBES = 6
 
 TOP = QUALITIES - 1
 
+WIDE = 32
+"""Indices. In a wider range the middle comes next if the last probe was hardly nearer: the curve is no line there."""
+
 
 class Target(NamedTuple):
     """The value that `find` looks for. Values grow with the quality's index.
@@ -55,7 +58,7 @@ def find(value: Callable[[int], float], target: Target, start: int) -> int | Non
     """
     seen: dict[int, float] = {}
     low, high = 0, TOP  # where the answer may still be
-    index = start
+    index, nearest = start, math.inf
     while len(seen) < PROBES:
         seen[index] = value(index)
         if target.met(seen[index]):
@@ -67,22 +70,31 @@ def find(value: Callable[[int], float], target: Target, start: int) -> int | Non
         first = low + (low in seen)
         if first > high:
             break
-        index = _guess(seen, target, first, high, last=len(seen) == PROBES - 1)
+        away = abs(seen[index] - target.wanted)
+        if len(seen) == PROBES - 1 and target.below and min(seen.values()) > target.wanted:
+            index = 0  # the smallest file
+        elif away > nearest / 2 and high - first > WIDE:
+            index = (first + high) // 2
+        else:
+            index = min(max(_guess(seen, target), first), high)
+        nearest = min(away, nearest)
     return _nearest(seen, target)
 
 
-def _guess(seen: dict[int, float], target: Target, low: int, high: int, *, last: bool) -> int:
-    # along the line through the two nearest values, or with the usual slope
-    if last and target.below and not any(value <= target.wanted for value in seen.values()):
-        return 0  # the smallest file
+def _guess(seen: dict[int, float], target: Target) -> int:
+    # along the line through the two values around the target, or else the two nearest, or with the usual slope
     near = sorted(seen, key=lambda index: abs(seen[index] - target.wanted))[:2]
+    under = max((index for index in seen if seen[index] <= target.wanted), default=TOP)
+    over = min((index for index in seen if seen[index] > target.wanted), default=0)
+    if under < over:
+        near = sorted((under, over), key=lambda index: abs(seen[index] - target.wanted))
     slope = target.slope
     if len(near) == 2 and (rise := (seen[near[0]] - seen[near[1]]) / (near[0] - near[1])) > target.slope / 8:
         slope = rise
     # aim a little below an upper limit
     aim = target.wanted - (target.tolerance / 2 if target.below else 0)
     step = (aim - seen[near[0]]) / slope
-    return min(max(near[0] + (math.floor(step) if target.below else round(step)), low), high)
+    return near[0] + (math.floor(step) if target.below else round(step))
 
 
 def _nearest(seen: dict[int, float], target: Target) -> int | None:

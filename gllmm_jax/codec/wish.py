@@ -26,6 +26,17 @@ class Made(NamedTuple):
     data: bytes
 
 
+class Met(NamedTuple):
+    """The quality from 0 to 100 that meets a wish; the file of that quality, if the search made this file last.
+
+    `psnr` in dB is that of the decoded picture, if this was the wish.
+    """
+
+    quality: float
+    made: Made | None = None
+    psnr: float | None = None
+
+
 class Wish(NamedTuple):
     """At most one of the wishes of `Codec.encode`."""
 
@@ -45,19 +56,17 @@ class Wish(NamedTuple):
                 raise ValueError(f"{name} must be above zero and finite, not {getattr(self, name)}")
         return bool(names)
 
-    def meet(
-        self, codec: "Codec", image: np.ndarray, y: np.ndarray, coder: str, chunks: Mapping[str, bytes]
-    ) -> tuple[float, Made | None]:
-        """The quality from 0 to 100 that meets the wish, for a picture and its y of `transforms.ungained`.
+    def meet(self, codec: "Codec", image: np.ndarray, y: np.ndarray, coder: str, chunks: Mapping[str, bytes]) -> Met:
+        """What meets the wish, for a picture and its y of `transforms.ungained`.
 
-        The second value is the file of that quality, if the search made this file last. Raises `ValueError` if no
-        quality meets the wish, and says what the picture has at the end of the range.
+        Raises `ValueError` if no quality meets the wish, and says what the picture has at the end of the range.
         """
         if self.quality is not None:
-            return self.quality, None
+            return Met(self.quality)
         start = codec.at(quality_of(127))  # raises where there is one quality alone
         pixels = image.shape[0] * image.shape[1]
         made: dict[int, Made] = {}
+        shown: dict[int, float] = {}
 
         def size(index: int) -> float:
             probed = start.at(quality_of(index))
@@ -68,20 +77,21 @@ class Wish(NamedTuple):
 
         def psnr(index: int) -> float:
             probed, gray = start.at(quality_of(index)), image.shape[2] == 1
-            shown = transforms.synthesise(probed.config, probed.params, probed.quantise(y)[0], gray)
-            shown = shown[: image.shape[0], : image.shape[1], : image.shape[2]]
-            return min(float(metrics.psnr(image, shown, 255.0)), PERFECT)
+            decoded = transforms.synthesise(probed.config, probed.params, probed.quantise(y)[0], gray)
+            decoded = decoded[: image.shape[0], : image.shape[1], : image.shape[2]]
+            shown[index] = min(float(metrics.psnr(image, decoded, 255.0)), PERFECT)
+            return shown[index]
 
         if self.psnr is not None:
             index = target.find(psnr, target.decibels(self.psnr), 127)
             if index is None:
                 least, most = sorted((psnr(0), psnr(target.TOP)))
                 raise ValueError(f"psnr={self.psnr} is out of reach: this picture has {least:.2f} to {most:.2f} dB")
-            return quality_of(index), None
+            return Met(quality_of(index), psnr=shown[index])
         limit = target.at_most(self.max_bytes) if self.max_bytes else target.about((self.bpp or 0) * pixels / 8)
         index = target.find(lambda index: math.log(size(index)), limit, 127)
         if index is not None:
-            return quality_of(index), made.get(index)
+            return Met(quality_of(index), made.get(index))
         if self.max_bytes:
             carried = sum(map(len, chunks.values()))
             beside = f", {carried:,} of them for what it carries beside its pixels" if carried else ""

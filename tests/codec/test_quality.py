@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from gllmm_jax import zoo
+from gllmm_jax import metrics, zoo
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.quality import index_of, quality_of
 from gllmm_jax.config import VariableRate
@@ -130,6 +130,14 @@ def test_a_size_is_met(codec, image):
         codec.compress(image, max_bytes=sizes[0] - 1)
     with pytest.raises(ValueError, match=r"bpp=100\.0 is out of reach: this picture takes"):
         codec.compress(image, bpp=100.0)
+
+
+def test_a_report_has_the_psnr_that_was_wished(codec, image):
+    wanted = metrics.psnr(image, codec.decompress(codec.compress(image, quality=30)), 255.0)
+    data, report = codec.encode(image, psnr=float(wanted))
+    assert report.psnr == pytest.approx(float(wanted), abs=0.1)
+    assert report.psnr == pytest.approx(float(metrics.psnr(image, codec.decompress(data), 255.0)), abs=0.005)
+    assert codec.encode(image, quality=30).report.psnr is None
 
 
 def test_the_file_that_meets_a_size_is_made_once(codec, image, monkeypatch):
