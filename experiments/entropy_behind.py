@@ -155,15 +155,22 @@ def table(rows: list[dict[str, Any]]) -> None:
 def main() -> None:
     """The runs, a JSON line each, then the table."""
     args = Arguments((__doc__ or "").splitlines()[0], RUN, keep=True)
+    for name, how, _ in args.todo:
+        if how["warm"] and how["start"] is not None:
+            raise SystemExit(f"{name}: a run is warm, or starts from other weights")
+        if args.keep is not None:
+            zoo.check_name(name)
     if args.todo:
+        if args.keep is not None:
+            args.keep.mkdir(parents=True, exist_ok=True)
         scene = Scene(args.weights, args.data, args.held_out)
         for name, how, fields in args.todo:
             msp = {"msp": Progressive(**fields["msp"])} if isinstance(fields.get("msp"), dict) else {}
             config = dataclasses.replace(scene.config, **fields | msp)
             row, trained = run(config, scene, **how)
+            args.add(name, {"photographs": scene.photographs, "changed": fields, **how, **row})
             if args.keep is not None:
                 zoo.save(args.keep / f"{name}.npz", zoo.Weights(name, config, trained, {}, {}))
-            args.add(name, {"photographs": scene.photographs, "changed": fields, **how, **row})
             print(f"{name}: {np.array(row['bpp']).mean(1).round(4)}, {row['seconds']:.3f} s a step", flush=True)
     table(args.rows)
 

@@ -1,6 +1,6 @@
 """What latent overfitting is worth: real files of pictures with and without it.
 
-    python experiments/overfitting.py IMAGES_DIR --model light-0.0130 --steps 1000 --count 6
+    python experiments/overfitting.py IMAGES_DIR --steps 50 --count 6
 
 For every picture: bytes and PSNR of the file without the search, after it, and after a fifth as many rounds more at
 half of the lambda, or twice of it, whichever brings the PSNR back to that of the first. As many rounds follow again, up
@@ -18,7 +18,7 @@ from typing import NamedTuple, get_args
 
 import numpy as np
 
-from gllmm_jax import load, metrics
+from gllmm_jax import load, metrics, zoo
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.config import Search
 from gllmm_jax.lof import Overfit, Refined
@@ -117,7 +117,7 @@ def main() -> int:
     """See the module."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("images", type=Path, help="a folder of PNG pictures")
-    parser.add_argument("--model", default="light-0.0130")
+    parser.add_argument("--model", default=zoo.DEFAULT)
     parser.add_argument("--quality", type=float, help="of a model with a variable rate (its own unless given)")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--count", type=int, help="so many of the folder's pictures, evenly spread; all unless given")
@@ -126,7 +126,10 @@ def main() -> int:
     codec, results = load(arguments.model), []
     codec = codec if arguments.quality is None else codec.at(arguments.quality)
     paths = sorted(arguments.images.glob("*.png"))
-    for path in paths[:: max(len(paths) // (arguments.count or len(paths)), 1)]:
+    if not paths:
+        parser.error(f"{arguments.images} has no PNG pictures")
+    count = min(arguments.count or len(paths), len(paths))
+    for path in (paths[i * len(paths) // count] for i in range(count)):
         results.append(examine(codec, picture.read(path), arguments.steps, arguments.method))
         print(line(path.stem, results[-1]), flush=True)
     bytes_saved = np.mean([1 - r.after.bytes / r.without.bytes for r in results])

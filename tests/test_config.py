@@ -57,7 +57,6 @@ def test_models_that_cannot_be(field, wrong, wanted):
         ("cheng2020-anchor-128", {"order": "none"}),
         ("mbt2018-mean-192", {"components": 3}),
         ("mbt2018-mean-192", {"families": ("laplace",)}),
-        ("mbt2018-192", {"rate": VariableRate()}),
         ("mbt2018-192", {"msp": Progressive()}),
     ],
 )

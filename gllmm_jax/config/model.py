@@ -159,7 +159,7 @@ class ModelConfig:
     def _fits(self) -> bool:
         if self.design == "gllmm":
             return True
-        if self.rate is not None or self.msp is not None or (self.hyper and self.order not in ORDERS_OF[self.design]):
+        if self.msp is not None or (self.hyper and self.order not in ORDERS_OF[self.design]):
             return False
         return not self.direct or (self.families == ("gaussian",) and self.components == 1)
 

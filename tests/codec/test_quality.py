@@ -16,12 +16,13 @@ from gllmm_jax.errors import BitstreamError
 from gllmm_jax.twin import integer, levels
 from gllmm_jax.twin.wiring import EACH, LEVELS, by_quality
 from gllmm_jax.walk import latents
-from tests.codec.twins import FAST, MU, PARTED, draw, twin
+from tests.codec.twins import CHENG, ELIC, FAST, MEAN, MU, PARTED, draw, twin
 
 WEIGHTS = Path(__file__).parent.parent / "golden" / "light-vr-golden.npz"
 RATE = VariableRate(0.002, 0.05, anchors=3)
 MANY = dataclasses.replace(MU, rate=RATE)
 MANY_FAST = dataclasses.replace(FAST, rate=RATE)
+OTHERS = [dataclasses.replace(design, rate=RATE) for design in (MEAN, CHENG, ELIC)]
 
 
 def test_the_mapping_is_a_promise():
@@ -33,7 +34,7 @@ def test_the_mapping_is_a_promise():
             index_of(wrong)
 
 
-@pytest.mark.parametrize("config", [MANY, MANY_FAST, PARTED], ids=lambda config: config.preset)
+@pytest.mark.parametrize("config", [MANY, MANY_FAST, PARTED, *OTHERS], ids=lambda config: config.preset)
 def test_latents_come_back_at_every_quality(config):
     streams = set()
     for index in (0, 1, 100, 254, 255):
@@ -43,7 +44,8 @@ def test_latents_come_back_at_every_quality(config):
         found = latents.decode_latents(chosen, data, (9, 14))
         assert all(map(np.array_equal, found, (y, z)))
         streams.add(data)
-    assert len(streams) == 5
+    # the entropy nets have biases by quality; without one the qualities of a level are alike
+    assert len(streams) == (3 if config.direct else 5)
 
 
 def test_a_quality_is_a_twin_of_a_model_that_has_it_alone():
