@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gllmm_jax.walk import latents, traceable
-from tests.codec.twins import ALONE, BOARD, ELIC, FAST, MU, STATIC, carried, twin
+from tests.codec.twins import ALONE, BOARD, ELIC, FAST, MU, PARTED, STATIC, carried, draw, twin
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def test_same_streams_and_same_latents(config, size):
 
 
 def test_inside_a_function_of_ones_own():
-    """Nothing of the trace stays with the twin: the codec works on."""
-    fresh = type(twin())(MU, twin().arrays)
-    y, z = carried(MU, 4, 5)
+    """Nothing of the trace stays with the twin: the codec works on. The twin is that of one quality of several."""
+    fresh = type(twin())(PARTED, twin(PARTED).arrays).at(77)
+    y, z = latents.clamp_latents(fresh, *draw(PARTED, 4, 5))
 
     @jax.jit
     def length_and_back(y, z):
