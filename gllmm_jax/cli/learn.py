@@ -25,7 +25,7 @@ from gllmm_jax.cli.common import (
     sentence,
 )
 from gllmm_jax.cli.options import add_together
-from gllmm_jax.config import ModelConfig, Optimizer, TrainConfig, VariableRate
+from gllmm_jax.config import Compute, ModelConfig, Optimizer, Schedule, TrainConfig, VariableRate
 from gllmm_jax.presets import PRESETS
 
 INTERRUPTED = 130
@@ -67,7 +67,14 @@ def _add_train(commands: Any) -> None:
     )
     parser.add_argument("--learning-rate", type=positive_number, default=TrainConfig.learning_rate, metavar="R",
                         help="its peak (%(default)s)")  # fmt: skip
+    schedule = "of the rate: `stable` is constant until the last fifth of the run, so the run can be made longer"
+    parser.add_argument("--schedule", choices=get_args(Schedule), default=TrainConfig.schedule,
+                        help=f"{schedule} (%(default)s)")  # fmt: skip
     parser.add_argument("--optimizer", choices=get_args(Optimizer), default=TrainConfig.optimizer, help="(%(default)s)")
+    parser.add_argument("--clip", type=positive_number, default=TrainConfig.clip, metavar="G",
+                        help="the largest norm of a gradient (%(default)s)")  # fmt: skip
+    parser.add_argument("--compute", choices=get_args(Compute), default=TrainConfig.compute,
+                        help="type of the networks' arithmetic: bfloat16 for accelerators (%(default)s)")  # fmt: skip
     parser.add_argument("--validate-minutes", type=positive_number, default=TrainConfig.validate_minutes, metavar="M",
                         help="between validations, with a checkpoint each (%(default)s)")  # fmt: skip
     start = "start from given weights: from the transforms alone where the entropy model is another"
@@ -76,6 +83,9 @@ def _add_train(commands: Any) -> None:
     parser.add_argument(
         "--resident", action="store_true", help="keep all photographs in device memory and draw crops there"
     )
+    parser.add_argument(
+        "--augment", action="store_true", help="with --resident: crops also scaled, turned and recoloured"
+    )
     spare = "with --resident: spare the host, where the accelerator waits for it (%(default)s)"
     parser.add_argument("--steps-per-call", type=positive, default=TrainConfig.steps_per_call, metavar="N", help=spare)
     add_together(parser)
@@ -83,8 +93,8 @@ def _add_train(commands: Any) -> None:
 
 def train(arguments: argparse.Namespace) -> int:
     """Photographs -> checkpoints. A stopped run is saved, and reported as any interrupted command."""
-    fields = ("data", "lmbda", "batch", "crop", "learning_rate", "optimizer", "seed", "minutes", "steps", "init",
-              "validate_minutes", "resident", "steps_per_call")  # fmt: skip
+    fields = ("data", "lmbda", "batch", "crop", "learning_rate", "schedule", "optimizer", "clip", "compute", "seed",
+              "minutes", "steps", "init", "validate_minutes", "resident", "augment", "steps_per_call")  # fmt: skip
     preset, arguments.lmbda = _model(PRESETS[arguments.preset], arguments.lmbda)
     config = TrainConfig(**{field: getattr(arguments, field) for field in fields})
     cache.enable()
