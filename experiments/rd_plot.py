@@ -1,11 +1,11 @@
 """The rate-distortion curve of a model: real files of a folder of pictures at several qualities, beside other codecs.
 
-    python experiments/rd_plot.py IMAGES_DIR --points kodak.csv --peers PEERS.csv --plot kodak.png
+    python experiments/rd_plot.py IMAGES_DIR --points kodak.csv --peers PEERS.csv --published elic --plot kodak.png
 
 Points that the CSV holds already are not measured again, as by `gllmm-jax evaluate --rows`. Then the means by quality,
 pictures whose rate or PSNR falls from one quality to the next, and against each codec of --peers (columns codec,
-setting, image, bytes, bpp, psnr, msssim): the BD-rate of the mean curves, where they overlap, and the gain in dB at
-equal rate. A second a point on two cores, and another for MS-SSIM. An error where decoded latents differ.
+setting, image, bytes, bpp, psnr, msssim) and --published: the BD-rate of the mean curves, where they overlap, and the
+gain in dB at equal rate. A second a point on two cores, and another for MS-SSIM. An error where decoded latents differ.
 """
 
 import argparse
@@ -62,9 +62,10 @@ def main() -> None:
     parser.add_argument("--model", default=zoo.DEFAULT, metavar="NAME|FILE")
     parser.add_argument("--points", type=Path, required=True, metavar="CSV", help="measured points are kept here")
     parser.add_argument("--peers", type=Path, metavar="CSV", help="points of other codecs on the same pictures")
+    parser.add_argument("--published", nargs="+", default=[], metavar="CODEC", help="curves of papers, for Kodak alone")
     parser.add_argument("--plot", type=Path, metavar="PNG")
     parser.add_argument("--title", help="of the plot, as in Kodak; the folder's name unless given")
-    parser.add_argument("--drawn", nargs="+", metavar="CODEC", help="the peers in the plot; all unless given")
+    parser.add_argument("--drawn", nargs="+", metavar="CODEC", help="the other codecs in the plot; all unless given")
     parser.add_argument("--rates", nargs="+", type=float, default=RATES, metavar="BPP", help="of the gains")
     arguments = parser.parse_args()
     rows = complete(arguments.model, sorted(arguments.images.glob("*.png")), arguments.points)
@@ -77,7 +78,8 @@ def main() -> None:
 
     name = means[0]["codec"]
     peers = read(arguments.peers) if arguments.peers else []
-    curves = points.curves(points.means(points.complete([*rows, *peers], warn=print)))
+    papers = points.published_means(arguments.published, {row["image"] for row in rows})
+    curves = points.curves(points.means(points.complete([*rows, *peers], warn=print)) + papers)
     ours = curves.pop(name)
     print(f"\n| against | BD-rate | {' | '.join(f'{rate:g} bpp' for rate in arguments.rates)} |")
     print(f"| --- | --- |{' --- |' * len(arguments.rates)}")
