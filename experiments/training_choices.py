@@ -4,23 +4,33 @@
         "adam, 2e-4: learning_rate=2e-4" "soap, 2e-4: learning_rate=2e-4, optimizer='soap'"
 
 Each run has as many steps as fit in the seconds at its median step, timed before it, and a rate that falls to zero.
-`steps=540` among the settings gives their number instead, for a run beside other work. `quality=128` trains for that
-quality alone, out of 0 to 255: beside a run for all, it tells the price of one model for every quality. The loss is
-that of `train` over five qualities, on the first held-out crops. Runs that are in the file already are skipped.
+Settings are those of `TrainConfig`, and these:
+
+- `steps=540` gives the number of steps instead of the seconds, for a run beside other work.
+- `quality=128` trains for that quality alone, out of 0 to 255: beside a run for all, it tells the price of one model
+  for every quality.
+- `late=(2, 384)` gives the last third of the steps batches of 2 crops of 384x384 pixels.
+- `balanced=False` gives the losses of all qualities one weight, where `objective.balance` weighs them.
+
+The loss is that of `train` over five qualities, on the first held-out crops. Runs that are in the file already are
+skipped.
 """
 
 import argparse
 import ast
+import contextlib
 import json
 import statistics
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+import gllmm_jax.train.step
 from gllmm_jax import cache, zoo
 from gllmm_jax.config import TrainConfig, VariableRate
 from gllmm_jax.data.batches import Batches, sample_photographs, validation_images
@@ -43,12 +53,18 @@ def run(
     held_out: np.ndarray,
     seconds: float | None,
     quality: float | None = None,
+    late: tuple[int, int] | None = None,
+    balanced: bool = True,
 ) -> dict[str, Any]:
     """One run: steps, seconds a step, validation loss; and loss, bpp and PSNR at each quality.
 
     The steps are the config's, or as many as fit in the seconds.
     """
-    batches = Batches(files, seed=config.seed, share=(0, 1), batch=config.batch, crop=config.crop)
+    sizes = (config.batch, config.crop), late or (config.batch, config.crop)
+    early, further = (
+        Batches(files, seed=config.seed + i, share=(0, 1), batch=batch, crop=crop)
+        for i, (batch, crop) in enumerate(sizes)
+    )
     step = jax.jit(make_update(MODEL, config, quality=quality), donate_argnums=0)
     assert config.steps is not None
 
@@ -56,14 +72,17 @@ def run(
         # the state after so many steps of a run of `whole`, and their median seconds; at the full rate where it is None
         state, taken = create_state(config, params, jax.random.PRNGKey(config.seed)), []
         for number in range(steps):
-            images, begun = next(batches), time.perf_counter()
+            images = next(further if late and whole and number >= whole - whole // 3 else early)
+            begun = time.perf_counter()
             state, metrics = step(state, images, jnp.float32(number / whole if whole else 0.0))
             jax.block_until_ready(metrics)
             taken.append(time.perf_counter() - begun)
         return state, statistics.median(taken[steps // 3 :])
 
-    steps = config.steps if seconds is None else int(seconds / advance(TIMED, None)[1])
-    state, each = advance(steps, steps)
+    same = mock.patch.object(gllmm_jax.train.step, "balance", return_value=1.0)
+    with contextlib.nullcontext() if balanced else same:
+        steps = config.steps if seconds is None else int(seconds / advance(TIMED, None)[1])
+        state, each = advance(steps, steps)
     judge, points = make_eval_step(MODEL, config), []
     for quality in VALIDATION_QUALITIES:
         rows = [jax.device_get(judge(state.ema, image[None], quality)) for image in held_out]
@@ -98,10 +117,11 @@ def main() -> None:
     for name, _, given in (text.partition(":") for text in args.runs):
         if name not in done:
             changed = BASE | settings(given.strip())
-            seconds, quality = None if "steps" in changed else args.seconds, changed.pop("quality", None)
+            seconds = None if "steps" in changed else args.seconds
+            own = {name: changed.pop(name) for name in ("quality", "late", "balanced") if name in changed}
             changed.setdefault("steps", 1)
             config = TrainConfig(data=args.data, lmbda=(RATE.lowest, RATE.highest), **changed)
-            row = {"name": name, "settings": given.strip(), **run(config, params, files, held_out, seconds, quality)}
+            row = {"name": name, "settings": given.strip(), **run(config, params, files, held_out, seconds, **own)}
             with args.output.open("a") as file:
                 file.write(json.dumps(row) + "\n")
             print(f"{name}: {row['steps']} steps of {row['seconds']:.3f} s, loss {row['loss']:.4f}", flush=True)
