@@ -103,7 +103,7 @@ def peer_points(path: Path, stored: list[Row] | None) -> dict[str, list[Row]]:
         names = dict.fromkeys(row["codec"] for row in stored)
         its = [row for row in stored if row["image"] == path.stem]
         return {name: [row for row in its if row["codec"] == name] for name in names}
-    todo = {name: contestants.curve_of(name) for name in AGAINST if table.missing(name) is None}
+    todo = {name: contestants.others([name]) for name in AGAINST if table.missing(name) is None}
     return {name: [files.examine(files.Task(one, path, path.stem)) for one in its] for name, its in todo.items()}
 
 

@@ -91,9 +91,10 @@ def test_published_points_are_not_set_beside_fewer_pictures(capsys, tmp_path):
 
 def test_a_stopped_run_goes_on_where_it_left_a_file(capsys, photo, tmp_path):
     """Files are written before their row."""
-    asked = [photo, "--against", "webp", "--rows", tmp_path / "rows.csv", "-o", tmp_path / "out"]
+    asked = [photo, "--against", "webp@20@80", "--rows", tmp_path / "rows.csv", "-o", tmp_path / "out"]
     report(capsys, *asked)
     rows = (tmp_path / "rows.csv").read_text().splitlines()
+    assert [row.split(",")[:2] for row in rows[2:]] == [["webp", "20"], ["webp", "80"]]
     (tmp_path / "rows.csv").write_text("\n".join(rows[:-1]) + "\n")
     assert main(["evaluate", *map(str, asked)]) == 0
     assert len((tmp_path / "rows.csv").read_text().splitlines()) == len(rows)
@@ -120,6 +121,7 @@ def test_what_evaluate_leaves_out_is_told(capsys, photo, tmp_path, monkeypatch):
         "gllmm-jax: jxl-e7 is left out: it needs pillow-jxl-plugin: pip install 'gllmm-jax[peers]'\n"
     )
     assert fails(capsys, photo, "--against", "jpg").startswith("there is no other codec 'jpg'; there are: ")
+    assert fails(capsys, photo, "--against", "webp@101") == "webp has no setting '101': they go from 0 to 100"
     assert fails(capsys, photo, "--anchor", "x") == "there is no 'x' to compare with; there are: mu-random"
     assert "has one quality alone" in fails(capsys, photo, "--quality", "3")
     assert "kodim01 to kodim24" in fails(capsys, photo, "--published", "vtm")

@@ -184,17 +184,15 @@ def _models(models: list[str], qualities: list[float | None], arguments: argpars
 
 
 def _others(arguments: argparse.Namespace) -> "list[Theirs]":
-    """The codecs of --against that can run here. Raises `ValueError` for a name that no codec has."""
-    from gllmm_jax.evaluate.contestants import curve_of
+    """The codecs of --against that can run here. Raises `ValueError` for a name or setting that no codec has."""
+    from gllmm_jax.evaluate.contestants import others
     from gllmm_jax.peers import table
 
-    found = []
-    for name in table.named(arguments.against):
-        if (why := table.missing(name)) is not None:
-            say(f"{name} is left out: {why}")
-        else:
-            found += curve_of(name)
-    return found
+    found = others(arguments.against)
+    missing = {one.codec: why for one in found if (why := table.missing(one.codec)) is not None}
+    for name, why in missing.items():
+        say(f"{name} is left out: {why}")
+    return [one for one in found if one.codec not in missing]
 
 
 def report(arguments: argparse.Namespace) -> None:

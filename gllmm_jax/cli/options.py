@@ -107,7 +107,7 @@ def add_view(parser: argparse.ArgumentParser) -> None:
 def add_others(parser: argparse.ArgumentParser) -> None:
     """Adds `--against` and the options of `add_curves`."""
     group = parser.add_argument_group("beside other codecs")
-    text = "measure these too, names with commas between: jpeg,webp,avif,jpeg2000,jxl,hevc,vvc"
+    text = "measure these too: jpeg,webp,avif,jpeg2000,jxl,hevc,vvc; webp@40@80: at 40 and 80"
     group.add_argument("--against", type=_names, default=[], metavar="NAMES", help=text)
     add_curves(group)
 

@@ -89,9 +89,25 @@ def qualities_of(model: str, qualities: Iterable[float | None], **places: str | 
     return [Ours(weights.name, model, quality, **places) for quality in dict.fromkeys(asked)]
 
 
-def curve_of(name: str) -> list[Theirs]:
-    """Another codec at all settings that draw its curve."""
-    return [Theirs(name, setting) for setting in table.PEERS[name].curve]
+def others(names: Iterable[str]) -> list[Theirs]:
+    """Other codecs by names as `table.named` takes them, each at the settings after its name, as in "webp@40@80".
+
+    Without settings these are all that draw the codec's curve. Raises `ValueError` for an unknown name or setting.
+    """
+    found = []
+    for text in names:
+        name, *settings = text.split("@")
+        for full in table.named([name]):
+            found += [Theirs(full, _setting(full, one)) for one in settings or table.PEERS[full].curve]
+    return list(dict.fromkeys(found))
+
+
+def _setting(name: str, given: str | int) -> int:
+    known = {str(quality): quality for quality in table.PEERS[name].qualities}
+    if str(given) not in known:
+        first, *_, last = known
+        raise ValueError(f"{name} has no setting '{given}': they go from {first} to {last}")
+    return known[str(given)]
 
 
 @functools.lru_cache(maxsize=32)
