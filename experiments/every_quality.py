@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gllmm_jax import cache, load, metrics, zoo
+from gllmm_jax import cache, load, zoo
 from gllmm_jax.codec import transforms
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.quality import quality_of
+from gllmm_jax.codec.wish import psnr_of
 from gllmm_jax.config import QUALITIES
 from gllmm_jax.picture import picture
 
@@ -28,9 +29,7 @@ def points(codec: Codec, image: np.ndarray) -> tuple[list[int], list[float]]:
         chosen = codec.at(quality_of(index))
         y_hat, z_hat = chosen.quantise(y)
         sizes.append(len(chosen.pack(y_hat, z_hat, image.shape)))
-        shown = transforms.synthesise(chosen.config, chosen.params, y_hat, image.shape[2] == 1)
-        height, width, channels = image.shape
-        decibels.append(float(metrics.psnr(image, shown[:height, :width, :channels], 255.0)))
+        decibels.append(psnr_of(chosen, image, y_hat))
     return sizes, decibels
 
 

@@ -8,7 +8,6 @@ share no work here, so their times need not add up to that of the step. FLOP are
 """
 
 import argparse
-import dataclasses
 import statistics
 import time
 from collections.abc import Callable
@@ -29,7 +28,7 @@ def parts(preset: str, batch: int, crop: int) -> dict[str, tuple[Callable[..., A
     """By name, a function and what it takes."""
     model = PRESETS[preset]
     lmbda = 0.013 if model.rate is None else (model.rate.lowest, model.rate.highest)
-    config = TrainConfig("", lmbda=lmbda, steps=1)
+    config = TrainConfig("", lmbda=lmbda, steps=1, warmup=0.0)
     key = jax.random.key(0)
     params = init_params(model, key)
     images = jnp.asarray(np.random.default_rng(0).integers(0, 256, (batch, crop, crop, 3), dtype=np.uint8))
@@ -62,8 +61,7 @@ def parts(preset: str, batch: int, crop: int) -> dict[str, tuple[Callable[..., A
     ):
         found[name] = function, (params, given)
         found[f"{name}, with gradients"] = jax.grad(function, argnums=(0,) if given is x else (0, 1)), (params, given)
-    update = make_update(model, dataclasses.replace(config, warmup=0.0))
-    return found | {"step": (update, (state, images, jnp.float32(0)))}
+    return found | {"step": (make_update(model, config), (state, images, jnp.float32(0)))}
 
 
 def main() -> None:

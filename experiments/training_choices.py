@@ -60,11 +60,8 @@ def run(
 
     The steps are the config's, or as many as fit in the seconds.
     """
-    sizes = (config.batch, config.crop), late or (config.batch, config.crop)
-    early, further = (
-        Batches(files, seed=config.seed + i, share=(0, 1), batch=batch, crop=crop)
-        for i, (batch, crop) in enumerate(sizes)
-    )
+    batches = Batches(files, seed=config.seed, share=(0, 1), batch=config.batch, crop=config.crop)
+    larger = Batches(files, seed=config.seed + 1, share=(0, 1), batch=late[0], crop=late[1]) if late else batches
     step = jax.jit(make_update(MODEL, config, quality=quality), donate_argnums=0)
     assert config.steps is not None
 
@@ -72,7 +69,7 @@ def run(
         # the state after so many steps of a run of `whole`, and their median seconds; at the full rate where it is None
         state, taken = create_state(config, params, jax.random.PRNGKey(config.seed)), []
         for number in range(steps):
-            images = next(further if late and whole and number >= whole - whole // 3 else early)
+            images = next(larger if whole and number >= whole - whole // 3 else batches)
             begun = time.perf_counter()
             state, metrics = step(state, images, jnp.float32(number / whole if whole else 0.0))
             jax.block_until_ready(metrics)

@@ -18,6 +18,13 @@ PERFECT = 100.0
 """The PSNR in dB that stands for a picture without any error."""
 
 
+def psnr_of(codec: "Codec", image: np.ndarray, y_hat: np.ndarray) -> float:
+    """The PSNR in dB, at most `PERFECT`, of the picture that a codec shows for latents of `image`."""
+    height, width, channels = image.shape
+    decoded = transforms.synthesise(codec.config, codec.params, y_hat, channels == 1)
+    return min(float(metrics.psnr(image, decoded[:height, :width, :channels], 255.0)), PERFECT)
+
+
 class Made(NamedTuple):
     """A file that was made in search of a quality, and its latents."""
 
@@ -76,10 +83,8 @@ class Wish(NamedTuple):
             return len(made[index].data)
 
         def psnr(index: int) -> float:
-            probed, gray = start.at(quality_of(index)), image.shape[2] == 1
-            decoded = transforms.synthesise(probed.config, probed.params, probed.quantise(y)[0], gray)
-            decoded = decoded[: image.shape[0], : image.shape[1], : image.shape[2]]
-            shown[index] = min(float(metrics.psnr(image, decoded, 255.0)), PERFECT)
+            probed = start.at(quality_of(index))
+            shown[index] = psnr_of(probed, image, probed.quantise(y)[0])
             return shown[index]
 
         if self.psnr is not None:
