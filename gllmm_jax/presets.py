@@ -86,6 +86,7 @@ PRESETS: dict[str, ModelConfig] = {
     "light-vr": LIGHT_VR,
     "light-checkerboard": dataclasses.replace(LIGHT, preset="light-checkerboard", order="checkerboard"),
     "light-msp": dataclasses.replace(LIGHT, preset="light-msp", msp=Progressive()),
+    "light-msp-vr": dataclasses.replace(LIGHT_VR, preset="light-msp-vr", msp=Progressive()),
     "msp-fast": _msp("fast", Progressive(), widths=(48,), latents=64, components=1),
     "msp-normal": _msp("normal", Progressive(seeds=2)),
     "msp-extra": _msp("extra", Progressive(scales=4, block=(2, 4), seeds=4, width=128)),

@@ -7,17 +7,14 @@ an accelerator: bfloat16, the whole set in device memory. Cost: as many minutes 
 expect: after 90 seconds of one H200 a fifth more bits than the context model of `light-vr-2`, which was trained longer.
 """
 
-import dataclasses
-
 from common import launch
 
-from gllmm_jax.config import Progressive
 from gllmm_jax.presets import PRESETS
 
 if __name__ == "__main__":
     launch(
         __doc__,
-        lambda _: dataclasses.replace(PRESETS["light-vr"], preset="light-msp-vr", msp=Progressive()),
+        lambda _: PRESETS["light-msp-vr"],
         lmbda=(0.0008, 0.12),
         init="light-vr-3",
         frozen=("g_a", "g_s", "gain"),

@@ -9,17 +9,14 @@ the last fifth of the run. Cost: 40 minutes for the first command on two cores, 
 expect: not known, since this run is still to be done.
 """
 
-import dataclasses
-
 from common import launch
 
-from gllmm_jax.config import Progressive
 from gllmm_jax.presets import PRESETS
 
 if __name__ == "__main__":
     launch(
         __doc__,
-        lambda _: dataclasses.replace(PRESETS["light-vr"], preset="light-msp-vr", msp=Progressive()),
+        lambda _: PRESETS["light-msp-vr"],
         lmbda=(0.0008, 0.12),
         batch=4,
         crop=256,
