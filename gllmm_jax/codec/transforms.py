@@ -209,7 +209,7 @@ def _scale_bits(config: ModelConfig, params: Any, folded: Any, inside: Any, gues
 @latest(PROGRAMS, static=1)
 def _prior_bits(config: ModelConfig, params: Any, y_hat: jax.Array) -> jax.Array:
     """Bits of each position of y_hat [h, w, M] under the prior, summed over channels."""
-    return apply(config, params, y_hat.astype(jnp.float32), method=Model.prior_bits).sum(-1)
+    return apply(config, params, y_hat[None].astype(jnp.float32), method=Model.prior_bits)[0].sum(-1)
 
 
 @latest(PROGRAMS, static=1)

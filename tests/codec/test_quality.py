@@ -9,14 +9,18 @@ import pytest
 
 from gllmm_jax import metrics, zoo
 from gllmm_jax.codec.codec import Codec
+from gllmm_jax.codec.export import make_weights
 from gllmm_jax.codec.quality import index_of, quality_of
-from gllmm_jax.config import VariableRate
+from gllmm_jax.config import Progressive, VariableRate
 from gllmm_jax.container import container
 from gllmm_jax.errors import BitstreamError
+from gllmm_jax.nn.model import Model, apply
+from gllmm_jax.nn.quality import at_index
 from gllmm_jax.twin import integer, levels
 from gllmm_jax.twin.wiring import EACH, LEVELS, by_quality
 from gllmm_jax.walk import latents
 from tests.codec.twins import CHENG, ELIC, FAST, MEAN, MU, PARTED, draw, twin
+from tests.parameters import random_params
 
 WEIGHTS = Path(__file__).parent.parent / "golden" / "light-vr-golden.npz"
 RATE = VariableRate(0.002, 0.05, anchors=3)
@@ -46,6 +50,18 @@ def test_latents_come_back_at_every_quality(config):
         streams.add(data)
     # the entropy nets have biases by quality; without one the qualities of a level are alike
     assert len(streams) == (3 if config.direct else 5)
+
+
+@pytest.mark.parametrize("changes", [{"hyper": 0}, {"msp": Progressive(width=8, depth=1)}], ids=["factorised", "msp"])
+def test_a_model_without_hyperprior_is_estimated_at_its_quality(changes, photograph):
+    config = dataclasses.replace(MANY, **changes)
+    weights = make_weights("one", config, random_params(config), [photograph(96, 96)])
+    one = Codec(weights)
+    for index in (0, 131, 255):
+        data, report = one.encode(photograph(144, 208), quality=quality_of(index))
+        y, z = (part[None].astype(np.float32) for part in one.unpack(data)[1:])
+        bits = apply(config, at_index(zoo.single(weights.params), index), y, z, method=Model.element_bits)
+        assert report.bits_estimated == pytest.approx(sum(float(part.sum()) for part in bits), rel=1e-4)
 
 
 def test_a_quality_is_a_twin_of_a_model_that_has_it_alone():
