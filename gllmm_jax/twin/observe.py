@@ -30,8 +30,8 @@ class Range(NamedTuple):
 
     peak: np.ndarray  # largest magnitude [C]
     power: np.ndarray  # mean square [C]
-    mean: np.ndarray  # [C]
-    floored: np.ndarray  # share of values that a leaky ReLU makes of negative ones; the twin rounds these down [C]
+    mean: np.ndarray  # over the calm half of the positions [C]
+    floored: np.ndarray  # there, the share of values that a leaky ReLU made of negative ones and rounded down [C]
 
     def scaled(self, factors: np.ndarray) -> "Range":
         """The range of the tensor whose channels are multiplied by positive `factors` [C]."""
@@ -57,16 +57,24 @@ def activations(config: ModelConfig, layers: dict[str, Any], calibration: Sequen
             samples.setdefault(name, []).append(value.reshape(-1, value.shape[-1]).astype(np.float32))
     whole = {name: np.concatenate(v) for name, v in samples.items()}
     leaky = rectified(config)
-    found = {name: _range(v, name in leaky) for name, v in whole.items()}
+    found = {name: range_of(v, name in leaky) for name, v in whole.items()}
     stream = [read.layer for read in readers(specs(config)).get("stream", [])]
     peak = np.max([found[name].peak for name in stream], axis=0) if stream else None
     return found | {name: found[name]._replace(peak=peak) for name in stream}
 
 
-def _range(values, leaky) -> Range:
-    floored = (values < 0).mean(0) if leaky else np.zeros(values.shape[1])
+def range_of(values: np.ndarray, leaky: bool) -> Range:
+    """The range of values [n, C], which a leaky ReLU made or not.
+
+    Means are over the half of the positions that is nearest to the median. Where little happens positions are alike
+    and scales are small, so there an error that has one sign costs most.
+    """
+    squares = np.square(values - np.median(values, axis=0))
+    far = (squares / np.maximum(squares.mean(0), 1e-30)).sum(1)
+    calm = values[far <= np.median(far)]
+    floored = (calm < 0).mean(0) if leaky else np.zeros(values.shape[1])
     peak, wide = np.abs(values).max(0).astype(np.float64), np.float64
-    return Range(peak, np.square(values).mean(0, dtype=wide), values.mean(0, dtype=wide), floored)
+    return Range(peak, np.square(values).mean(0, dtype=wide), calm.mean(0, dtype=wide), floored)
 
 
 def _with_context(config, layers, y_hat, z_hat, key, limit) -> dict[str, np.ndarray]:

@@ -24,7 +24,7 @@ def choose_input(consumers: Sequence[tuple[str, np.ndarray, observe.Range]]) -> 
     """Choose the precision of activations that gives the layers that read them the least error; return their inputs.
 
     Finer activations leave fewer bits for the weights. `consumers` are names, kernels and inputs of these layers, which
-    have inputs in common.
+    have inputs in common. The error of each layer counts as a share of the power of its outputs.
     """
     # an input that is always zero leaves room for the bias too
     top = max(2.0**-4, *(float(seen.peak.max()) for _, _, seen in consumers))
@@ -38,7 +38,7 @@ def choose_input(consumers: Sequence[tuple[str, np.ndarray, observe.Range]]) -> 
             step = 2.0 ** np.ceil(np.log2(np.maximum(reach(name, kernel, limit), 1e-30) / BUDGET))
             # variances of the outputs by rounding: of the weights, and of the activations
             noise = step**2 * seen.power.sum() * len(kernel) + (kernel**2).sum((0, 1)) * 4.0**-exponent
-            total += noise.sum()
+            total += noise.sum() / max(float((kernel**2).sum((0, 2)) @ seen.power), 1e-30)
         if total < best:
             best, choice = total, [Input(exponent, limit.astype(np.int32)) for limit in limits]
     if choice is None:

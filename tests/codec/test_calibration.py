@@ -65,6 +65,14 @@ def test_factors_between_channels_cost_little_precision():
     assert errors[1] < 1.5 * errors[0]
 
 
+def test_means_are_those_of_calm_positions():
+    key, calm = np.random.default_rng(1), np.array([1.0, -2.0, 300.0])
+    busy = key.normal(size=(45, 3)) * 40 * calm + 50
+    seen = observe.range_of(np.concatenate([busy, np.tile(calm, (55, 1))]), leaky=True)
+    assert np.allclose(seen.mean, calm) and np.array_equal(seen.floored, [0, 1, 0])
+    assert np.array_equal(seen.peak, np.abs(busy).max(0)) and (seen.power > calm**2).all()
+
+
 def test_each_place_of_a_block_makes_up_for_its_own_rounding():
     key, exponent = np.random.default_rng(5), 3
     kernel, x = key.normal(size=(4, 20, 6)), observe.leaky(key.normal(size=(2000, 20)) + 0.3)
