@@ -53,13 +53,13 @@ class Scene:
     """Trained weights, and what their g_a makes of training photographs and of held-out crops.
 
     `views` and `latents` are in one order, and so are `crops` and `held_out`. `photographs` is the number of held-out
-    photographs, each of which has the same number of crops.
+    photographs, each of which has the same number of crops. `files` are those of the training photographs.
     """
 
     def __init__(self, weights: str, data: str, held_out: int) -> None:
-        read, (files, kept) = zoo.read(weights), split(items(data))
+        read, (self.files, kept) = zoo.read(weights), split(items(data))
         self.config, self.params, self.photographs = read.config, zoo.single(read.params), len(kept)
-        self.views = list(views_of(files))
+        self.views = list(views_of(self.files))
         self.latents = latents_of(self.config, self.params, self.views)
         self.crops = held_out_crops(kept, held_out)
         self.held_out = jax.lax.map(
@@ -82,7 +82,7 @@ class Arguments:
         parser.add_argument("--held-out", type=int, default=200, help="crops to judge on (%(default)s)")
         parser.add_argument("-o", "--output", type=Path, required=True)
         if keep:
-            parser.add_argument("--keep", type=Path, metavar="DIR", help="keep what each run trained: NAME.npz")
+            parser.add_argument("--keep", type=Path, metavar="DIR", help="write weights of each run: NAME.npz")
         parser.add_argument("--table", action="store_true", help="of the runs that there are")
         parser.add_argument("runs", nargs="*", metavar="NAME: CHANGES")
         given = parser.parse_args()

@@ -10,7 +10,8 @@ parameters. With `start='NAME|FILE'` it begins with those of other weights, wher
 have fewer latents. A run that is warm begins with the parameters of the weights. If its mixture is another, each
 component begins as one of the weights' mixture, with the mean, the standard deviation and the weight of that. The
 weights are then at the optimum of their own mixture, and their transforms too were trained with it. So a difference
-between warm runs is the most that their own mixture gains.
+between warm runs is the most that their own mixture gains. With `--keep DIR` a run writes what it trained as a weights
+file, whose integer twin is calibrated on training photographs: it compresses pictures like any other.
 
     ... "GLLMM: warm=True" "GMM3: warm=True, families=('gaussian',), components=3" "as they are: warm=True, steps=0"
 
@@ -24,6 +25,7 @@ over photographs). Runs that are in the file already are skipped.
 
 import dataclasses
 import time
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -33,7 +35,10 @@ import optax
 from behind import CROP, Arguments, Scene, optimizer
 
 from gllmm_jax import zoo
+from gllmm_jax.cli.learn import CALIBRATION_CROP, CALIBRATION_PICTURES
+from gllmm_jax.codec.export import make_weights
 from gllmm_jax.config import ModelConfig, Progressive
+from gllmm_jax.data.batches import validation_images
 from gllmm_jax.nn.model import Model, apply, init_params
 from gllmm_jax.nn.quality import at_quality
 from gllmm_jax.objective import balance
@@ -170,7 +175,10 @@ def main() -> None:
             row, trained = run(config, scene, **how)
             args.add(name, {"photographs": scene.photographs, "changed": fields, **how, **row})
             if args.keep is not None:
-                zoo.save(args.keep / f"{name}.npz", zoo.Weights(name, config, trained, {}, {}))
+                start = how["start"] and Path(how["start"]).name
+                provenance = how | {"behind": Path(args.weights).name, "data": Path(args.data).name, "start": start}
+                pictures = list(validation_images(scene.files, crop=CALIBRATION_CROP, limit=CALIBRATION_PICTURES))
+                zoo.save(args.keep / f"{name}.npz", make_weights(name, config, trained, pictures, provenance))
             print(f"{name}: {np.array(row['bpp']).mean(1).round(4)}, {row['seconds']:.3f} s a step", flush=True)
     table(args.rows)
 

@@ -1,7 +1,7 @@
 """The progressive entropy model (MSP) for every quality on a few cores, trained together with the transforms.
 
     python experiments/entropy_behind.py --data PHOTOGRAPHS -o rows.jsonl --keep runs \\
-        "msp: msp={}, start='light-msp-0.0130', steps=8000"
+        "msp: preset='light-msp-vr', msp={}, start='light-msp-0.0130', steps=8000"
     python experiments/recipes/light_msp_vr_cpu.py --data PHOTOGRAPHS --workdir runs/msp --init runs/msp.npz
 
 The first command trains the entropy model alone, behind the transforms of `light-vr-3`. The rate is constant but for
