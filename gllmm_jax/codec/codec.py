@@ -216,11 +216,6 @@ class Codec(LatentCodec):
         watch.lap("synthesis")
         return Decoded(image, DecodeReport(len(image), image.shape[1], header.latents_crc32, watch.seconds))
 
-    def overhead(self, shape: tuple[int, ...], *, coder: str = container.CODERS[0]) -> float:
-        """Bytes of a file beyond the information content of its latents: header and coder, for a picture of `shape`."""
-        empty = container.pack(self._header(shape, coder, 0, container.NO_CHUNKS), b"")
-        return len(empty) + named(coder).overhead(self.latent_size(*shape[:2]), self.config.latents)
-
 
 def load(
     model: str | os.PathLike[str] | zoo.Weights = zoo.DEFAULT,

@@ -91,7 +91,9 @@ class Overfit:
         after = cost(codec, image, y, z)
         if after.loss(lmbda) > before.loss(lmbda):
             y, z, after = y_hat, z_hat, before
-        size = after.bpp * image.shape[0] * image.shape[1] / 8 + codec.overhead(image.shape)
+        # the file without the search has what no estimate knows: the header, the coder's states, the twin's cost
+        saved = (before.bpp - after.bpp) * image.shape[0] * image.shape[1] / 8
+        size = len(codec.pack(y_hat, z_hat, image.shape)) - saved
         return Refined(y, z, before, after, size, lmbda, rounds, time.monotonic() - start, curve)
 
     def _lmbda(self, codec: Codec) -> float:

@@ -33,8 +33,9 @@ class Point(NamedTuple):
 class Refined(NamedTuple):
     """Latents int32 as of `Codec.analyse`, their cost before and after the search, and the effort of the search.
 
-    `bytes` is the expected size of a file with the coder `rans` and without chunks, header and coder included. `curve`
-    has the first window after 1, 2, 5, 10 ... rounds.
+    `bytes` is the expected size of a file with the coder `rans` and without chunks: the size of such a file before the
+    search, less the bytes that the search saved by the float model. `curve` has the first window after 1, 2, 5, 10 ...
+    rounds.
     """
 
     y_hat: np.ndarray

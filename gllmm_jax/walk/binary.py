@@ -30,12 +30,6 @@ def encode(content: Content, tick: Tick = silent) -> bytes:
     return _checksum(content.symbols) + writer.finish()
 
 
-def overhead(size: tuple[int, int], channels: int) -> float:
-    """See `coder.Coder`."""
-    del size, channels
-    return 5.5  # the checksum, and one or two bytes at the end of the range coder's stream
-
-
 def decoder(data: bytes, size: tuple[int, int], channels: int) -> "Decoder":
     """See `coder.Coder`."""
     del size, channels  # the stream has the same form for all pictures

@@ -58,10 +58,6 @@ class Coder(Protocol):
         """The whole stream."""
         ...
 
-    def overhead(self, size: tuple[int, int], channels: int) -> float:
-        """Bytes of a stream beyond the information content of its symbols, for latents [h, w, channels] of `size`."""
-        ...
-
     def decoder(self, data: bytes, size: tuple[int, int], channels: int) -> Decoder:
         """Opens the stream of latents [h, w, channels] of `size` (h, w)."""
         ...

@@ -41,11 +41,6 @@ def encode(content: Content, tick: Tick = silent) -> bytes:
     return rans.pack_states(state) + b"".join(reversed(parts))
 
 
-def overhead(size: tuple[int, int], channels: int) -> float:
-    """See `coder.Coder`. A state x takes 3 + floor(log2 x) bits, and log2 x - 24 of them are information on symbols."""
-    return (26.5 * _lanes(size, channels) + 3.5) / 8  # floor takes off half a bit on average; the last byte is padded
-
-
 def decoder(data: bytes, size: tuple[int, int], channels: int) -> "Decoder":
     """See `coder.Coder`."""
     return Decoder(data, _lanes(size, channels))
