@@ -10,6 +10,7 @@ from PIL import Image
 
 from gllmm_jax.cli import main
 from gllmm_jax.evaluate.rows import COLUMNS
+from gllmm_jax.lof import EFFORTS, Overfit
 
 pytestmark = pytest.mark.usefixtures("only_mu", "no_cache")
 
@@ -34,6 +35,20 @@ def test_evaluate(capsys, photo, tmp_path):
     assert [[row["image"] for row in found[kind]] for kind in ("rows", "means", "against")] == [["photo"], ["mean"], []]
     assert set(found["rows"][0]) == set(COLUMNS)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["photo.decoded.png", "photo.gllm"]
+
+
+def test_evaluate_with_effort(capsys, monkeypatch, photo):
+    found = []
+
+    def nothing_but_zeros(search, codec, image, y_hat, z_hat, progress):
+        found.append(search.steps)
+        return 0 * y_hat, 0 * z_hat, {}
+
+    monkeypatch.setattr(Overfit, "__call__", nothing_but_zeros)
+    (plain,), (searched,) = (report(capsys, photo, "--effort", effort)["rows"] for effort in (0, 3))
+    assert set(found) == {EFFORTS[3]}
+    assert (plain["codec"], searched["codec"]) == ("mu-random", "mu-random-e3")
+    assert searched["bytes"] < plain["bytes"]
 
 
 def test_evaluate_sets_codecs_beside_each_other(capsys, tmp_path, photograph):

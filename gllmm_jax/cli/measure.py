@@ -24,7 +24,7 @@ from gllmm_jax.cli.common import (
     say,
     sentence,
 )
-from gllmm_jax.cli.options import add_curves, add_others
+from gllmm_jax.cli.options import add_curves, add_effort, add_others, with_effort
 from gllmm_jax.cli.pairs import check_png, pictures
 from gllmm_jax.cli.progress import bar
 from gllmm_jax.files import check_free, replacing
@@ -43,6 +43,7 @@ def add_commands(commands: Any) -> None:
     text = f"a model that `models` lists, or a weights file; several are given one by one ({zoo.DEFAULT} unless given)"
     parser.add_argument("--model", action="append", dest="models", metavar="NAME|FILE", help=text)
     add_qualities(parser)
+    add_effort(parser)
     add_others(parser)
     text = "add each row to this file as it is measured, CSV or .jsonl; rows that it has, by codec, setting and name "
     text += "of the picture, are not measured again"
@@ -180,7 +181,7 @@ def _models(models: list[str], qualities: list[float | None], arguments: argpars
             raise ValueError(f"'{alone[0]}' has one quality alone: leave the quality out, or take another model")
         for name in alone:
             say(f"'{name}' has one quality alone, and is measured at that")
-    return list(dict.fromkeys(one for its in found for one in its))
+    return with_effort(dict.fromkeys(one for its in found for one in its), arguments.effort)
 
 
 def _others(arguments: argparse.Namespace) -> "list[Theirs]":

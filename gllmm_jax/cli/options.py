@@ -3,13 +3,16 @@
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator
-from typing import Any, get_args
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, get_args
 
 from gllmm_jax.cli.common import a_name, a_path, add_force, exhausted, positive, positive_number, quality, whole
 from gllmm_jax.codec.quality import DEFAULT
 from gllmm_jax.config import Search
 from gllmm_jax.container.container import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from gllmm_jax.evaluate.contestants import Ours
 
 SCALES = (1, 2, 4, 8, 16)
 """Scales of `codec.view`, repeated here because `codec.view` imports JAX."""
@@ -86,13 +89,28 @@ def add_wish(parser: argparse.ArgumentParser) -> None:
 def add_lof(parser: argparse.ArgumentParser) -> None:
     """Adds the options of latent overfitting."""
     group = parser.add_argument_group("latent overfitting: smaller files for time, which any decoder reads")
-    effort = "how long to search: 0 not at all (the default), 1 some seconds, each more five times as long"
-    group.add_argument("--effort", type=int, choices=range(5), default=0, help=effort)
+    add_effort(group)
     group.add_argument("--lof-steps", type=whole, default=0, metavar="N", help="rounds of the search, in its place")
     group.add_argument("--lof-seconds", type=positive_number, metavar="S", help="begin no round after so many")
     group.add_argument("--lof-method", choices=get_args(Search), help="greedy unless given")
     what = "weight of the distortion, that of the training unless given; a smaller one saves more bytes"
     group.add_argument("--lof-lmbda", type=positive_number, metavar="L", help=what)
+
+
+def add_effort(group: Any) -> None:
+    """Adds `--effort`."""
+    text = "how long to search for better latents: 0 not at all (the default), 1 some seconds, each more fivefold"
+    group.add_argument("--effort", type=int, choices=range(5), default=0, help=text)
+
+
+def with_effort(ours: "Iterable[Ours]", effort: int) -> "list[Ours]":
+    """The same models, each with a search of this effort for every picture, and then named as in `light-vr-3-e2`."""
+    if not effort:
+        return list(ours)
+    from gllmm_jax.lof import EFFORTS, Overfit
+
+    search = Overfit(steps=EFFORTS[effort])
+    return [one._replace(codec=f"{one.codec}-e{effort}", refine=search) for one in ours]
 
 
 def add_view(parser: argparse.ArgumentParser) -> None:

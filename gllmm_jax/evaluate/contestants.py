@@ -14,7 +14,7 @@ from gllmm_jax.codec.quality import DEFAULT
 from gllmm_jax.peers import table
 
 if TYPE_CHECKING:
-    from gllmm_jax.codec.codec import Codec
+    from gllmm_jax.codec.codec import Codec, Refine
 
 
 class Contestant(Protocol):
@@ -38,19 +38,23 @@ class Contestant(Protocol):
 
 
 class Ours(NamedTuple):
-    """A model, by the name or file `model`, at a quality. The quality is None for a model that has only one."""
+    """A model, by the name or file `model`, at a quality. The quality is None for a model that has only one.
+
+    `refine` searches for better latents of each picture, as in `Codec.encode`.
+    """
 
     codec: str
     model: str
     setting: float | None
     transforms: str | None = None
     entropy: str | None = None
+    refine: "Refine | None" = None
 
     suffix = "gllm"
     outside = False
 
     def encode(self, image: np.ndarray) -> bytes:
-        return _loaded(self).compress(image)
+        return _loaded(self).encode(image, estimate=False, refine=self.refine).data
 
     def decode(self, data: bytes, shape: tuple[int, ...]) -> np.ndarray:
         return _loaded(self).decompress(data, max_pixels=None)
@@ -77,7 +81,9 @@ class Theirs(NamedTuple):
         return table.decode(self.codec, data, shape)
 
 
-def qualities_of(model: str, qualities: Iterable[float | None], **places: str | None) -> list[Ours]:
+def qualities_of(
+    model: str, qualities: Iterable[float | None], *, transforms: str | None = None, entropy: str | None = None
+) -> list[Ours]:
     """A model at each quality. None is the quality that the model stands at. Raises `zoo.WeightsError`.
 
     A model with one quality is measured at that quality, whatever is asked.
@@ -86,7 +92,7 @@ def qualities_of(model: str, qualities: Iterable[float | None], **places: str | 
 
     weights = zoo.read(model, judge=judge)
     asked = [DEFAULT if quality is None else quality for quality in qualities] if weights.config.rate else [None]
-    return [Ours(weights.name, model, quality, **places) for quality in dict.fromkeys(asked)]
+    return [Ours(weights.name, model, quality, transforms, entropy) for quality in dict.fromkeys(asked)]
 
 
 def others(names: Iterable[str]) -> list[Theirs]:
@@ -113,7 +119,7 @@ def _setting(name: str, given: str | int) -> int:
 @functools.lru_cache(maxsize=32)
 def _loaded(ours: Ours) -> "Codec":
     if ours.setting is not None:
-        return _loaded(ours._replace(setting=None)).at(ours.setting)
+        return _loaded(ours._replace(setting=None, refine=None)).at(ours.setting)
     from gllmm_jax.codec.codec import load
 
     return load(ours.model, transforms=ours.transforms, entropy=ours.entropy)
