@@ -129,6 +129,8 @@ def run(config: ModelConfig, scene: Scene, **how: Any) -> tuple[dict[str, Any], 
         begun = time.perf_counter()
         params, state = jax.block_until_ready(step(params, state, np.stack(crops), jax.random.fold_in(key, number)))
         taken.append(time.perf_counter() - begun)
+        if (number + 1) % 500 == 0:
+            print(f"step {number + 1:,} of {how['steps']:,}, {np.median(taken):.3f} s a step", flush=True)
     judge = jax.jit(lambda y, quality: rates(config, frozen | params, y[None], quality, None, rounded=True)[0])
     bpp = [[float(judge(y, quality)) for y in scene.held_out] for quality in VALIDATION_QUALITIES]
     row = {"seconds": float(np.median(taken or np.nan)), "parameters": zoo.count(fresh), "bpp": bpp}
