@@ -4,9 +4,10 @@
     python experiments/cross_decode.py read DIR...      # with another; exit status 1 where anything differs
 
 `write` compresses pictures of several sizes and kinds with every installed model and with a random one of the preset
-`mu`, through every coder that is here; where the rate is variable, also at 16 qualities. It leaves the files, the
-weights of the random one and a list of what their latents are. `read` leaves out, and counts, files of a coder whose
-extra is not installed. A few seconds a size.
+`mu`, through every coder that is here. Where the rate is variable, it also writes files of 16 qualities of the default
+model and of 4 of each other one. With `--model NAME` it writes files of that model alone, of all 16 qualities. It
+leaves the files, the weights of the random one and a list of what their latents are. `read` leaves out, and counts,
+files of a coder whose extra is not installed. A few seconds a size.
 """
 
 import argparse
@@ -44,8 +45,8 @@ def picture(height: int, width: int, channels: int = 3) -> np.ndarray:
     return np.clip(waves + noise, 0, 255).astype(np.uint8)
 
 
-def write(folder: Path) -> None:
-    """Compress everything into `folder`."""
+def write(folder: Path, only: str | None) -> None:
+    """Compress everything into `folder`, or all of one model."""
     folder.mkdir(parents=True, exist_ok=True)
     # this generator compiles in a fraction of the default one's time, most of all on older JAX
     params = init_params(PRESETS["mu"], jax.random.key(0, impl="unsafe_rbg"))
@@ -54,12 +55,12 @@ def write(folder: Path) -> None:
     if zoo.DEFAULT not in zoo.names():
         print(f"the default model {zoo.DEFAULT} is not installed: no files of it are made")
     rows = []
-    for model in (*zoo.names(), RANDOM):
+    for model in (*zoo.names(), RANDOM) if only is None else (only,):
         codec = load(_weights(folder, model))
         todo = [(image, coder, None) for image, coder in itertools.product(pictures, filter(installed, CODERS))]
         if codec.config.rate is not None:
-            small = picture(90, 130)
-            todo += [(small, coder, quality) for quality in QUALITIES for coder in filter(installed, CODERS)]
+            small, qualities = picture(90, 130), QUALITIES if model in (only, zoo.DEFAULT) else QUALITIES[::5]
+            todo += [(small, coder, quality) for quality in qualities for coder in filter(installed, CODERS)]
         for number, (image, coder, quality) in enumerate(todo):
             data, report = codec.encode(image, quality=quality, estimate=False, coder=coder)
             name = f"{model}.{number}.{'x'.join(map(str, image.shape))}.{coder}.gllm"
@@ -117,10 +118,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("what", choices=("write", "read"))
     parser.add_argument("folders", nargs="+", type=Path, metavar="DIR")
+    parser.add_argument("--model", metavar="NAME", help="write files of this one alone")
     arguments = parser.parse_args()
     if arguments.what == "write":
         for folder in arguments.folders:
-            write(folder)
+            write(folder, arguments.model)
         return 0
     good = [read(folder) for folder in arguments.folders]
     return 0 if all(good) else 1
