@@ -22,7 +22,7 @@ from gllmm_jax.config import ModelConfig
 from gllmm_jax.presets import PRESETS
 
 DEFAULT = "light-vr-3"
-APART = ("light-0.0130", "light-msp-0.0130")  # models that have a wheel of their own: `weights/pyproject.toml`
+APART = ("light-0.0130", "light-msp-0.0130", "light-msp-vr")  # in a wheel of their own: `weights/pyproject.toml`
 BROUGHT = "`pip install ./gllmm_jax/weights` in the sources brings it"
 FORMAT = 1
 FOLDER = Path(__file__).parent / "weights"

@@ -9,7 +9,7 @@ from gllmm_jax.twin import levels, observe
 from gllmm_jax.twin.proof import BUDGET, LARGEST_SHIFT, largest_bias, reach
 from gllmm_jax.twin.wiring import taps_summed
 
-MARGIN = 1.5  # the limit of an activation, as a multiple of the largest one in calibration
+MARGIN = 1.1  # the limit of an activation, as a multiple of the largest one in calibration
 PRECISIONS = range(6, 13)  # bits that an activation may have
 
 

@@ -12,7 +12,7 @@ from gllmm_jax.config import Progressive
 from gllmm_jax.nn.model import Model
 from gllmm_jax.nn.progressive import calls, mixed, row
 from gllmm_jax.prob import tables
-from gllmm_jax.twin import equalise, exact, observe
+from gllmm_jax.twin import calibrate, equalise, exact, observe, precision
 from gllmm_jax.twin.calibrate import float_layers, make_twin
 from gllmm_jax.twin.precision import drift
 from gllmm_jax.twin.wiring import Spec, specs
@@ -134,8 +134,10 @@ def test_the_factors_are_the_best_ones():
     assert (told["dense0"].peak / seen.peak).max() == pytest.approx(equalise.FURTHEST)
 
 
-def test_the_residual_stream_adds_nothing_on_average_either():
+def test_the_residual_stream_adds_nothing_on_average_either(monkeypatch):
     """Blocks add to a stream that was rounded down. Mean errors are up to 0.20 of the spread if this is not counted."""
+    for module in (precision, calibrate):  # so that little is clipped beyond the few latents of calibration
+        monkeypatch.setattr(module, "MARGIN", 1.5)
     msp = Progressive(width=16, depth=4)
     config = dataclasses.replace(FAST, preset="deep", msp=msp)
     params, (y, _) = tree(config), draw(config, 64, 48, 100)
