@@ -3,11 +3,11 @@
     python experiments/cross_decode.py write DIR        # with one JAX
     python experiments/cross_decode.py read DIR...      # with another; exit status 1 where anything differs
 
-`write` compresses pictures of several sizes and kinds with every installed model and with a random one of the preset
-`mu`, through every coder that is here. Where the rate is variable, it also writes files of 16 qualities of the default
-model and of 4 of each other one. With `--model NAME` it writes files of that model alone, of all 16 qualities. It
-leaves the files, the weights of the random one and a list of what their latents are. `read` leaves out, and counts,
-files of a coder whose extra is not installed. A few seconds a size.
+`write` compresses pictures of several sizes and kinds with the default model and with a random one of the preset `mu`,
+through every coder that is here. Where the rate is variable, it also writes files of 16 qualities. Each other installed
+model gets one small picture and 4 of the qualities. With `--model NAME` it writes all files of that model, and no
+others. It leaves the files, the weights of the random one and a list of what their latents are. `read` leaves out, and
+counts, files of a coder whose extra is not installed. A few seconds a size.
 """
 
 import argparse
@@ -56,10 +56,11 @@ def write(folder: Path, only: str | None) -> None:
         print(f"the default model {zoo.DEFAULT} is not installed: no files of it are made")
     rows = []
     for model in (*zoo.names(), RANDOM) if only is None else (only,):
-        codec = load(_weights(folder, model))
-        todo = [(image, coder, None) for image, coder in itertools.product(pictures, filter(installed, CODERS))]
+        codec, whole = load(_weights(folder, model)), model in (only, zoo.DEFAULT, RANDOM)
+        images = pictures if whole else pictures[-1:]
+        todo = [(image, coder, None) for image, coder in itertools.product(images, filter(installed, CODERS))]
         if codec.config.rate is not None:
-            small, qualities = picture(90, 130), QUALITIES if model in (only, zoo.DEFAULT) else QUALITIES[::5]
+            small, qualities = picture(90, 130), QUALITIES if whole else QUALITIES[::5]
             todo += [(small, coder, quality) for quality in qualities for coder in filter(installed, CODERS)]
         for number, (image, coder, quality) in enumerate(todo):
             data, report = codec.encode(image, quality=quality, estimate=False, coder=coder)
