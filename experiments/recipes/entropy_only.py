@@ -21,5 +21,7 @@ if __name__ == "__main__":
         batch=8,
         crop=192,
         learning_rate=3e-4,
+        schedule="cosine",
+        clip=1.0,
         minutes=30.0,
     )

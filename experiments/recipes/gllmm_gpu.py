@@ -18,6 +18,8 @@ if __name__ == "__main__":
         batch=16,
         crop=256,
         learning_rate=2e-4,
+        schedule="cosine",
+        clip=1.0,
         compute="bfloat16",
         resident=True,
         validate_minutes=4.0,

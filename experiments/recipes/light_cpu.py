@@ -11,4 +11,14 @@ from common import launch
 from gllmm_jax.presets import PRESETS
 
 if __name__ == "__main__":
-    launch(__doc__, lambda _: PRESETS["light"], lmbda=0.0130, batch=4, crop=192, learning_rate=5e-4, minutes=120.0)
+    launch(
+        __doc__,
+        lambda _: PRESETS["light"],
+        lmbda=0.0130,
+        batch=4,
+        crop=192,
+        learning_rate=5e-4,
+        schedule="cosine",
+        clip=1.0,
+        minutes=120.0,
+    )

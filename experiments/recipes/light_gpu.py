@@ -20,6 +20,7 @@ if __name__ == "__main__":
         crop=256,
         learning_rate=1e-3,
         schedule="linear",
+        clip=1.0,
         compute="bfloat16",
         resident=True,
         validate_minutes=2.0,

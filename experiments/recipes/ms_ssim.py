@@ -20,5 +20,7 @@ if __name__ == "__main__":
         batch=8,
         crop=256,
         learning_rate=5e-5,
+        schedule="cosine",
+        clip=1.0,
         steps=40_000,
     )

@@ -34,10 +34,10 @@ class TrainConfig:
     crop: int = 192  # pixels a side, a multiple of 64
     learning_rate: float = 1e-3  # peak
     warmup: float = 0.02  # fraction of the run
-    schedule: Schedule = "cosine"  # after the warm-up; `stable` is constant until its last part
+    schedule: Schedule = "linear"  # after the warm-up; `stable` is constant until its last part
     decay: float = 0.2  # fraction of the run in which the `stable` schedule falls to zero
     optimizer: Optimizer = "adam"
-    clip: float = 1.0  # gradient norm
+    clip: float = 0.5  # gradient norm
     ema: float = 0.999  # decay of the averaged weights per step
     compute: Compute = "float32"  # type of the networks' arithmetic; parameters, rates and losses are float32
     noise: float = 0.0  # fraction of the run in which g_s sees additive noise, before it sees rounded latents

@@ -14,7 +14,7 @@ from gllmm_jax.train.start import block_klt, initial_params, quantisation_step
 from gllmm_jax.train.step import create_state, make_eval_step, make_train_step
 
 TINY = dataclasses.replace(PRESETS["light"], widths=(8, 8, 8), latents=16, hyper=8, hidden=(16, 16), block="plain")
-CONFIG = TrainConfig(data="", steps=100, learning_rate=2e-3, warmup=0.1)
+CONFIG = TrainConfig(data="", steps=100, learning_rate=2e-3, warmup=0.1, schedule="cosine")
 
 
 @pytest.fixture(scope="module")
