@@ -62,7 +62,7 @@ def test_what_cannot_be(capsys, picture, mu_file):
     line = fails(capsys, "compress", picture, "--model", GOLDEN, "--psnr", "99")
     assert line.startswith("gllmm-jax: --psnr 99.0 is out of reach: this picture has ")
     line = fails(capsys, "compress", picture, "--model", mu_file, "--quality", "30")
-    assert "'mu-random' has one quality alone: leave the quality out, or take another model" in line
+    assert "'mu-random' has one quality alone: name no quality, size, rate or PSNR, or take another model" in line
     for wrong in (["--quality", "101"], ["--quality", "nan"], ["--quality", "30", "--bpp", "1"]):
         with pytest.raises(SystemExit):
             main(["compress", str(picture), *wrong])

@@ -2,7 +2,7 @@
 
     python experiments/recipes/light_vr_gpu.py --data PHOTOGRAPHS --workdir runs/vr --init light-vr-3 --minutes 9
 
-Cost: as many minutes as are given, and one of compiling. To expect: after seven more minutes of one H200 (3,690 crops a
+Cost: as many minutes as are given, and one of compiling. To expect: after seven more minutes of one H200 (3,020 crops a
 second) from weights that had had 16, on 27 held-out photographs in crops of 256x256, 0.121 bpp and 26.9 dB at the
 lowest quality, 0.562 and 32.8 in the middle, 1.610 and 37.8 at the highest.
 """

@@ -179,7 +179,7 @@ def positive_number(text: str) -> float:
     """An argument that is a finite number above zero."""
     value = float(text)
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+        raise argparse.ArgumentTypeError(f"{text} is not above zero and finite")
     return value
 
 

@@ -99,7 +99,7 @@ def add_lof(parser: argparse.ArgumentParser) -> None:
 
 def add_effort(group: Any) -> None:
     """Adds `--effort`."""
-    text = "how long to search for better latents: 0 not at all (the default), 1 some seconds, each more fivefold"
+    text = "how long to search for better latents, 0 to 4; 0 does not search (the default), 4 takes many minutes"
     group.add_argument("--effort", type=int, choices=range(5), default=0, help=text)
 
 

@@ -32,7 +32,7 @@ from gllmm_jax.codec.many import Batch, map_in_threads
 from gllmm_jax.codec.quality import DEFAULT
 from gllmm_jax.codec.report import Decoded, DecodeReport, Encoded, EncodeReport, Watch
 from gllmm_jax.codec.view import Crop, View, as_image
-from gllmm_jax.codec.wish import Met, Wish
+from gllmm_jax.codec.wish import Met, Wish, psnr_of
 from gllmm_jax.container import container
 from gllmm_jax.placement import Device, device, for_entropy, on
 from gllmm_jax.progress import Progress, silent
@@ -121,7 +121,7 @@ class Codec(LatentCodec):
 
         With a variable rate give at most one of four wishes. Without a wish the file has the codec's own quality.
         `quality` is from 0 to 100, the best. `max_bytes` is the largest size that the file may have. `bpp` is a size in
-        bits per pixel. `psnr` is in dB, for the decoded picture before any refinement. For the last three at most six
+        bits per pixel. `psnr` is in dB, for the decoded picture without `refine`. For the last three at most six
         qualities are tried. Photographs come within 2 % of a size and 0.1 dB of a PSNR. The sizes of tiny or flat
         pictures jump between qualities, so these pictures come only as near as the tries do. Raises `ValueError` if a
         wish is out of reach, and says what the picture can have.
@@ -177,8 +177,11 @@ class Codec(LatentCodec):
         if estimate:
             bits = self._run(transforms.float_bits, y_hat, z_hat)
             watch.lap("estimate")
+        psnr = met and met.psnr
+        if psnr is not None and refine is not None:
+            psnr = psnr_of(self, image, y_hat)
         bpp, crc = 8 * len(data) / (height * width), latents_crc32(y_hat, z_hat)
-        facts = len(data), bpp, bits, height, width, self.name, self.quality, met and met.psnr, coder, crc, refined
+        facts = len(data), bpp, bits, height, width, self.name, self.quality, psnr, coder, crc, refined
         return Encoded(data, EncodeReport(*facts, watch.seconds))
 
     def decode(

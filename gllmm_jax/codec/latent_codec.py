@@ -72,7 +72,9 @@ class LatentCodec:
         Raises `ValueError` on other numbers, and if the weights have a single quality.
         """
         if self.config.rate is None:
-            raise ValueError(f"'{self.name}' has one quality alone: leave the quality out, or take another model")
+            raise ValueError(
+                f"'{self.name}' has one quality alone: name no quality, size, rate or PSNR, or take another model"
+            )
         return self.at_index(index_of(quality))
 
     def at_index(self, index: int | None) -> Self:

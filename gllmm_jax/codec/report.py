@@ -9,7 +9,7 @@ import numpy as np
 class EncodeReport(NamedTuple):
     """`quality` is from 0 to 100, or None if the model has a single quality; `seconds` are by stage.
 
-    `psnr` in dB is that of the decoded picture before any refinement if a PSNR was wished, or else None.
+    `psnr` in dB is that of the decoded picture if a PSNR was wished, or else None.
     `bits_estimated` is the float model's estimate for the same latents, or None without an estimate. `refined` has the
     figures of the refinement, or None without one.
     """

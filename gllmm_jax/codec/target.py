@@ -71,8 +71,9 @@ def find(value: Callable[[int], float], target: Target, start: int) -> int | Non
         if first > high:
             break
         away = abs(seen[index] - target.wanted)
-        if len(seen) == PROBES - 1 and target.below and min(seen.values()) > target.wanted:
-            index = 0  # the smallest file
+        above, under = min(seen.values()) > target.wanted, max(seen.values()) <= target.wanted
+        if len(seen) == PROBES - 1 and (above or (under and not target.below)):
+            index = 0 if above else TOP  # the end tells whether the target is in reach
         elif away > nearest / 2 and high - first > WIDE:
             index = (first + high) // 2
         else:
@@ -102,7 +103,6 @@ def _nearest(seen: dict[int, float], target: Target) -> int | None:
     if not fitting:
         return None
     best = min(fitting, key=lambda index: abs(seen[index] - target.wanted))
+    far = abs(seen[best] - target.wanted) > 2 * target.tolerance
     one_side = len({value > target.wanted for value in seen.values()}) == 1
-    if best in (0, TOP) and one_side and not target.below and abs(seen[best] - target.wanted) > 2 * target.tolerance:
-        return None
-    return best
+    return None if far and one_side and not target.below else best

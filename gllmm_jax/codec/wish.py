@@ -1,7 +1,8 @@
 """A user's wish for a file, and the quality that meets it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -59,8 +60,11 @@ class Wish(NamedTuple):
         if len(names) > 1:
             raise ValueError(f"one wish at a time, not {' and '.join(names)}")
         for name in names:
-            if name != "quality" and not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be above zero and finite, not {getattr(self, name)}")
+            value = getattr(self, name)
+            if not isinstance(value, Real) or isinstance(value, bool):
+                raise ValueError(f"{name} must be a number, not {value!r}")
+            if name != "quality" and not 0 < float(value) < math.inf:
+                raise ValueError(f"{name} must be above zero and finite, not {value}")
         return bool(names)
 
     def meet(self, codec: "Codec", image: np.ndarray, y: np.ndarray, coder: str, chunks: Mapping[str, bytes]) -> Met:
@@ -73,26 +77,33 @@ class Wish(NamedTuple):
         start = codec.at(quality_of(127))  # raises where there is one quality alone
         pixels = image.shape[0] * image.shape[1]
         made: dict[int, Made] = {}
-        shown: dict[int, float] = {}
+        seen: dict[int, float] = {}  # PSNRs or bytes
 
         def size(index: int) -> float:
             probed = start.at(quality_of(index))
             y_hat, z_hat = probed.quantise(y)
             made.clear()  # the last file is enough, and large pictures have large latents
             made[index] = Made(y_hat, z_hat, probed.pack(y_hat, z_hat, image.shape, coder=coder, chunks=chunks))
-            return len(made[index].data)
+            seen[index] = len(made[index].data)
+            return seen[index]
 
         def psnr(index: int) -> float:
             probed = start.at(quality_of(index))
-            shown[index] = psnr_of(probed, image, probed.quantise(y)[0])
-            return shown[index]
+            seen[index] = psnr_of(probed, image, probed.quantise(y)[0])
+            return seen[index]
+
+        def ends(value: Callable[[int], float]) -> tuple[float, float]:
+            # the least and the most; tiny pictures may have them between the ends
+            for index in {0, target.TOP} - seen.keys():
+                value(index)
+            return min(seen.values()), max(seen.values())
 
         if self.psnr is not None:
             index = target.find(psnr, target.decibels(self.psnr), 127)
             if index is None:
-                least, most = sorted((psnr(0), psnr(target.TOP)))
+                least, most = ends(psnr)
                 raise ValueError(f"psnr={self.psnr} is out of reach: this picture has {least:.2f} to {most:.2f} dB")
-            return Met(quality_of(index), psnr=shown[index])
+            return Met(quality_of(index), psnr=seen[index])
         limit = target.at_most(self.max_bytes) if self.max_bytes else target.about((self.bpp or 0) * pixels / 8)
         index = target.find(lambda index: math.log(size(index)), limit, 127)
         if index is not None:
@@ -102,5 +113,5 @@ class Wish(NamedTuple):
             beside = f", {carried:,} of them for what it carries beside its pixels" if carried else ""
             least = f"the least that this picture takes is {size(0):,} bytes{beside}"
             raise ValueError(f"max_bytes={self.max_bytes:,} is out of reach: {least}")
-        least, most = sorted(8 * size(index) / pixels for index in (0, target.TOP))
+        least, most = (8 * bytes_ / pixels for bytes_ in ends(size))
         raise ValueError(f"bpp={self.bpp} is out of reach: this picture takes {least:.3f} to {most:.3f} bits a pixel")

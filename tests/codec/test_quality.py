@@ -7,13 +7,14 @@ import jax
 import numpy as np
 import pytest
 
-from gllmm_jax import metrics, zoo
+from gllmm_jax import zoo
 from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.export import make_weights
 from gllmm_jax.codec.quality import index_of, quality_of
 from gllmm_jax.config import Progressive, VariableRate
 from gllmm_jax.container import container
 from gllmm_jax.errors import BitstreamError
+from gllmm_jax.lof import Overfit
 from gllmm_jax.nn.model import Model, apply
 from gllmm_jax.nn.quality import at_index
 from gllmm_jax.twin import integer, levels
@@ -135,63 +136,14 @@ def test_a_quality_that_is_another_is_found_out(codec, image):
         codec.decompress(container.pack(header._replace(quality=None), stream))
 
 
-def test_a_size_is_met(codec, image):
-    sizes = [len(codec.compress(image, quality=quality)) for quality in (0, 50, 100)]
-    assert sizes == sorted(sizes)
-    for limit in (sizes[1], sizes[1] + 7, (sizes[0] + sizes[1]) // 2, sizes[0], 10 * sizes[2]):
-        found = len(codec.compress(image, max_bytes=limit))
-        assert found <= limit
-        assert found >= 0.97 * min(limit, sizes[2])  # a step of the quality is a few bytes of so small a file
-    wanted = 8 * sizes[1] * 0.9 / (64 * 80)
-    assert codec.encode(image, bpp=wanted).report.bpp == pytest.approx(wanted, rel=0.02)
-    with pytest.raises(ValueError, match=f"the least that this picture takes is {sizes[0]:,} bytes"):
-        codec.compress(image, max_bytes=sizes[0] - 1)
-    with pytest.raises(ValueError, match=r"bpp=100\.0 is out of reach: this picture takes"):
-        codec.compress(image, bpp=100.0)
-
-
-def test_a_report_has_the_psnr_that_was_wished(codec, image):
-    wanted = metrics.psnr(image, codec.decompress(codec.compress(image, quality=30)), 255.0)
-    data, report = codec.encode(image, psnr=float(wanted))
-    assert report.psnr == pytest.approx(float(wanted), abs=0.1)
-    assert report.psnr == pytest.approx(float(metrics.psnr(image, codec.decompress(data), 255.0)), abs=0.005)
-    assert codec.encode(image, quality=30).report.psnr is None
-
-
-def test_the_file_that_meets_a_size_is_made_once(codec, image, monkeypatch):
-    plain, packed, pack = codec.encode(image, quality=quality_of(127)), [], type(codec).pack
-    monkeypatch.setattr(type(codec), "pack", lambda *given, **how: packed.append(pack(*given, **how)) or packed[-1])
-    data, report = codec.encode(image, max_bytes=len(plain.data))
-    assert packed == [data] and data == plain.data  # where the search begins
-    assert report._replace(seconds={}) == plain.report._replace(seconds={})
-
-
-def test_wishes_that_cannot_be(codec, mu_codec, image):
-    with pytest.raises(ValueError, match="one wish at a time, not bpp and psnr"):
-        codec.compress(image, bpp=1.0, psnr=30.0)
-    with pytest.raises(ValueError, match="max_bytes must be above zero and finite, not 0"):
-        codec.compress(image, max_bytes=0)
-    for wish in ({"quality": 50}, {"max_bytes": 1000}, {"bpp": 1.0}, {"psnr": 30.0}):
-        with pytest.raises(ValueError, match="has one quality alone"):
-            mu_codec.compress(image, **wish)
-
-
-def test_a_limit_holds_whatever_a_search_wants(codec, image):
-    def worse(codec, image, y_hat, z_hat, progress):
-        return y_hat + np.random.default_rng(0).integers(-2, 3, y_hat.shape), z_hat, {"rounds": 1.0}
-
-    limit = len(codec.compress(image))
-    assert len(codec.encode(image, refine=worse, quality=50).data) > limit
-    assert len(codec.encode(image, refine=worse, max_bytes=limit).data) <= limit
-
-
-def test_a_pixel_has_wishes_too(codec):
-    for value in (116, 132, 255):
-        pixel = np.full((1, 1, 1), value, np.uint8)
-        assert len(codec.compress(pixel, max_bytes=10_000)) <= 10_000
-        with pytest.raises(ValueError, match="bpp=9999 is out of reach"):
-            codec.compress(pixel, bpp=9999)
-        assert codec.decompress(codec.compress(pixel, quality=100)).shape == (1, 1, 1)
+@pytest.mark.parametrize("quality", [0, 50, 100])
+def test_a_search_has_the_lambda_of_its_quality(codec, image, quality):
+    report = codec.encode(image, quality=quality, refine=Overfit(steps=1)).report
+    rate, refined = codec.config.rate, report.refined
+    assert refined["lmbda"] == rate.lmbda(index_of(quality))
+    assert refined["lmbda"] == pytest.approx({0: rate.lowest, 50: rate.middle, 100: rate.highest}[quality], rel=0.02)
+    before, after = (refined[f"bpp_{when}"] + refined["lmbda"] * refined[f"mse_{when}"] for when in ("before", "after"))
+    assert after <= before
 
 
 def test_qualities_share_what_does_not_depend_on_them(codec):

@@ -21,7 +21,7 @@ def test_compress(capsys, no_cache, mu_file, photo, tmp_path):
     before, after = (refined[f"bpp_{when}"] + 0.013 * refined[f"mse_{when}"] for when in ("before", "after"))
     assert after <= before
     assert refined["rounds"] == 3
-    assert refined["bytes_expected"] == pytest.approx(told["bytes"], rel=0.005)
+    assert refined["bytes_expected"] == pytest.approx(told["bytes"], abs=4)
     assert " dB by 1 rounds of search" in compressed("--lof-seconds", 0.001)
     assert main(["compress", str(photo), "--lof-method", "gumbel"]) == 2
     assert "give --effort too" in capsys.readouterr().err
