@@ -151,6 +151,8 @@ def table(comparisons: Sequence[Against]) -> list[str]:
     """Lines for people: the savings of each on the anchor, and how far the two curves overlap."""
     if not comparisons:
         return []
+    if all(one.difference is None for one in comparisons):
+        return ["no BD-rates: they take two settings of a codec and two of the codec that it is compared with"]
     width = max(len(one.codec) for one in comparisons)
     lines = [
         f"against {comparisons[0].anchor}; BD-rate: bits at equal quality, BD-quality: dB at equal rate",

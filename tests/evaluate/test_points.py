@@ -61,6 +61,8 @@ def test_few_points_no_curve_and_no_overlap_are_told():
     assert told["one"].endswith("no curve: it takes two points of both")
     assert told["higher"].endswith("none")
     assert points.plain(points.against(means, "anchor"))[2]["rate"] is None
+    (alone,) = points.table(points.against([*curve("anchor"), *curve("one", 1), *curve("two", 1)], "anchor"))
+    assert alone.startswith("no BD-rates: they take two settings")
 
 
 def test_the_anchor_is_named_or_the_first_rival():
