@@ -137,7 +137,7 @@ def test_a_quality_that_is_another_is_found_out(codec, image):
 
 
 @pytest.mark.parametrize("quality", [0, 50, 100])
-def test_a_search_has_the_lambda_of_its_quality(codec, image, quality):
+def test_latent_overfitting_has_the_lambda_of_its_quality(codec, image, quality):
     report = codec.encode(image, quality=quality, refine=Overfit(steps=1)).report
     rate, refined = codec.config.rate, report.refined
     assert refined["lmbda"] == rate.lmbda(index_of(quality))
