@@ -113,5 +113,5 @@ class Wish(NamedTuple):
             beside = f", {carried:,} of them for what it carries beside its pixels" if carried else ""
             least = f"the least that this picture takes is {size(0):,} bytes{beside}"
             raise ValueError(f"max_bytes={self.max_bytes:,} is out of reach: {least}")
-        least, most = (8 * bytes_ / pixels for bytes_ in ends(size))
+        least, most = (8 * count / pixels for count in ends(size))
         raise ValueError(f"bpp={self.bpp} is out of reach: this picture takes {least:.3f} to {most:.3f} bits a pixel")
