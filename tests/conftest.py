@@ -146,6 +146,18 @@ def mu_file(mu_weights, tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def vr_file() -> Path:
+    """Small weights of every quality, as a file: those of the golden files."""
+    return Path(__file__).parent / "golden" / "light-vr-golden.npz"
+
+
+@pytest.fixture(scope="session")
+def vr_codec(vr_file) -> Codec:
+    """The codec of the weights in `vr_file`."""
+    return Codec(zoo.read(vr_file))
+
+
 @pytest.fixture
 def install(monkeypatch) -> Callable[..., None]:
     """The function (folder, default=None): the models in `folder` are the installed ones, `default` among them."""

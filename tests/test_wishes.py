@@ -1,7 +1,6 @@
 """What users turn, at the command line and in Pillow: quality, size, rate and PSNR."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +10,6 @@ import gllmm_jax
 import gllmm_jax.pillow
 from gllmm_jax import zoo
 from gllmm_jax.cli import main
-
-GOLDEN = Path(__file__).parent / "golden" / "light-vr-golden.npz"
-
 
 pytestmark = pytest.mark.usefixtures("no_cache")
 
@@ -35,11 +31,11 @@ def fails(capsys, *arguments) -> str:
     return capsys.readouterr().err
 
 
-def test_compress(capsys, picture, tmp_path):
+def test_compress(capsys, picture, tmp_path, vr_file):
     def compressed(*wish):
         output = tmp_path / "x.gllm"
         return json.loads(
-            run(capsys, "compress", picture, "--model", GOLDEN, "-o", output, "--force", "--json", *wish)
+            run(capsys, "compress", picture, "--model", vr_file, "-o", output, "--force", "--json", *wish)
         ), output
 
     plain, _ = compressed()
@@ -52,14 +48,14 @@ def test_compress(capsys, picture, tmp_path):
     assert small["bytes"] <= plain["bytes"]
     near, _ = compressed("--bpp", plain["bpp"] * 0.95)
     assert near["bpp"] == pytest.approx(plain["bpp"] * 0.95, rel=0.02)
-    told = run(capsys, "compress", picture, "--model", GOLDEN, "-o", output, "--force", "--quality", "80")
+    told = run(capsys, "compress", picture, "--model", vr_file, "-o", output, "--force", "--quality", "80")
     assert told.rstrip().endswith("bits a pixel, quality 80")
 
 
-def test_what_cannot_be(capsys, picture, mu_file):
-    line = fails(capsys, "compress", picture, "--model", GOLDEN, "--max-bytes", "10")
+def test_what_cannot_be(capsys, picture, mu_file, vr_file):
+    line = fails(capsys, "compress", picture, "--model", vr_file, "--max-bytes", "10")
     assert line.startswith("gllmm-jax: --max-bytes 10 is out of reach: the least that this picture takes is ")
-    line = fails(capsys, "compress", picture, "--model", GOLDEN, "--psnr", "99")
+    line = fails(capsys, "compress", picture, "--model", vr_file, "--psnr", "99")
     assert line.startswith("gllmm-jax: --psnr 99.0 is out of reach: this picture has ")
     line = fails(capsys, "compress", picture, "--model", mu_file, "--quality", "30")
     assert "'mu-random' has one quality alone: name no quality, size, rate or PSNR, or take another model" in line
@@ -68,8 +64,8 @@ def test_what_cannot_be(capsys, picture, mu_file):
             main(["compress", str(picture), *wrong])
 
 
-def test_evaluate_takes_several_qualities(capsys, picture, tmp_path):
-    arguments = ["evaluate", picture, "--model", GOLDEN, "--quality", "20", "80"]
+def test_evaluate_takes_several_qualities(capsys, picture, tmp_path, vr_file):
+    arguments = ["evaluate", picture, "--model", vr_file, "--quality", "20", "80"]
     told = json.loads(run(capsys, *arguments, "--json", "-o", tmp_path / "kept"))
     assert [(row["image"], row["setting"]) for row in told["rows"]] == [("photograph", 20.0), ("photograph", 80.0)]
     assert [row["setting"] for row in told["means"]] == [20.0, 80.0]
@@ -81,8 +77,8 @@ def test_evaluate_takes_several_qualities(capsys, picture, tmp_path):
     assert all(row in rows for row in (["20", "photograph"], ["20", "mean"], ["80", "photograph"], ["80", "mean"]))
 
 
-def test_pillow(picture, tmp_path):
-    codec, pixels = gllmm_jax.pillow.use(GOLDEN), np.asarray(Image.open(picture))
+def test_pillow(picture, tmp_path, vr_file):
+    codec, pixels = gllmm_jax.pillow.use(vr_file), np.asarray(Image.open(picture))
     Image.open(picture).save(tmp_path / "x.gllm", model=codec, quality=75)
     assert (tmp_path / "x.gllm").read_bytes() == codec.compress(pixels, quality=75)
     with Image.open(tmp_path / "x.gllm") as opened:

@@ -81,9 +81,9 @@ print("placed")
 """
 
 
-def test_each_quality_is_where_it_should_be():
+def test_each_quality_is_where_it_should_be(vr_file):
     """Nothing comes by way of JAX's default device, and the twin is in its place before anybody uses it."""
-    command = [sys.executable, "-c", MANY_QUALITIES, str(ROOT / "tests" / "golden" / "light-vr-golden.npz")]
+    command = [sys.executable, "-c", MANY_QUALITIES, str(vr_file)]
     environment = {**os.environ, "XLA_FLAGS": THREE, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.stdout == "placed\n", done.stderr

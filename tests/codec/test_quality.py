@@ -1,7 +1,6 @@
 """Every quality from one set of weights: each is a model of its own, exact as any other."""
 
 import dataclasses
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -23,7 +22,6 @@ from gllmm_jax.walk import latents
 from tests.codec.twins import CHENG, ELIC, FAST, MEAN, MU, PARTED, draw, twin
 from tests.parameters import random_params
 
-WEIGHTS = Path(__file__).parent.parent / "golden" / "light-vr-golden.npz"
 RATE = VariableRate(0.002, 0.05, anchors=3)
 MANY = dataclasses.replace(MU, rate=RATE)
 MANY_FAST = dataclasses.replace(FAST, rate=RATE)
@@ -105,54 +103,49 @@ def test_levels_come_back_from_the_set_of_them():
 
 
 @pytest.fixture(scope="module")
-def codec():
-    return Codec(zoo.read(WEIGHTS))
-
-
-@pytest.fixture(scope="module")
 def image(photograph):
     return photograph(64, 80)
 
 
-def test_a_file_says_its_quality_and_any_codec_of_the_model_reads_it(codec, image):
+def test_a_file_says_its_quality_and_any_codec_of_the_model_reads_it(vr_codec, image):
     for quality in (0, 31, 100):
-        data = codec.compress(image, quality=quality)
-        header, y_hat, _ = codec.at(62).unpack(data)
+        data = vr_codec.compress(image, quality=quality)
+        header, y_hat, _ = vr_codec.at(62).unpack(data)
         assert header.quality == index_of(quality)
-        assert np.array_equal(y_hat, codec.at(quality).analyse(image)[0])
-        assert np.array_equal(codec.decompress(data), codec.at(quality).decompress(data))
-    assert codec.at(31).compress(image) == codec.compress(image, quality=31)
-    assert codec.encode(image, quality=31).report.quality == quality_of(index_of(31))
+        assert np.array_equal(y_hat, vr_codec.at(quality).analyse(image)[0])
+        assert np.array_equal(vr_codec.decompress(data), vr_codec.at(quality).decompress(data))
+    assert vr_codec.at(31).compress(image) == vr_codec.compress(image, quality=31)
+    assert vr_codec.encode(image, quality=31).report.quality == quality_of(index_of(31))
 
 
-def test_a_quality_that_is_another_is_found_out(codec, image):
+def test_a_quality_that_is_another_is_found_out(vr_codec, image):
     """The quality is a byte of the header: changed, with a true checksum, the latents are not those that were coded."""
-    data = codec.compress(image, quality=40)
+    data = vr_codec.compress(image, quality=40)
     header, stream = container.unpack(data)
     for other in (0, 101, 103, 255):
         with pytest.raises(BitstreamError):
-            codec.decompress(container.pack(header._replace(quality=other), stream))
+            vr_codec.decompress(container.pack(header._replace(quality=other), stream))
     with pytest.raises(BitstreamError, match="only one of file and model has a quality"):
-        codec.decompress(container.pack(header._replace(quality=None), stream))
+        vr_codec.decompress(container.pack(header._replace(quality=None), stream))
 
 
 @pytest.mark.parametrize("quality", [0, 50, 100])
-def test_latent_overfitting_has_the_lambda_of_its_quality(codec, image, quality):
-    report = codec.encode(image, quality=quality, refine=Overfit(steps=1)).report
-    rate, refined = codec.config.rate, report.refined
+def test_latent_overfitting_has_the_lambda_of_its_quality(vr_codec, image, quality):
+    report = vr_codec.encode(image, quality=quality, refine=Overfit(steps=1)).report
+    rate, refined = vr_codec.config.rate, report.refined
     assert refined["lmbda"] == rate.lmbda(index_of(quality))
     assert refined["lmbda"] == pytest.approx({0: rate.lowest, 50: rate.middle, 100: rate.highest}[quality], rel=0.02)
     before, after = (refined[f"bpp_{when}"] + refined["lmbda"] * refined[f"mse_{when}"] for when in ("before", "after"))
     assert after <= before
 
 
-def test_qualities_share_what_does_not_depend_on_them(codec):
-    here, there = (jax.tree.leaves(chosen.params) for chosen in (codec, codec.at(75)))
+def test_qualities_share_what_does_not_depend_on_them(vr_codec):
+    here, there = (jax.tree.leaves(chosen.params) for chosen in (vr_codec, vr_codec.at(75)))
     assert sum(a is b for a, b in zip(here, there, strict=True)) > 0.8 * len(here)
 
 
-def test_parameters_that_do_not_fit_are_named():
-    weights = zoo.read(WEIGHTS)
+def test_parameters_that_do_not_fit_are_named(vr_file):
+    weights = zoo.read(vr_file)
     gain = weights.params["gain"]
     for rows, problem in (
         (np.zeros(5), r"\(5,\)"),
