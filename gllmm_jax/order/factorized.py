@@ -29,13 +29,19 @@ class Factorized:
         """See `stage.EntropyModel`."""
         return (y_hat[self._at, self._at] - z_support(self.twin)[0][None, None]).ravel()
 
+    def positions(self) -> np.ndarray:
+        """See `stage.EntropyModel`."""
+        (h, w), m = self.size, self.twin.config.latents
+        i, j = (np.arange(side)[self._at] for side in (h, w))
+        return ((i[:, None, None] * w + j[:, None]) * m + np.arange(m)).ravel()
+
     def begin(self, symbols: Latents, y_hat: Latents) -> tuple[Latents, Latents]:
         """See `stage.EntropyModel`."""
         values = symbols.reshape(self._shape) + z_support(self.twin)[0][None, None]
         if isinstance(y_hat, np.ndarray):
-            y_hat[self._at, self._at] = values
+            y_hat[self._at, self._at] += values
             return y_hat, np.zeros((0, 0, 0), np.int32)
-        return y_hat.at[self._at, self._at].set(values), jnp.zeros((0, 0, 0), jnp.int32)
+        return y_hat.at[self._at, self._at].add(values), jnp.zeros((0, 0, 0), jnp.int32)
 
     def stages(self, z_hat: Any) -> Sequence[Stage]:
         """See `stage.EntropyModel`."""

@@ -63,6 +63,10 @@ class Hyperprior:
         """See `stage.EntropyModel`."""
         return (z_hat - z_support(self.twin)[0][None, None]).ravel()
 
+    def positions(self) -> np.ndarray:
+        """See `stage.EntropyModel`."""
+        return np.zeros(0, np.int64)
+
     def begin(self, symbols: Latents, y_hat: Latents) -> tuple[Latents, Latents]:
         """See `stage.EntropyModel`."""
         return y_hat, symbols.reshape(*hyper_size(self.size), -1) + z_support(self.twin)[0][None, None]

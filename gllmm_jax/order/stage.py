@@ -78,11 +78,18 @@ class EntropyModel(Protocol):
         ...
 
     def symbols(self, y_hat: Latents, z_hat: Latents) -> Latents:
-        """The symbols of `static`, int32 [S]."""
+        """The symbols of `static`, int32 [S]. A symbol of an outlier is outside its table."""
+        ...
+
+    def positions(self) -> np.ndarray:
+        """The indices into y_hat [h, w, M] of the latents that `static` codes, increasing, int64 [S]; [0] if it codes z."""
         ...
 
     def begin(self, symbols: Latents, y_hat: Latents) -> tuple[Latents, Latents]:
-        """(y_hat, z_hat), with the latents that the symbols of `static` stand for."""
+        """(y_hat, z_hat), with the latents that the symbols of `static` stand for.
+
+        The argument `y_hat` holds the excess of outliers, to which the symbols are added.
+        """
         ...
 
     def stages(self, z_hat: Any) -> Sequence[Stage]:

@@ -13,8 +13,10 @@ import numpy as np
 
 from gllmm_jax.container import varint
 from gllmm_jax.container.container import CODERS
+from gllmm_jax.entropy.symbols import Static
 from gllmm_jax.errors import BitstreamError
 from gllmm_jax.order.models import entropy_model, hyper_shape
+from gllmm_jax.order.stage import Latents
 from gllmm_jax.prob import tables
 from gllmm_jax.progress import Progress, Tick, silent
 from gllmm_jax.twin.integer import Twin, z_support
@@ -36,9 +38,9 @@ class Bits(NamedTuple):
 def clamp_latents(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The nearest latents that a stream can carry, int32. Clamp latents before you use them, also for synthesis."""
     y_hat = np.clip(y_hat, -tables.Y_LIMIT, tables.Y_LIMIT).astype(np.int32, copy=False)  # a new array either way
-    model, (low, high) = entropy_model(twin, y_hat.shape[:2]), z_support(twin)
-    symbols = model.symbols(y_hat, np.asarray(z_hat, np.int32)).reshape(-1, len(low))
-    return model.begin(np.clip(symbols, 0, high - low).ravel(), y_hat)
+    if not twin.config.has_hyperprior:
+        return y_hat, np.zeros((0, 0, 0), np.int32)
+    return y_hat, np.clip(np.asarray(z_hat, np.int32), *z_support(twin))
 
 
 def encode_latents(
@@ -98,7 +100,19 @@ def prepare(twin: Twin, y_hat: np.ndarray, z_hat: np.ndarray, tick: Tick = silen
     y_hat, z_hat = (a.astype(np.int32, copy=False) for a in (y_hat, z_hat))
     model = entropy_model(twin, size)
     stages = model.stages(z_hat)
-    return Content(model, stages, model.symbols(y_hat, z_hat), y_hat, *walk.intervals(stages, y_hat, tick))
+    symbols, excess = inside(twin, model.symbols(y_hat, z_hat), model.static())
+    beyond = np.flatnonzero(excess)
+    intervals, others = walk.intervals(stages, y_hat, tick)
+    indices = np.concatenate([model.positions()[beyond], others.indices])
+    values, order = np.concatenate([excess[beyond], others.values]), np.argsort(indices)
+    return Content(model, stages, symbols, y_hat, intervals, Outliers(indices[order], values[order]))
+
+
+def inside(twin: Twin, symbols: Latents, static: Static) -> tuple[Latents, Latents]:
+    """(the nearest symbols in the tables of `static`, `symbols` less them), int32 [S] each."""
+    low, high = z_support(twin)
+    nearest = symbols.clip(0, (high - low)[static.rows])
+    return nearest, symbols - nearest
 
 
 def pack_outliers(outliers: Outliers) -> bytes:

@@ -48,7 +48,11 @@ def encode_latents(twin: Twin, y_hat: jax.Array, z_hat: jax.Array) -> Stream:
     """
     y_hat, z_hat = map(jnp.asarray, (y_hat, z_hat))
     model, n = entropy_model(twin, (y_hat.shape[0], y_hat.shape[1])), rans.lane_count(y_hat.size, y_hat.shape[2])
-    static, symbols, excess = model.static(), model.symbols(y_hat, z_hat), jnp.zeros_like(y_hat)
+    static, positions = model.static(), model.positions()
+    symbols, beyond = latents.inside(twin, model.symbols(y_hat, z_hat), static)
+    excess = jnp.zeros_like(y_hat)
+    if positions.size:
+        excess = excess.reshape(-1).at[positions].set(beyond).reshape(y_hat.shape)
     first, last = (jnp.asarray(static.table)[static.rows, symbols + i] for i in (0, 1))
     every = np.arange(first.size)
     found = loops.Coded(*(a[:, None, None] for a in (first, last - first, jnp.zeros_like(first))))

@@ -79,7 +79,9 @@ def test_decoder_parameters_equal_the_encoders(config, monkeypatch):
         assert np.array_equal(a, b)
     # garbage wherever nothing was decoded yet changes nothing of a group
     before: Any
-    before, _ = whole.model.begin(whole.symbols, np.full_like(y, 99))
+    before = np.full_like(y, 99)
+    before.flat[whole.model.positions()] = 0
+    before, _ = whole.model.begin(whole.symbols, before)
     for stage in whole.stages:
         truth, plane = np.asarray(stage.plane(y)), np.array(stage.plane(before))
         for program, known, schedule, _, first in stage.parts:
@@ -100,19 +102,21 @@ def _mixtures(program, stage, part, plane, rows):
     return program.distribute(program.prepare(stage, part, plane), plane, rows).mix
 
 
-def test_latents_beyond_their_windows_are_listed():
-    y, z = carried(MU, 6, 8)
-    ordinary = prepare(twin(), y, z).outliers
+@pytest.mark.parametrize("config", [MU, FAST, STATIC], ids=lambda c: c.preset)
+def test_latents_beyond_their_windows_are_listed(config):
+    y, z = carried(config, 9, 8)
+    ordinary = prepare(twin(config), y, z).outliers
     y[..., 3] = -8191
     y[2, 2, 5] = 8191
-    content = prepare(twin(), y, z)
+    assert (clamp_latents(twin(config), y, z)[0] == y).all()
+    content = prepare(twin(config), y, z)
     places, values = content.outliers
     assert len(ordinary.indices) < len(places) - 20
-    assert (2 * 8 + 2) * MU.latents + 5 in places and (np.abs(values) <= 8191).all()
+    assert (2 * 8 + 2) * config.latents + 5 in places and (np.abs(values) <= 8191).all()
     assert (content.intervals.first <= content.intervals.last).all()
-    data = encode_latents(twin(), y, z)
+    data = encode_latents(twin(config), y, z)
     assert data[0] == len(places)
-    assert (decode_latents(twin(), data, (6, 8))[0] == y).all()
+    assert (decode_latents(twin(config), data, (9, 8))[0] == y).all()
 
 
 def outliers(*numbers):

@@ -12,7 +12,7 @@ from gllmm_jax.container import container
 from gllmm_jax.errors import BitstreamError
 from gllmm_jax.order.context import Context
 from gllmm_jax.walk.latents import decode_latents, encode_latents
-from tests.codec.twins import MU, PLAIN, carried, twin
+from tests.codec.twins import FAST, MU, PLAIN, STATIC, carried, twin
 
 INSTALLED = importlib.util.find_spec("tensorflow_compression_ops") is not None
 needs_tfc = pytest.mark.skipif(not INSTALLED, reason="runs in the environment of the extra tfc")
@@ -30,13 +30,14 @@ def test_round_trip_and_size(config, size):
 
 
 @needs_tfc
-def test_all_activities():
-    y, z = carried(MU, 6, 8)
+@pytest.mark.parametrize("config", [MU, FAST, STATIC], ids=lambda c: c.preset)
+def test_all_activities(config):
+    y, z = carried(config, 9, 8)
     y = y * 0
     y[..., 3], y[2, 2, 5] = -8191, 8191
     for latents in (y, y * 0):
-        data = encode_latents(twin(), latents, z, coder="tfc")
-        assert (decode_latents(twin(), data, (6, 8), coder="tfc")[0] == latents).all()
+        data = encode_latents(twin(config), latents, z, coder="tfc")
+        assert (decode_latents(twin(config), data, (9, 8), coder="tfc")[0] == latents).all()
 
 
 @needs_tfc

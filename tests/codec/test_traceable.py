@@ -19,7 +19,7 @@ from tests.codec.twins import ALONE, BOARD, ELIC, FAST, MU, PARTED, STATIC, carr
         (BOARD, (7, 10)),
         (ELIC, (7, 3)),
         (FAST, (1, 1)),
-        (FAST, (3, 5)),
+        (FAST, (9, 8)),
         (ALONE, (7, 10)),
         (STATIC, (7, 10)),
     ],
@@ -27,6 +27,7 @@ from tests.codec.twins import ALONE, BOARD, ELIC, FAST, MU, PARTED, STATIC, carr
 )
 def test_same_streams_and_same_latents(config, size):
     pairs = [carried(config, *size, seed=seed) for seed in range(3)]
+    pairs[2][0][::7, ::7, 0] = -8191  # outliers, of the coarsest scale too
     y, z = (jnp.asarray(np.stack(arrays)) for arrays in zip(*pairs, strict=True))
     streams = jax.jit(jax.vmap(functools.partial(traceable.encode_latents, twin(config))))(y, z)
     for i, pair in enumerate(pairs):
