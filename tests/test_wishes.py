@@ -1,6 +1,7 @@
 """What users turn, at the command line and in Pillow: quality, size, rate and PSNR."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -44,12 +45,15 @@ def test_compress(capsys, picture, tmp_path, vr_file):
     assert (fine["quality"], fine["bytes"] > plain["bytes"]) == (80, True)
     facts = json.loads(run(capsys, "info", output, "--json"))
     assert facts["quality"] == 80
-    small, _ = compressed("--max-bytes", plain["bytes"])
-    assert small["bytes"] <= plain["bytes"]
+    limit = int(0.95 * plain["bytes"])
+    small, _ = compressed("--max-bytes", limit)
+    assert 0.9 * limit < small["bytes"] <= limit
     near, _ = compressed("--bpp", plain["bpp"] * 0.95)
     assert near["bpp"] == pytest.approx(plain["bpp"] * 0.95, rel=0.02)
     told = run(capsys, "compress", picture, "--model", vr_file, "-o", output, "--force", "--quality", "80")
     assert told.rstrip().endswith("bits a pixel, quality 80")
+    told = run(capsys, "compress", picture, "--model", vr_file, "-o", output, "--force", "--psnr", "4.93")
+    assert re.search(r"quality \d+\.?\d*, 4\.9\d dB$", told.rstrip())
 
 
 def test_what_cannot_be(capsys, picture, mu_file, vr_file):
@@ -84,8 +88,12 @@ def test_pillow(picture, tmp_path, vr_file):
     with Image.open(tmp_path / "x.gllm") as opened:
         assert opened.info["quality"] == 75
         assert np.array_equal(np.asarray(opened), codec.decompress((tmp_path / "x.gllm").read_bytes()))
-    Image.open(picture).save(tmp_path / "y.gllm", model=codec, max_bytes=10_000)
-    assert (tmp_path / "y.gllm").stat().st_size <= 10_000
+    size = len(codec.compress(pixels))
+    for wish in ({"max_bytes": int(0.95 * size)}, {"bpp": 0.95 * 8 * size / pixels[..., 0].size}):
+        Image.open(picture).save(tmp_path / "y.gllm", model=codec, **wish)
+        assert (tmp_path / "y.gllm").read_bytes() == codec.compress(pixels, **wish) != codec.compress(pixels)
+    with pytest.raises(OSError, match="psnr=99 is out of reach"):
+        Image.open(picture).save(tmp_path / "y.gllm", model=codec, psnr=99)
 
 
 def test_a_run_over_a_range(tmp_path, capsys):

@@ -124,7 +124,8 @@ class Codec(LatentCodec):
         bits per pixel. `psnr` is in dB, for the decoded picture without `refine`. For the last three at most six
         qualities are tried. Photographs come within 2 % of a size and 0.1 dB of a PSNR. The sizes of tiny or flat
         pictures jump between qualities, so these pictures come only as near as the tries do. Raises `ValueError` if a
-        wish is out of reach, and says what the picture can have.
+        wish is out of reach, and says what the picture can have. The least size that the error names is that at quality
+        0; some other quality of a tiny or flat picture may take a few bytes less.
 
         `chunks` are other data for the file, by names of four letters, the first a small one; `max_bytes` includes
         them. `refine` replaces the latents of the networks by others, for example `lof.Overfit`. `estimate=False` saves

@@ -35,7 +35,7 @@ class Target(NamedTuple):
         return abs(self.wanted - value) <= self.tolerance and not (self.below and value > self.wanted)
 
 
-def at_most(size: int) -> Target:
+def at_most(size: float) -> Target:
     """`size` bytes and no more; values are logarithms of bytes."""
     return Target(math.log(size), 0.0095, 0.01, below=True)
 

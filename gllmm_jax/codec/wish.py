@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 PERFECT = 100.0
 """The PSNR in dB that stands for a picture without any error."""
 
+MOST = 1e12
+"""A larger wish counts as this one: no picture has so many bytes, bits a pixel or decibels."""
+
 
 def psnr_of(codec: "Codec", image: np.ndarray, y_hat: np.ndarray) -> float:
     """The PSNR in dB, at most `PERFECT`, of the picture that a codec shows for latents of `image`."""
@@ -63,7 +66,7 @@ class Wish(NamedTuple):
             value = getattr(self, name)
             if not isinstance(value, Real) or isinstance(value, bool):
                 raise ValueError(f"{name} must be a number, not {value!r}")
-            if name != "quality" and not 0 < float(value) < math.inf:
+            if name != "quality" and not 0 < value < math.inf:
                 raise ValueError(f"{name} must be above zero and finite, not {value}")
         return bool(names)
 
@@ -99,12 +102,15 @@ class Wish(NamedTuple):
             return min(seen.values()), max(seen.values())
 
         if self.psnr is not None:
-            index = target.find(psnr, target.decibels(self.psnr), 127)
+            index = target.find(psnr, target.decibels(min(self.psnr, MOST)), 127)
             if index is None:
                 least, most = ends(psnr)
                 raise ValueError(f"psnr={self.psnr} is out of reach: this picture has {least:.2f} to {most:.2f} dB")
             return Met(quality_of(index), psnr=seen[index])
-        limit = target.at_most(self.max_bytes) if self.max_bytes else target.about((self.bpp or 0) * pixels / 8)
+        if self.max_bytes:
+            limit = target.at_most(min(self.max_bytes, MOST))
+        else:
+            limit = target.about(min(self.bpp or 0, MOST) * pixels / 8)
         index = target.find(lambda index: math.log(size(index)), limit, 127)
         if index is not None:
             return Met(quality_of(index), made.get(index))

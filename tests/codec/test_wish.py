@@ -98,6 +98,22 @@ def test_a_limit_holds_whatever_a_search_wants(vr_codec, image):
     assert len(vr_codec.encode(image, refine=worse, max_bytes=limit).data) <= limit
 
 
+@pytest.mark.parametrize("huge", [1e308, 10**400], ids=["float", "int"])
+def test_huge_wishes(vr_codec, image, huge):
+    for name in ("bpp", "psnr"):
+        with pytest.raises(ValueError, match=f"^{name}=1.* is out of reach: this picture"):
+            vr_codec.compress(image, **{name: huge})
+    assert vr_codec.compress(image, max_bytes=huge) == vr_codec.compress(image, quality=100)
+
+
+def test_a_limit_includes_what_a_picture_carries(vr_codec, image):
+    chunks = {"exIf": bytes(500)}
+    limit = len(vr_codec.compress(image)) + 250
+    encoded = vr_codec.encode(image, max_bytes=limit, chunks=chunks)
+    assert 0.9 * limit < len(encoded.data) <= limit
+    assert vr_codec.unpack(encoded.data)[0].chunks == chunks
+
+
 def test_a_pixel_has_wishes_too(vr_codec):
     for value in (116, 132, 255):
         pixel = np.full((1, 1, 1), value, np.uint8)

@@ -8,6 +8,10 @@ from gllmm_jax.cli import main
 from gllmm_jax.lof import EFFORTS
 
 
+def test_the_efforts_are_a_promise():
+    assert EFFORTS == {1: 10, 2: 50, 3: 200, 4: 1000}
+
+
 def test_compress(capsys, no_cache, mu_file, photo, tmp_path):
     def compressed(*more):
         arguments = ["compress", photo, "--model", mu_file, "-o", tmp_path / "out.gllm", "--force", *more]
