@@ -82,7 +82,7 @@ class EntropyModel(Protocol):
         ...
 
     def positions(self) -> np.ndarray:
-        """The indices into y_hat [h, w, M] of the latents that `static` codes, increasing, int64 [S]; [0] if it codes z."""
+        """Indices into y_hat [h, w, M] of the latents that `static` codes, increasing, int64 [S]; [0] if it codes z."""
         ...
 
     def begin(self, symbols: Latents, y_hat: Latents) -> tuple[Latents, Latents]:

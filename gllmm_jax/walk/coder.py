@@ -43,7 +43,7 @@ class Decoder(Protocol):
         ...
 
     def latents(self, stages: Sequence[Stage], y_hat: np.ndarray, tick: Tick = silent) -> np.ndarray:
-        """The latents, int32 [h, w, M]. `y_hat` holds the latents of static symbols, and the excess of other outliers."""
+        """The latents, int32 [h, w, M]. `y_hat` holds those of static symbols, and the excess of other outliers."""
         ...
 
     def finish(self) -> None:
