@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,7 +90,8 @@ def test_pillow(picture, tmp_path, vr_file):
         assert opened.info["quality"] == 75
         assert np.array_equal(np.asarray(opened), codec.decompress((tmp_path / "x.gllm").read_bytes()))
     size = len(codec.compress(pixels))
-    for wish in ({"max_bytes": int(0.95 * size)}, {"bpp": 0.95 * 8 * size / pixels[..., 0].size}):
+    wishes: list[dict[str, Any]] = [{"max_bytes": int(0.95 * size)}, {"bpp": 0.95 * 8 * size / pixels[..., 0].size}]
+    for wish in wishes:
         Image.open(picture).save(tmp_path / "y.gllm", model=codec, **wish)
         assert (tmp_path / "y.gllm").read_bytes() == codec.compress(pixels, **wish) != codec.compress(pixels)
     with pytest.raises(OSError, match="psnr=99 is out of reach"):

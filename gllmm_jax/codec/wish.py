@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from numbers import Real
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,10 @@ def psnr_of(codec: "Codec", image: np.ndarray, y_hat: np.ndarray) -> float:
     height, width, channels = image.shape
     decoded = transforms.synthesise(codec.config, codec.params, y_hat, channels == 1)
     return min(float(metrics.psnr(image, decoded[:height, :width, :channels], 255.0)), PERFECT)
+
+
+def _within(value: Any) -> bool:
+    return 0 < value < math.inf  # without `float`, which some whole numbers are too large for
 
 
 class Made(NamedTuple):
@@ -66,7 +70,7 @@ class Wish(NamedTuple):
             value = getattr(self, name)
             if not isinstance(value, Real) or isinstance(value, bool):
                 raise ValueError(f"{name} must be a number, not {value!r}")
-            if name != "quality" and not 0 < value < math.inf:
+            if name != "quality" and not _within(value):
                 raise ValueError(f"{name} must be above zero and finite, not {value}")
         return bool(names)
 
