@@ -21,7 +21,7 @@ demo: .venv/demo/ready
 	.venv/demo/bin/python -m gllmm_jax demo -o demo --force
 
 test: .venv/dev/ready
-	.venv/dev/bin/python -m pytest $(PYTEST)
+	.venv/dev/bin/python -m pytest $(PYTEST) $(addprefix --ignore=,$(OMIT))
 
 test-all: .venv/dev/ready
 	.venv/dev/bin/python -m pytest $(PYTEST) -m slow
