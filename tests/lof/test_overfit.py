@@ -14,7 +14,7 @@ from gllmm_jax.codec.codec import Codec
 from gllmm_jax.codec.export import make_weights
 from gllmm_jax.config import Progressive
 from gllmm_jax.container import container
-from gllmm_jax.lof import Overfit, overfit
+from gllmm_jax.lof import Overfit, flips, loss, overfit
 from gllmm_jax.presets import PRESETS
 from gllmm_jax.walk.latents import clamp_latents
 
@@ -53,6 +53,15 @@ def test_never_worse_and_mostly_better(codec, photograph, method, shape):
     losses = [point.loss for point in found.curve]
     assert losses == sorted(losses, reverse=True)
     assert seen[0][1] == 0 and seen[-1][1:] == (1000, 1000) and seen[-1][0].startswith("loss ")
+
+
+def test_single_steps_go_by_the_curvature(codec, photograph, monkeypatch):
+    image = photograph(*SHAPE)
+    pair = codec.analyse(image)
+    usual = Overfit(steps=3).search(codec, image, *pair)
+    monkeypatch.setattr(flips, "curvature", lambda *given: 0 * loss.curvature(*given))
+    flat = Overfit(steps=3).search(codec, image, *pair)
+    assert not np.array_equal(usual.y_hat, flat.y_hat)
 
 
 def test_the_loss_that_is_told_is_that_of_the_file(codec, photograph):

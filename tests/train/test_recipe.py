@@ -64,6 +64,11 @@ def test_optimizers(params, images, optimizer):
     assert all(any(jax.tree.leaves(part)) for part in moved.values())
 
 
+def test_the_defaults_are_what_won_the_comparison():
+    """Those of experiments/RESULTS.md."""
+    assert (CONFIG.optimizer, CONFIG.schedule, CONFIG.clip, CONFIG.settle) == ("adam", "linear", 0.5, 0.0)
+
+
 def test_a_step_whose_gradient_is_not_finite_changes_nothing(params, images):
     state = create_state(CONFIG, params, jax.random.PRNGKey(0))
     broken = state._replace(params=state.params | {"prior": jax.tree.map(lambda a: a * jnp.nan, params["prior"])})
